@@ -56,8 +56,6 @@ pub struct Limits {
     pub connect_time: Duration,
     /// Every read of a header or a negotiation step.
     pub step_time: Duration,
-    /// A stream that stays half closed, with nothing moving, ends after this.
-    pub half_closed_time: Duration,
     /// A request waits this long for a link that is not up.
     pub link_wait: Duration,
     /// One read from a socket of a relay, bytes.
@@ -95,7 +93,6 @@ impl Default for Limits {
             resolve_time: Duration::from_secs(2),
             connect_time: Duration::from_secs(10),
             step_time: Duration::from_secs(5),
-            half_closed_time: Duration::from_secs(60),
             link_wait: Duration::from_secs(10),
             relay_buffer: 64 << 10,
             inbound_connections: 8192,
