@@ -1,4 +1,5 @@
 //! (in the making)
 
+pub mod open;
 pub mod parse;
 pub mod target;
