@@ -2,4 +2,5 @@
 
 pub mod open;
 pub mod parse;
+pub mod socks5;
 pub mod target;
