@@ -1,5 +1,7 @@
 //! (in the making)
 
+#[doc(hidden)]
+pub mod fuzz;
 pub mod open;
 pub mod parse;
 pub mod socks5;
