@@ -9,7 +9,6 @@ mod dial;
 mod error;
 mod policy;
 
-use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -118,16 +117,14 @@ impl Outbound {
         }
     }
 
-    fn targets(
+    async fn targets(
         &self,
         name: &str,
         family: Family,
         port: u16,
-    ) -> impl Future<Output = Result<Vec<SocketAddr>, ConnectError>> {
-        async move {
-            let answer = self.0.resolver.look_up(name, family).await;
-            permitted(answer, &self.0.policy, port)
-        }
+    ) -> Result<Vec<SocketAddr>, ConnectError> {
+        let answer = self.0.resolver.look_up(name, family).await;
+        permitted(answer, &self.0.policy, port)
     }
 }
 
@@ -158,3 +155,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
         IpAddr::V6(_) => address,
     }
 }
+
+#[cfg(test)]
+#[path = "mod_tests.rs"]
+mod tests;

@@ -77,11 +77,9 @@ impl AddressPolicy {
             return Some(range.what);
         }
         if let Some(carried) = carried(address) {
-            // Allowed or not, a carried address says it all; also with `allow_private`, where a
-            // carried 0.0.0.0 stays what it is.
+            // Also with `allow_private`: a carried 0.0.0.0 stays what it is.
             return carried
                 .into_iter()
-                .flatten()
                 .find_map(|v4| self.refusal(IpAddr::V4(v4)));
         }
         if self.allow_private {
@@ -94,30 +92,22 @@ impl AddressPolicy {
     }
 }
 
-/// The IPv4 addresses that a gateway would unpack from `address`; `None` if it carries none.
-fn carried(address: Ipv6Addr) -> Option<[Option<Ipv4Addr>; 2]> {
-    let at = |first: usize| {
-        let octets = address.octets();
-        let bytes = [
-            octets[first],
-            octets[first + 1],
-            octets[first + 2],
-            octets[first + 3],
-        ];
-        Ipv4Addr::from_octets(bytes)
-    };
+/// The two IPv4 addresses that a gateway would unpack from `address`, or the one twice; `None` if
+/// it carries none.
+fn carried(address: Ipv6Addr) -> Option<[Ipv4Addr; 2]> {
+    let bits = address.to_bits();
+    // The four octets that end with this one, counted from 1.
+    let up_to = |octet: u32| Ipv4Addr::from_bits((bits >> (128 - 8 * octet)) as u32);
     if NAT64.has(address) {
-        return Some([Some(at(12)), None]);
-    }
-    if SIX_TO_FOUR.has(address) {
-        return Some([Some(at(2)), None]);
-    }
-    if TEREDO.has(address) {
+        Some([up_to(16); 2])
+    } else if SIX_TO_FOUR.has(address) {
+        Some([up_to(6); 2])
+    } else if TEREDO.has(address) {
         // The Teredo server, and the client with its bits inverted (RFC 4380 §4).
-        let client = Ipv4Addr::from_bits(!at(12).to_bits());
-        return Some([Some(at(4)), Some(client)]);
+        Some([up_to(8), Ipv4Addr::from_bits(!up_to(16).to_bits())])
+    } else {
+        None
     }
-    None
 }
 
 struct RangeV4 {
@@ -128,7 +118,7 @@ struct RangeV4 {
 
 impl RangeV4 {
     const fn new(octets: [u8; 4], prefix: u32, what: &'static str) -> Self {
-        let base = Ipv4Addr::from_octets(octets);
+        let base = Ipv4Addr::from_bits(u32::from_be_bytes(octets));
         Self { base, prefix, what }
     }
 
@@ -146,7 +136,8 @@ struct RangeV6 {
 
 impl RangeV6 {
     const fn new(segments: [u16; 8], prefix: u32, what: &'static str) -> Self {
-        let base = Ipv6Addr::from_segments(segments);
+        let [a, b, c, d, e, f, g, h] = segments;
+        let base = Ipv6Addr::new(a, b, c, d, e, f, g, h);
         Self { base, prefix, what }
     }
 
