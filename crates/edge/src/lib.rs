@@ -1,1 +1,5 @@
-//! (in the making)
+//! Where traffic enters and leaves: inbounds, outbounds, the resolver.
+
+pub mod outbound;
+pub mod resolver;
+pub mod socket;
