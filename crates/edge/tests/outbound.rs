@@ -11,7 +11,7 @@ use ginnel_edge::resolver::{Family, Resolver, ResolverLimits};
 use ginnel_edge::socket::{self, SOCKET_BUFFER, SocketOptions};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 const NOW: Duration = Duration::ZERO;
 const NAME: &str = "host.example";
@@ -28,9 +28,23 @@ async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// A port of loopback that was just given up.
-async fn closed_port() -> SocketAddr {
-    listener().await.1
+/// A port of loopback at which nobody listens, ours for as long as the socket lives.
+fn closed_port() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+/// Listeners on one port of 127.0.0.1 and of 127.0.0.2.
+async fn two_listeners_on_one_port() -> (TcpListener, TcpListener) {
+    loop {
+        let (one, address) = listener().await;
+        // Taken on the second address, by whomever: another port will do.
+        if let Ok(two) = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), address.port())).await {
+            return (one, two);
+        }
+    }
 }
 
 /// Nobody has connected to `listener`, or ever tried to as far as the kernel knows.
@@ -92,7 +106,8 @@ async fn an_address_connects_in_whichever_form() {
 async fn a_closed_port_is_refused_by_name_and_by_address() {
     let dns = FakeDns::default();
     dns.says(NAME, Family::V4, NOW, addresses(&["127.0.0.1"], 300));
-    let (outbound, closed) = (outbound(&dns, true), closed_port().await);
+    let outbound = outbound(&dns, true);
+    let (_reserved, closed) = closed_port();
     let by_address = outbound.connect_addr(closed).await.unwrap_err();
     assert!(
         matches!(by_address, ConnectError::Refused),
@@ -165,13 +180,8 @@ async fn loopback_by_its_unspecified_name_is_not_allowed_even_with_allow_private
 
 #[tokio::test(flavor = "local")]
 async fn a_name_that_changes_its_answer_gains_nothing() {
-    let allowed = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0))
-        .await
-        .unwrap();
+    let (forbidden, allowed) = two_listeners_on_one_port().await;
     let address = allowed.local_addr().unwrap();
-    let forbidden = TcpListener::bind((Ipv4Addr::LOCALHOST, address.port()))
-        .await
-        .unwrap();
     let dns = FakeDns::default();
     let resolver = Resolver::new(dns.clone(), ResolverLimits::default());
     let policy = AddressPolicy::new(true).refusing([forbidden.local_addr().unwrap().ip()]);
