@@ -4,7 +4,7 @@
 //! stream, a reset stream an error that the caller turns into a broken socket; neither ever looks
 //! like a clean end. Buffers exist only while data is in flight: an idle relay holds none.
 
-use crate::stream::{Stream, StreamError, code};
+use crate::stream::{Early, Stream, StreamError, code};
 use bytes::{Buf, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -89,8 +89,9 @@ enum End {
 
 /// Relays until both directions have ended. On an error both have ended, the stream is given up,
 /// and the caller should break the socket rather than close it.
-pub async fn relay(socket: &impl Socket, stream: &Stream) -> Result<(), RelayError> {
-    let result = both(socket, stream).await;
+/// `early` is what was read of the stream before.
+pub async fn relay(socket: &impl Socket, stream: &Stream, early: Early) -> Result<(), RelayError> {
+    let result = both(socket, stream, early).await;
     if result.is_err() {
         stream.reset(code::BROKEN);
         stream.stop(code::BROKEN);
@@ -98,9 +99,9 @@ pub async fn relay(socket: &impl Socket, stream: &Stream) -> Result<(), RelayErr
     result
 }
 
-async fn both(socket: &impl Socket, stream: &Stream) -> Result<(), RelayError> {
+async fn both(socket: &impl Socket, stream: &Stream, early: Early) -> Result<(), RelayError> {
     let mut up = pin!(upstream(socket, stream));
-    let mut down = pin!(downstream(socket, stream));
+    let mut down = pin!(downstream(socket, stream, early));
     let (first, up_is_first) = tokio::select! {
         end = &mut up => (end?, true),
         end = &mut down => (end?, false),
@@ -206,13 +207,12 @@ async fn wait_readable(socket: &impl Socket, stream: &Stream) -> Result<bool, Re
 }
 
 /// Stream → socket.
-async fn downstream(socket: &impl Socket, stream: &Stream) -> Result<End, RelayError> {
+async fn downstream(socket: &impl Socket, stream: &Stream, early: Early) -> Result<End, RelayError> {
+    let mut queue = VecDeque::from(early.chunks);
+    let mut ended = early.ended;
     let mut chunks = Vec::new();
-    let mut queue = VecDeque::new();
     let mut turn = 0;
     loop {
-        let ended = stream.read(READ_BYTES, &mut chunks).await?;
-        queue.extend(chunks.drain(..));
         while !queue.is_empty() {
             match write_some(socket, &mut queue) {
                 Ok(written) => turn += written,
@@ -236,11 +236,8 @@ async fn downstream(socket: &impl Socket, stream: &Stream) -> Result<End, RelayE
             let _ = socket.shutdown();
             return Ok(End::Clean);
         }
-        // An idle relay keeps nothing.
-        if queue.capacity() > SLICES {
-            queue.shrink_to(0);
-            chunks.shrink_to(0);
-        }
+        ended = stream.read(READ_BYTES, &mut chunks).await?;
+        queue.extend(chunks.drain(..));
     }
 }
 

@@ -260,7 +260,7 @@ impl Core {
 }
 
 /// The time now, for the machines.
-pub(crate) fn now() -> Time {
+pub fn now() -> Time {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time { now: Instant::now(), wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX) }
 }

@@ -177,6 +177,9 @@ impl Gate {
         if !self.journal.append(&entry) {
             self.refusals.unjournaled += 1;
         }
+        if self.journal.is_long() {
+            self.journal.rewrite(&mut self.replay.entries());
+        }
         self.prefixes.authenticated(path.remote.ip(), time.now);
         let session = loop {
             let id = rng.random();
