@@ -10,7 +10,7 @@ mod inbox;
 mod journal;
 mod server;
 
-pub use command::{Command, Event, Failure, Message, Outcome, Value};
+pub use command::{Command, Event, Fact, Failure, Message, Outcome, Value};
 pub use inbox::Inbox;
 
 use ginnel_engine::client::ServerAddress;
