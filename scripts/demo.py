@@ -188,9 +188,10 @@ def demonstrate(ginnel: str, large_mib: int, stay: bool) -> None:
             words = [str(error), setup.client.last_words(), setup.server.last_words()]
             raise DemoError("\n".join(words)) from error
         lines = [*format_table(rows), "every hash is right", "", *facts, "", *by_hand(setup, stay)]
-        print("\n".join(lines), flush=True)
-        if stay:
-            with contextlib.suppress(KeyboardInterrupt):
+        # Once it says that Ctrl-C ends it, Ctrl-C is the good end.
+        with contextlib.suppress(*[KeyboardInterrupt] if stay else []):
+            print("\n".join(lines), flush=True)
+            if stay:
                 setup.ended.wait()
 
 

@@ -45,6 +45,12 @@ class Output:
             self._changed.notify_all()
         self._on_end()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the program has closed this output."""
+        with self._changed:
+            return self._ended
+
     def lines(self) -> list[str]:
         """What is there now."""
         with self._changed:
@@ -118,7 +124,8 @@ class Program:
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL. ProgramError when it had ended before, ends late or not with 0."""
-        before = self._process.poll()
+        # Its output ends a little before the system knows that it has ended.
+        ended_before = self.output.ended
         self._process.terminate()
         try:
             self._process.wait(STOP_TIMEOUT)
@@ -129,7 +136,7 @@ class Program:
         except BaseException:
             self._process.kill()  # a second Ctrl-C: nobody waits any more
             raise
-        if before is not None:
+        if ended_before:
             raise self.failure("ended by itself")
         if self._process.returncode != 0:
             raise self.failure("did not end cleanly on SIGTERM")

@@ -14,9 +14,9 @@ FAULT = os.environ.get("FAKE_FAULT", "")
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, damage: bool) -> None:
-    """Copy until the end, which is passed on; with `damage`, flip a bit of the last byte of each piece."""
+    """Copy until the end, which is passed on; with `damage`, flip a bit of every piece that is not an HTTP head."""
     while data := await reader.read(65536):
-        writer.write(data[:-1] + bytes([data[-1] ^ 1]) if damage else data)
+        writer.write(data[:-1] + bytes([data[-1] ^ 1]) if damage and not data.endswith(b"\r\n\r\n") else data)
         await writer.drain()
     if writer.can_write_eof():
         writer.write_eof()
