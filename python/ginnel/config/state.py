@@ -130,9 +130,13 @@ class StateDirectory:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
             raise
-        with open(descriptor, "rb") as file:
+        try:
+            # Looked at once it is open: what is checked is what is read.
             self._check_private(path, os.fstat(descriptor), stat.S_ISREG, 0o600)
-            text = file.read(MAX_FILE_BYTES + 1)
+            with open(descriptor, "rb", closefd=False) as file:
+                text = file.read(MAX_FILE_BYTES + 1)
+        finally:
+            os.close(descriptor)
         return _parse(path, text)
 
     def update(self, change: Callable[[ServerState | None], ServerState]) -> ServerState:

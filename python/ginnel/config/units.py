@@ -5,7 +5,7 @@ import re
 from ginnel.errors import ConfigError
 
 _SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|s|m|min|h|)")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|min|h|)")
 
 
 def parse_duration(text: str, *, setting: str, maximum_seconds: float) -> float:
