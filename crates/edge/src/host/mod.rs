@@ -185,6 +185,7 @@ impl Common {
     /// Lets streams end by themselves for up to `drain`, then closes every link. A second
     /// shutdown ends the wait. Shutdown goes before everything else here.
     async fn shut_down(&self, ticket: u64, drain: Duration, commands: &mut Commands) {
+        self.shard.stop_accepting();
         let mut tickets = vec![ticket];
         let drained = async {
             while self.stream_count() > 0 {
