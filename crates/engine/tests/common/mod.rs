@@ -20,17 +20,17 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-pub const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-pub struct Pair {
-    pub client: Client,
-    pub server: Shard,
-    pub reports: Rc<RefCell<Vec<Report>>>,
+pub(crate) struct Pair {
+    pub(crate) client: Client,
+    pub(crate) server: Shard,
+    pub(crate) reports: Rc<RefCell<Vec<Report>>>,
 }
 
 /// Runs a test on a thread of its own kind, and not for ever.
-pub fn run<F: Future<Output = ()>>(test: impl FnOnce(Pair) -> F) {
+pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(Pair) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let test = test(Pair::start());
@@ -66,7 +66,7 @@ impl Pair {
     }
 
     /// A stream with both its ends. The peer learns of it by its first byte, which is taken.
-    pub async fn stream(&self) -> (Stream, Stream) {
+    pub(crate) async fn stream(&self) -> (Stream, Stream) {
         let near = self.client.open(PATIENCE).await.expect("a link");
         near.write_all(Bytes::from_static(b"!")).await.unwrap();
         let far = self.server.accept().await;
@@ -78,7 +78,7 @@ impl Pair {
 }
 
 /// Two connected TCP sockets.
-pub async fn tcp_pair() -> (TcpStream, TcpStream) {
+pub(crate) async fn tcp_pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(LOOPBACK).await.unwrap();
     let connect = TcpStream::connect(listener.local_addr().unwrap());
     let (one, other) = tokio::join!(connect, listener.accept());
