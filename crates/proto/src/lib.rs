@@ -1,1 +1,18 @@
-//! (in the making)
+//! The machines of ginnel: envelope, session, links, SOCKS5, open request.
+//!
+//! Nothing here has a socket, a clock, an async runtime or a source of randomness: time and
+//! randomness are arguments, so that a test can replay hours in milliseconds from a seed. A packet
+//! machine is used in one way everywhere: call one `handle_*`, then drain every `poll_*`. A parser
+//! is fed bytes as they come, and says how many of them were its own ([`parse`]).
+
+pub mod envelope;
+#[doc(hidden)]
+pub mod fuzz;
+pub mod hub;
+pub mod limits;
+pub mod link;
+pub mod open;
+pub mod parse;
+pub mod session;
+pub mod socks5;
+pub mod target;

@@ -1,0 +1,183 @@
+//! UDP, with segmentation offload in both directions where the system has it.
+
+use bytes::BytesMut;
+use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::task::{Context, Poll, ready};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+/// Batches that one system call may bring.
+const RECEIVE_BATCHES: usize = 8;
+
+/// Bytes of one batch: what receive offload puts together at most.
+const RECEIVE_BYTES: usize = 64 << 10;
+
+/// What is asked of the system for each socket's receive buffer. A burst of a fast path must
+/// fit while the shard is busy elsewhere; without the right to force it, the system caps it.
+const RECEIVE_BUFFER: usize = 16 << 20;
+
+/// The same for the send buffer.
+const SEND_BUFFER: usize = 8 << 20;
+
+/// Datagrams of one length from one address, as the system put them together.
+pub struct Received {
+    /// Who sent them.
+    pub remote: SocketAddr,
+    /// The local address that they were sent to, where the system tells.
+    pub local: Option<IpAddr>,
+    /// Length of each datagram; the last may be shorter.
+    pub segment: usize,
+    /// All of them, end to end, in an allocation of their own.
+    pub data: BytesMut,
+}
+
+/// A UDP socket that moves batches.
+pub struct UdpCarrier {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    /// The socket is an IPv6 one: IPv4 addresses are mapped into it.
+    is_v6: bool,
+    buffers: Vec<Vec<u8>>,
+}
+
+impl UdpCarrier {
+    /// Binds a socket. An unspecified IPv6 address takes IPv4 as well. Must be called inside a
+    /// tokio runtime.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+            socket.set_only_v6(false)?;
+        }
+        enlarge(&socket);
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        let socket = std::net::UdpSocket::from(socket);
+        let state = UdpSocketState::new((&socket).into())?;
+        Ok(Self {
+            socket: UdpSocket::from_std(socket)?,
+            state,
+            is_v6: address.is_ipv6(),
+            buffers: (0..RECEIVE_BATCHES).map(|_| vec![0; RECEIVE_BYTES]).collect(),
+        })
+    }
+
+    /// Binds a socket that reaches servers of both families, or of IPv4 where there is no IPv6.
+    pub fn bind_any() -> io::Result<Self> {
+        let any_v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        Self::bind(any_v6).or_else(|_| Self::bind(SocketAddr::from(([0, 0, 0, 0], 0))))
+    }
+
+    /// The address that the socket is bound to.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// The most datagrams that one [`try_send`](Self::try_send) takes; 1 without offload.
+    pub fn max_segments(&self) -> usize {
+        self.state.max_gso_segments().max(1)
+    }
+
+    /// Receives what is there, one system call's worth, into `out`. Pending: nothing is.
+    pub fn poll_receive(&mut self, cx: &mut Context<'_>, out: &mut Vec<Received>) -> Poll<io::Result<()>> {
+        let mut metas = [RecvMeta::default(); RECEIVE_BATCHES];
+        loop {
+            ready!(self.socket.poll_recv_ready(cx))?;
+            let received = {
+                let mut buffers = self.buffers.iter_mut();
+                // As many buffers as batches: made so in `bind`.
+                let mut slices: [IoSliceMut<'_>; RECEIVE_BATCHES] =
+                    std::array::from_fn(|_| IoSliceMut::new(buffers.next().map_or(&mut [], |buffer| &mut buffer[..])));
+                let (socket, state) = (&self.socket, &self.state);
+                socket.try_io(Interest::READABLE, || state.recv(socket.into(), &mut slices, &mut metas))
+            };
+            match received {
+                Ok(count) => {
+                    for (meta, buffer) in metas[..count].iter().zip(&self.buffers) {
+                        out.push(Received {
+                            remote: canonical(meta.addr),
+                            local: meta.dst_ip.map(|ip| ip.to_canonical()),
+                            segment: meta.stride.max(1),
+                            // A copy to the size of the batch: the 64 KiB buffer stays here, and
+                            // a stream that keeps a slice of the batch keeps no more than it.
+                            data: BytesMut::from(&buffer[..meta.len]),
+                        });
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // An ICMP error of an earlier send: the link's own clock says what it means.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Sends datagrams of `segment` bytes (the last may be shorter), no more than
+    /// [`max_segments`](Self::max_segments). `false`: the socket is full, wait for
+    /// [`poll_writable`](Self::poll_writable). Datagrams that cannot be sent are lost, as they
+    /// might be anywhere on the way.
+    pub fn try_send(&self, remote: SocketAddr, local: Option<IpAddr>, data: &[u8], segment: usize) -> bool {
+        let transmit = quinn_udp::Transmit {
+            destination: if self.is_v6 { mapped(remote) } else { remote },
+            ecn: None,
+            contents: data,
+            segment_size: (segment < data.len()).then_some(segment),
+            src_ip: local,
+        };
+        let sent =
+            self.socket.try_io(Interest::WRITABLE, || self.state.try_send(UdpSockRef::from(&self.socket), &transmit));
+        !matches!(sent, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Ready when the socket takes more. One caller at a time: only one waker is kept.
+    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_send_ready(cx)
+    }
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+fn mapped(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(v4) => SocketAddr::new(v4.to_ipv6_mapped().into(), address.port()),
+        IpAddr::V6(_) => address,
+    }
+}
+
+/// Asks for large buffers: first by right, then within the system's cap.
+fn enlarge(socket: &Socket) {
+    #[cfg(target_os = "linux")]
+    {
+        force(socket, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER);
+        force(socket, libc::SO_SNDBUFFORCE, SEND_BUFFER);
+    }
+    // Without the large buffers everything works, only less smoothly.
+    if socket.recv_buffer_size().is_ok_and(|size| size < RECEIVE_BUFFER) {
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
+    if socket.send_buffer_size().is_ok_and(|size| size < SEND_BUFFER) {
+        let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "socket2 has no SO_RCVBUFFORCE and SO_SNDBUFFORCE")]
+fn force(socket: &Socket, option: libc::c_int, size: usize) {
+    use std::os::fd::AsRawFd;
+    let size = size as libc::c_int;
+    // SAFETY: the descriptor lives as long as `socket`, and the kernel reads one int from `size`.
+    let _ = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            option,
+            std::ptr::from_ref(&size).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+}

@@ -1,0 +1,220 @@
+//! A client's keeper: brings a link up, and brings it up again, for ever.
+
+use crate::shard::Shard;
+use crate::stream::Stream;
+use ginnel_proto::envelope::handshake::ClientKeys;
+use ginnel_proto::hub::{Event, LinkId};
+use ginnel_proto::link::{self, Lost, Path};
+use rand::RngExt;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long one address gets to answer a handshake before the next is tried.
+const DIAL_TIME: Duration = Duration::from_secs(5);
+
+/// Looking up a server's name, in all.
+const LOOKUP_TIME: Duration = Duration::from_secs(5);
+
+/// Addresses tried of one name.
+const ADDRESSES_MAX: usize = 4;
+
+/// The first pause after a failed round; each further one doubles, jittered.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest pause between two rounds.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// A server as a share link names it.
+#[derive(Clone, Debug)]
+pub struct ServerAddress {
+    /// A name or an IP address.
+    pub host: String,
+    /// Its UDP port.
+    pub port: u16,
+    /// The keys to use with it.
+    pub keys: ClientKeys,
+}
+
+/// What a keeper reports.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Report {
+    /// The link is up.
+    Up {
+        /// The server's address.
+        peer: SocketAddr,
+        /// How long the handshake took.
+        rtt: Duration,
+    },
+    /// The link is down.
+    Down {
+        /// The server's address.
+        peer: SocketAddr,
+        /// Why.
+        why: Lost,
+    },
+    /// There is no link; the next round begins after a pause.
+    Retry {
+        /// The server that will be tried first, as the share link names it.
+        peer: String,
+        /// The pause.
+        pause: Duration,
+    },
+}
+
+#[derive(Default)]
+struct State {
+    link: Option<(LinkId, SocketAddr, Duration)>,
+    echo: Option<Duration>,
+    keeper: Option<AbortHandle>,
+    waiters: Vec<Waker>,
+}
+
+impl State {
+    fn wake(&mut self) {
+        self.waiters.drain(..).for_each(Waker::wake);
+    }
+}
+
+/// A client's way to its server. Cloning is cheap.
+#[derive(Clone)]
+pub struct Client {
+    shard: Shard,
+    state: Rc<RefCell<State>>,
+}
+
+impl Client {
+    /// Starts to keep a link to the first of `servers` that answers.
+    pub fn start(shard: Shard, servers: Vec<ServerAddress>, report: impl Fn(Report) + 'static) -> Self {
+        let client = Self { shard, state: Rc::default() };
+        let keeper = client.clone();
+        let keeper = tokio::task::spawn_local(async move { keeper.keep(&servers, report).await });
+        client.state.borrow_mut().keeper = Some(keeper.abort_handle());
+        client
+    }
+
+    /// The shard that the link is on.
+    pub fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
+    /// Keeps the link no longer: when it goes, it is not brought up again.
+    pub fn stop(&self) {
+        if let Some(keeper) = self.state.borrow_mut().keeper.take() {
+            keeper.abort();
+        }
+    }
+
+    /// The link, its server's address and the time of its handshake; waits for it up to
+    /// `patience`.
+    pub async fn link(&self, patience: Duration) -> Option<(LinkId, SocketAddr, Duration)> {
+        timeout(patience, self.wait_for(|state| state.link)).await.ok()
+    }
+
+    /// Opens a stream, waiting for a link up to `patience`.
+    pub async fn open(&self, patience: Duration) -> Option<Stream> {
+        let (link, ..) = self.link(patience).await?;
+        self.shard.open(link).await
+    }
+
+    /// Measures the round-trip time on the living link.
+    pub async fn probe(&self, patience: Duration) -> Option<Duration> {
+        let probe = async {
+            let link = self.wait_for(|state| state.link).await.0;
+            self.state.borrow_mut().echo = None;
+            self.shard.with_hub(|hub, time| hub.probe(time, link));
+            self.wait_for(|state| state.echo.take()).await
+        };
+        timeout(patience, probe).await.ok()
+    }
+
+    async fn wait_for<T>(&self, mut get: impl FnMut(&mut State) -> Option<T>) -> T {
+        poll_fn(|cx| {
+            let mut state = self.state.borrow_mut();
+            match get(&mut state) {
+                Some(value) => Poll::Ready(value),
+                None => {
+                    if !state.waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
+                        state.waiters.push(cx.waker().clone());
+                    }
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    async fn keep(&self, servers: &[ServerAddress], report: impl Fn(Report)) {
+        let mut pause = PAUSE;
+        loop {
+            for server in servers {
+                for address in addresses(server).await {
+                    let Some((link, rtt)) = self.dial(server, address).await else { continue };
+                    let since = Instant::now();
+                    report(Report::Up { peer: address, rtt });
+                    self.set_link(Some((link, address, rtt)));
+                    let why = self.watch(link).await;
+                    self.set_link(None);
+                    report(Report::Down { peer: address, why });
+                    // A link that lived for a while says nothing against the next.
+                    if since.elapsed() > PAUSE_MAX {
+                        pause = PAUSE;
+                    }
+                }
+            }
+            let jittered = pause.mul_f64(rand::rng().random_range(0.7..1.3));
+            let peer = servers.first().map(|server| format!("{}:{}", server.host, server.port));
+            report(Report::Retry { peer: peer.unwrap_or_default(), pause: jittered });
+            sleep(jittered).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    fn set_link(&self, link: Option<(LinkId, SocketAddr, Duration)>) {
+        let mut state = self.state.borrow_mut();
+        state.link = link;
+        state.wake();
+    }
+
+    async fn dial(&self, server: &ServerAddress, address: SocketAddr) -> Option<(LinkId, Duration)> {
+        let path = Path { remote: address, local: None };
+        let keys = server.keys.clone();
+        let link = self.shard.with_hub(|hub, time| hub.dial(time, keys, path, 0, DIAL_TIME))?;
+        loop {
+            match self.shard.link_event().await {
+                (id, Event::Up { rtt, .. }) if id == link => return Some((link, rtt.unwrap_or_default())),
+                (id, Event::NoAnswer) if id == link => return None,
+                (id, Event::Link(link::Event::Lost(_))) if id == link => return None,
+                _ => {}
+            }
+        }
+    }
+
+    /// Follows a link until it is lost.
+    async fn watch(&self, link: LinkId) -> Lost {
+        loop {
+            match self.shard.link_event().await {
+                (id, Event::Link(link::Event::Lost(why))) if id == link => return why,
+                (id, Event::Link(link::Event::Echoed(rtt))) if id == link => {
+                    let mut state = self.state.borrow_mut();
+                    state.echo = Some(rtt);
+                    state.wake();
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+async fn addresses(server: &ServerAddress) -> Vec<SocketAddr> {
+    let lookup = tokio::net::lookup_host((server.host.as_str(), server.port));
+    match timeout(LOOKUP_TIME, lookup).await {
+        Ok(Ok(addresses)) => addresses.take(ADDRESSES_MAX).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,147 @@
+//! The driver: moves packets between a hub and its carrier.
+//!
+//! One task per shard. It takes packets in batches, lets the machines work, and sends what they
+//! have to send; stream operations wake it, and since it then runs after all ready tasks, what
+//! they wrote leaves together.
+
+use crate::shard::{Core, Shard, now};
+use ginnel_carrier::udp::Received;
+use ginnel_proto::link::Path;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::time::Sleep;
+
+/// Datagrams taken in before the links get to answer.
+const RECEIVE_DATAGRAMS: usize = 256;
+
+/// Batches sent before other tasks get their turn.
+const SEND_BATCHES: usize = 4;
+
+/// After an error of the socket other than "not now", a pause: it may pass, it must not spin.
+const ERROR_PAUSE: Duration = Duration::from_millis(50);
+
+pub(crate) struct Driver {
+    shard: Shard,
+    received: Vec<Received>,
+    out: Vec<u8>,
+    timer: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl Driver {
+    pub(crate) fn new(shard: Shard) -> Self {
+        Self { shard, received: Vec::new(), out: Vec::new(), timer: None }
+    }
+
+    /// One round. Never ready: the shard's runtime ends it.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let shard = self.shard.clone();
+        let mut again = false;
+        let mut pause = None;
+        {
+            let core = &mut *shard.0.borrow_mut();
+            if !core.driver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                core.driver = Some(cx.waker().clone());
+            }
+            match self.receive(core, cx) {
+                Ok(more) => again |= more,
+                Err(_) => pause = Some(Instant::now() + ERROR_PAUSE),
+            }
+            let time = now();
+            if core.hub.poll_timeout().is_some_and(|at| at <= time.now) {
+                core.hub.handle_timeout(time);
+            }
+        }
+        shard.handle_events();
+        {
+            let core = &mut *shard.0.borrow_mut();
+            again |= self.send(core, cx);
+        }
+        shard.handle_events();
+        let next = shard.0.borrow().hub.poll_timeout();
+        again |= self.set_timer(next.into_iter().chain(pause).min(), cx);
+        if again {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Takes in what has come. `true`: there may be more.
+    fn receive(&mut self, core: &mut Core, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut datagrams = 0;
+        while datagrams < RECEIVE_DATAGRAMS {
+            match core.carrier.poll_receive(cx, &mut self.received) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => return Ok(false),
+            }
+            let time = now();
+            for mut batch in self.received.drain(..) {
+                let path = Path { remote: batch.remote, local: batch.local };
+                core.counters.bytes_received += batch.data.len() as u64;
+                while !batch.data.is_empty() {
+                    datagrams += 1;
+                    core.counters.datagrams_received += 1;
+                    let length = batch.segment.min(batch.data.len());
+                    core.hub.handle(time, path, batch.data.split_to(length));
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sends what the links have to send. `true`: there may be more.
+    fn send(&mut self, core: &mut Core, cx: &mut Context<'_>) -> bool {
+        if let Some((transmit, batch)) = core.blocked.take() {
+            if !core.carrier.try_send(transmit.path.remote, transmit.path.local, &batch, transmit.segment) {
+                core.blocked = Some((transmit, batch));
+                return self.wait_writable(core, cx);
+            }
+            core.count_sent(batch.len(), transmit.segment);
+        }
+        let time = now();
+        for _ in 0..SEND_BATCHES {
+            let Some(transmit) = core.hub.poll_transmit(time, &mut self.out) else { return false };
+            if !core.carrier.try_send(transmit.path.remote, transmit.path.local, &self.out, transmit.segment) {
+                core.blocked = Some((transmit, std::mem::take(&mut self.out)));
+                return self.wait_writable(core, cx);
+            }
+            core.count_sent(self.out.len(), transmit.segment);
+        }
+        true
+    }
+
+    /// Has the socket wake us when it takes more. `true`: it does already.
+    fn wait_writable(&self, core: &Core, cx: &mut Context<'_>) -> bool {
+        core.carrier.poll_writable(cx).is_ready()
+    }
+
+    /// Has the clock wake us at `at`. `true`: that is now.
+    fn set_timer(&mut self, at: Option<Instant>, cx: &mut Context<'_>) -> bool {
+        let Some(at) = at else {
+            self.timer = None;
+            return false;
+        };
+        match &mut self.timer {
+            Some((set, sleep)) if *set != at => {
+                *set = at;
+                sleep.as_mut().reset(at.into());
+            }
+            Some(_) => {}
+            None => self.timer = Some((at, Box::pin(tokio::time::sleep_until(at.into())))),
+        }
+        let due = self.timer.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready());
+        if due {
+            self.timer = None;
+        }
+        due
+    }
+}
+
+impl Core {
+    fn count_sent(&mut self, bytes: usize, segment: usize) {
+        self.counters.bytes_sent += bytes as u64;
+        self.counters.datagrams_sent += bytes.div_ceil(segment) as u64;
+    }
+}

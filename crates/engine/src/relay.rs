@@ -1,0 +1,262 @@
+//! The relay: bytes between a socket and a stream, both ways, with ends that mean what they say.
+//!
+//! End-of-file in one direction leaves the other open. A broken socket becomes a reset of the
+//! stream, a reset stream an error that the caller turns into a broken socket; neither ever looks
+//! like a clean end. Buffers exist only while data is in flight: an idle relay holds none.
+
+use crate::stream::{Early, Stream, StreamError, code};
+use bytes::{Buf, Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::pin::pin;
+use std::task::Poll;
+use thiserror::Error;
+use tokio::net::{TcpStream, UnixStream};
+
+/// After so many bytes in one direction without waiting, other tasks get their turn.
+const TURN_BYTES: usize = 128 << 10;
+
+/// Bytes taken from a stream at once.
+const READ_BYTES: usize = 1 << 20;
+
+/// Bytes read at once when nobody wants them.
+const DISCARD_BYTES: usize = 16 << 10;
+
+/// Chunks handed to the socket in one call.
+const SLICES: usize = 64;
+
+/// Why a relay ended other than cleanly.
+#[derive(Debug, Error)]
+pub enum RelayError {
+    /// The socket broke.
+    #[error("the local connection broke")]
+    Socket(#[source] io::Error),
+    /// The stream broke: the socket should be closed by a reset.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
+/// A connected socket whose directions end separately.
+#[expect(async_fn_in_trait, reason = "both sockets live on the shard's thread, where futures need not be Send")]
+pub trait Socket {
+    /// Waits until there may be something to read.
+    async fn readable(&self) -> io::Result<()>;
+    /// Waits until there may be room to write.
+    async fn writable(&self) -> io::Result<()>;
+    /// Reads what is there.
+    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize>;
+    /// Writes what fits.
+    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Ends our direction.
+    fn shutdown(&self) -> io::Result<()>;
+}
+
+macro_rules! socket {
+    ($kind:ty) => {
+        impl Socket for $kind {
+            async fn readable(&self) -> io::Result<()> {
+                <$kind>::readable(self).await
+            }
+            async fn writable(&self) -> io::Result<()> {
+                <$kind>::writable(self).await
+            }
+            fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+                self.try_read_buf(buffer)
+            }
+            fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+                self.try_write_vectored(slices)
+            }
+            fn shutdown(&self) -> io::Result<()> {
+                socket2::SockRef::from(self).shutdown(Shutdown::Write)
+            }
+        }
+    };
+}
+
+socket!(TcpStream);
+socket!(UnixStream);
+
+/// How one direction came to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Everything was passed on, and the end as well.
+    Clean,
+    /// Whoever receives wants no more; the other direction may still be of use.
+    Unwanted,
+}
+
+/// Relays until both directions have ended. On an error both have ended, the stream is given up,
+/// and the caller should break the socket rather than close it.
+/// `early` is what was read of the stream before.
+pub async fn relay(socket: &impl Socket, stream: &Stream, early: Early) -> Result<(), RelayError> {
+    let result = both(socket, stream, early).await;
+    if result.is_err() {
+        stream.reset(code::BROKEN);
+        stream.stop(code::BROKEN);
+    }
+    result
+}
+
+async fn both(socket: &impl Socket, stream: &Stream, early: Early) -> Result<(), RelayError> {
+    let mut up = pin!(upstream(socket, stream));
+    let mut down = pin!(downstream(socket, stream, early));
+    let (first, up_is_first) = tokio::select! {
+        end = &mut up => (end?, true),
+        end = &mut down => (end?, false),
+    };
+    let second = match (first, up_is_first) {
+        (End::Clean, true) => down.await?,
+        (_, false) => up.await?,
+        (End::Unwanted, true) => {
+            // What the application still sends goes nowhere, as with a connection of its own; but
+            // it is read, for closing a socket with unread data would break the way back.
+            let end = tokio::select! {
+                end = &mut down => end?,
+                error = discard(socket) => return Err(error),
+            };
+            if end == End::Clean {
+                let _ = tokio::time::timeout(stream.shard().limits().step_time, discard(socket)).await;
+            }
+            end
+        }
+    };
+    match (first, second) {
+        (End::Unwanted, End::Unwanted) => Err(StreamError::Stopped(code::BROKEN).into()),
+        _ => Ok(()),
+    }
+}
+
+/// Socket → stream.
+async fn upstream(socket: &impl Socket, stream: &Stream) -> Result<End, RelayError> {
+    let mut turn = 0;
+    loop {
+        if !wait_readable(socket, stream).await? {
+            stream.reset(code::BROKEN);
+            return Ok(End::Unwanted);
+        }
+        let bytes = match read_some(socket, stream) {
+            Ok(bytes) if bytes.is_empty() => {
+                stream.finish();
+                return Ok(End::Clean);
+            }
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                turn = 0;
+                continue;
+            }
+            Err(error) => return Err(RelayError::Socket(error)),
+        };
+        turn += bytes.len();
+        match stream.write_all(bytes).await {
+            // The next wait says so again, and says what to do.
+            Ok(()) | Err(StreamError::Stopped(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if turn >= TURN_BYTES {
+            turn = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Reads what is there; empty at the end.
+fn read_some(socket: &impl Socket, stream: &Stream) -> io::Result<Bytes> {
+    let mut buffer = stream.shard().take_buffer();
+    let read = socket.try_read(&mut buffer);
+    if matches!(read, Ok(length) if length >= buffer.capacity() / 2) {
+        return Ok(buffer.freeze());
+    }
+    // A copy to the size of the data: a small message must not keep a large buffer.
+    let bytes = Bytes::copy_from_slice(&buffer);
+    buffer.clear();
+    stream.shard().return_buffer(buffer);
+    read.map(|_| bytes)
+}
+
+/// Reads and drops until the socket breaks; after its end, waits for ever.
+async fn discard(socket: &impl Socket) -> RelayError {
+    let mut buffer = BytesMut::with_capacity(DISCARD_BYTES);
+    loop {
+        if let Err(error) = socket.readable().await {
+            return RelayError::Socket(error);
+        }
+        buffer.clear();
+        match socket.try_read(&mut buffer) {
+            Ok(0) => return std::future::pending().await,
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return RelayError::Socket(error),
+        }
+    }
+}
+
+/// Waits for the socket; `false` when the far side stops reading first.
+async fn wait_readable(socket: &impl Socket, stream: &Stream) -> Result<bool, RelayError> {
+    let mut readable = pin!(socket.readable());
+    poll_fn(|cx| {
+        match stream.poll_stopped(cx) {
+            Poll::Ready(StreamError::Stopped(_)) => return Poll::Ready(Ok(false)),
+            Poll::Ready(error) => return Poll::Ready(Err(error.into())),
+            Poll::Pending => {}
+        }
+        readable.as_mut().poll(cx).map(|result| result.map(|()| true).map_err(RelayError::Socket))
+    })
+    .await
+}
+
+/// Stream → socket.
+async fn downstream(socket: &impl Socket, stream: &Stream, early: Early) -> Result<End, RelayError> {
+    let mut queue = VecDeque::from(early.chunks);
+    let mut ended = early.ended;
+    let mut chunks = Vec::new();
+    let mut turn = 0;
+    loop {
+        while !queue.is_empty() {
+            match write_some(socket, &mut queue) {
+                Ok(written) => turn += written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    turn = 0;
+                    socket.writable().await.map_err(RelayError::Socket)?;
+                }
+                Err(_) => {
+                    // The socket takes no more. What it still has to say may be worth hearing.
+                    stream.stop(code::BROKEN);
+                    return Ok(End::Unwanted);
+                }
+            }
+            if turn >= TURN_BYTES {
+                turn = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        if ended {
+            // Fails only where the connection has ended in both directions already.
+            let _ = socket.shutdown();
+            return Ok(End::Clean);
+        }
+        ended = stream.read(READ_BYTES, &mut chunks).await?;
+        queue.extend(chunks.drain(..));
+    }
+}
+
+fn write_some(socket: &impl Socket, queue: &mut VecDeque<Bytes>) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let mut count = 0;
+    for (slice, chunk) in slices.iter_mut().zip(queue.iter()) {
+        *slice = IoSlice::new(chunk);
+        count += 1;
+    }
+    let written = socket.try_write(&slices[..count])?;
+    let mut left = written;
+    while let Some(front) = queue.front_mut() {
+        if left < front.len() {
+            front.advance(left);
+            break;
+        }
+        left -= front.len();
+        queue.pop_front();
+    }
+    Ok(written)
+}

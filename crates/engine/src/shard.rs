@@ -1,0 +1,266 @@
+//! A shard: one thread's socket, links and streams.
+
+use crate::counters::Counters;
+use crate::driver::Driver;
+use crate::stream::{Stream, StreamState};
+use bytes::BytesMut;
+use ginnel_carrier::udp::UdpCarrier;
+use ginnel_proto::hub::{self, Hub, LinkId, Time};
+use ginnel_proto::limits::Limits;
+use ginnel_proto::link::{self, Transmit};
+use ginnel_proto::session::{self, StreamId};
+use rustc_hash::FxHashMap;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Read buffers kept for the next relay that needs one.
+const SPARE_BUFFERS: usize = 16;
+
+/// What concerns whoever keeps links: a client that redials, a server that reports.
+pub type LinkEvent = (LinkId, hub::Event);
+
+/// A handle of a shard. Cloning is cheap; it never leaves its thread.
+#[derive(Clone)]
+pub struct Shard(pub(crate) Rc<RefCell<Core>>);
+
+/// The state of a shard. Borrowed for one call at a time.
+pub(crate) struct Core {
+    pub(crate) hub: Hub,
+    pub(crate) carrier: UdpCarrier,
+    pub(crate) limits: Limits,
+    pub(crate) counters: Counters,
+    pub(crate) links: FxHashMap<LinkId, LinkState>,
+    /// A batch that the socket would not take yet.
+    pub(crate) blocked: Option<(Transmit, Vec<u8>)>,
+    pub(crate) driver: Option<Waker>,
+    /// Streams that peers have opened and nobody has taken yet. Bounded by what the sessions
+    /// allow their peers to open.
+    incoming: VecDeque<Stream>,
+    acceptor: Option<Waker>,
+    /// Bounded by the number of links: each tells of its coming and going, and of little more.
+    link_events: VecDeque<LinkEvent>,
+    keeper: Option<Waker>,
+    buffers: Vec<BytesMut>,
+}
+
+/// What a shard keeps of a link beside the hub's own.
+#[derive(Default)]
+pub(crate) struct LinkState {
+    pub(crate) streams: FxHashMap<StreamId, StreamState>,
+    pub(crate) openers: Vec<Waker>,
+}
+
+impl Shard {
+    /// Puts a hub behind a carrier and starts to drive them. Must be called inside a
+    /// `LocalSet` of a current-thread runtime.
+    pub fn start(hub: Hub, carrier: UdpCarrier, limits: Limits) -> Self {
+        let shard = Self(Rc::new(RefCell::new(Core {
+            hub,
+            carrier,
+            limits,
+            counters: Counters::default(),
+            links: FxHashMap::default(),
+            blocked: None,
+            driver: None,
+            incoming: VecDeque::new(),
+            acceptor: None,
+            link_events: VecDeque::new(),
+            keeper: None,
+            buffers: Vec::new(),
+        })));
+        let mut driver = Driver::new(shard.clone());
+        tokio::task::spawn_local(poll_fn(move |cx| driver.poll(cx)));
+        shard
+    }
+
+    /// The address that the shard's socket is bound to.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.0.borrow().carrier.local_address()
+    }
+
+    /// The limits of this shard.
+    pub fn limits(&self) -> Limits {
+        self.0.borrow().limits.clone()
+    }
+
+    /// Every counter with its name.
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        let core = self.0.borrow();
+        core.counters.named(&core.hub.drops(), core.links.len(), core.hub.half_open())
+    }
+
+    /// Calls the hub, and has the driver look after what that brings.
+    pub fn with_hub<R>(&self, call: impl FnOnce(&mut Hub, Time) -> R) -> R {
+        let result = call(&mut self.0.borrow_mut().hub, now());
+        self.handle_events();
+        self.0.borrow_mut().wake_driver();
+        result
+    }
+
+    /// The next stream that a peer opens.
+    pub async fn accept(&self) -> Stream {
+        poll_fn(|cx| {
+            let mut core = self.0.borrow_mut();
+            match core.incoming.pop_front() {
+                Some(stream) => Poll::Ready(stream),
+                None => {
+                    core.acceptor = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// The next event of a link.
+    pub async fn link_event(&self) -> LinkEvent {
+        poll_fn(|cx| {
+            let mut core = self.0.borrow_mut();
+            match core.link_events.pop_front() {
+                Some(event) => Poll::Ready(event),
+                None => {
+                    core.keeper = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Opens a stream on a link that is up. Waits while the peer allows no more; `None` when the
+    /// link is gone.
+    pub async fn open(&self, link: LinkId) -> Option<Stream> {
+        poll_fn(|cx| {
+            let mut core = self.0.borrow_mut();
+            let Some(session) = core.hub.session(link) else { return Poll::Ready(None) };
+            let Some(id) = session.open() else {
+                let Some(state) = core.links.get_mut(&link) else { return Poll::Ready(None) };
+                state.openers.push(cx.waker().clone());
+                return Poll::Pending;
+            };
+            core.counters.streams_opened += 1;
+            core.wake_driver();
+            Poll::Ready(self.register(&mut core, link, id))
+        })
+        .await
+    }
+
+    /// Whether the shard has nothing more to say to its peers.
+    pub fn is_quiet(&self) -> bool {
+        let core = self.0.borrow();
+        core.links.is_empty() && core.blocked.is_none() && core.hub.ids().is_empty()
+    }
+
+    fn register(&self, core: &mut Core, link: LinkId, id: StreamId) -> Option<Stream> {
+        core.links.get_mut(&link)?.streams.insert(id, StreamState::default());
+        core.counters.streams += 1;
+        Some(Stream::new(self.clone(), link, id))
+    }
+
+    /// Takes a buffer for one read from a socket.
+    pub(crate) fn take_buffer(&self) -> BytesMut {
+        let mut core = self.0.borrow_mut();
+        let size = core.limits.relay_buffer;
+        core.buffers.pop().unwrap_or_else(|| BytesMut::with_capacity(size))
+    }
+
+    /// Gives a buffer back that was not used up.
+    pub(crate) fn return_buffer(&self, buffer: BytesMut) {
+        let mut core = self.0.borrow_mut();
+        if core.buffers.len() < SPARE_BUFFERS && buffer.capacity() >= core.limits.relay_buffer {
+            core.buffers.push(buffer);
+        }
+    }
+
+    /// Turns the hub's events into wake-ups, streams and link events.
+    pub(crate) fn handle_events(&self) {
+        loop {
+            let event = self.0.borrow_mut().hub.poll_event();
+            let Some((link, event)) = event else { break };
+            self.handle_event(link, event);
+        }
+    }
+
+    fn handle_event(&self, link: LinkId, event: hub::Event) {
+        let mut core = self.0.borrow_mut();
+        match event {
+            hub::Event::Link(link::Event::Session(event)) => self.handle_session_event(&mut core, link, event),
+            hub::Event::Link(link::Event::Lost(_)) => {
+                core.counters.links_lost += 1;
+                core.drop_link(link);
+                core.push_link_event((link, event));
+            }
+            hub::Event::Up { .. } => {
+                core.counters.links_up += 1;
+                core.links.insert(link, LinkState::default());
+                core.push_link_event((link, event));
+            }
+            event => core.push_link_event((link, event)),
+        }
+    }
+
+    fn handle_session_event(&self, core: &mut Core, link: LinkId, event: session::Event) {
+        match event {
+            session::Event::Opened(id) => {
+                core.counters.streams_accepted += 1;
+                if let Some(stream) = self.register(core, link, id) {
+                    core.incoming.push_back(stream);
+                    if let Some(acceptor) = core.acceptor.take() {
+                        acceptor.wake();
+                    }
+                }
+            }
+            session::Event::MayOpen => {
+                if let Some(state) = core.links.get_mut(&link) {
+                    state.openers.drain(..).for_each(Waker::wake);
+                }
+            }
+            session::Event::Readable(id) => core.with_stream(link, id, StreamState::readable),
+            session::Event::Writable(id) => core.with_stream(link, id, StreamState::writable),
+            session::Event::Stopped(id, code) => core.with_stream(link, id, |stream| stream.stopped(code)),
+            session::Event::Ready | session::Event::Closed => {}
+        }
+    }
+}
+
+impl Core {
+    pub(crate) fn wake_driver(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+
+    fn with_stream(&mut self, link: LinkId, id: StreamId, call: impl FnOnce(&mut StreamState)) {
+        if let Some(stream) = self.links.get_mut(&link).and_then(|link| link.streams.get_mut(&id)) {
+            call(stream);
+        }
+    }
+
+    /// Wakes everybody who waits for something of a link that is no more.
+    fn drop_link(&mut self, link: LinkId) {
+        if let Some(state) = self.links.remove(&link) {
+            self.counters.streams -= state.streams.len() as u64;
+            state.openers.into_iter().for_each(Waker::wake);
+            state.streams.into_values().for_each(StreamState::gone);
+        }
+    }
+
+    fn push_link_event(&mut self, event: LinkEvent) {
+        self.link_events.push_back(event);
+        if let Some(keeper) = self.keeper.take() {
+            keeper.wake();
+        }
+    }
+}
+
+/// The time now, for the machines.
+pub fn now() -> Time {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time { now: Instant::now(), wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX) }
+}

@@ -1,0 +1,228 @@
+//! A stream of a link, as tasks of the shard use it.
+
+use crate::shard::Shard;
+use bytes::Bytes;
+use ginnel_proto::hub::LinkId;
+use ginnel_proto::session::{Gone, Read, StreamId, WriteError};
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+use thiserror::Error;
+
+/// Codes that streams are reset and stopped with.
+pub mod code {
+    /// The target or the application broke the connection.
+    pub const BROKEN: u32 = 1;
+    /// Whoever used the stream went away without ending it.
+    pub const ABANDONED: u32 = 2;
+    /// What the peer said first was not an open request, or none came.
+    pub const BAD_REQUEST: u32 = 3;
+}
+
+/// Why a stream ended other than cleanly.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum StreamError {
+    /// The far side gave it up.
+    #[error("the far side reset the stream (code {0})")]
+    Reset(u32),
+    /// The far side reads no more.
+    #[error("the far side reads no more (code {0})")]
+    Stopped(u32),
+    /// Its link is gone.
+    #[error("the link is down")]
+    LinkDown,
+}
+
+impl From<Gone> for StreamError {
+    fn from(_: Gone) -> Self {
+        Self::LinkDown
+    }
+}
+
+impl From<WriteError> for StreamError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Stopped(code) => Self::Stopped(code),
+            WriteError::Gone(gone) => gone.into(),
+        }
+    }
+}
+
+/// Who waits for what on a stream.
+#[derive(Default)]
+pub(crate) struct StreamState {
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+    stopped: Option<u32>,
+}
+
+impl StreamState {
+    pub(crate) fn readable(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    pub(crate) fn writable(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+        }
+    }
+
+    pub(crate) fn stopped(&mut self, code: u32) {
+        self.stopped = Some(code);
+        self.writable();
+    }
+
+    pub(crate) fn gone(mut self) {
+        self.readable();
+        self.writable();
+    }
+}
+
+/// What was read of a stream before its relay began.
+#[derive(Default)]
+pub struct Early {
+    /// Bytes that belong to the relay.
+    pub chunks: Vec<Bytes>,
+    /// The peer's clean end came with them.
+    pub ended: bool,
+}
+
+/// One end of a two-way stream. Dropping it gives up whatever direction has not ended: an error
+/// never looks like a clean end, and a clean end never becomes an error.
+pub struct Stream {
+    shard: Shard,
+    link: LinkId,
+    id: StreamId,
+    wrote_end: Cell<bool>,
+    read_end: Cell<bool>,
+}
+
+impl Stream {
+    pub(crate) fn new(shard: Shard, link: LinkId, id: StreamId) -> Self {
+        Self { shard, link, id, wrote_end: Cell::new(false), read_end: Cell::new(false) }
+    }
+
+    /// The link that the stream is in.
+    pub fn link(&self) -> LinkId {
+        self.link
+    }
+
+    /// The shard that the stream is on.
+    pub fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
+    /// Appends what has come, up to `max` bytes, to `out`. `true`: that was the clean end.
+    pub fn poll_read(&self, cx: &mut Context<'_>, max: usize, out: &mut Vec<Bytes>) -> Poll<Result<bool, StreamError>> {
+        let core = &mut *self.shard.0.borrow_mut();
+        let session = core.hub.session(self.link).ok_or(StreamError::LinkDown)?;
+        let read = session.read(self.id, max, out)?;
+        let result = match read {
+            Read::Data(_) => Ok(false),
+            Read::End(_) => {
+                self.read_end.set(true);
+                Ok(true)
+            }
+            Read::Reset(code) => {
+                self.read_end.set(true);
+                Err(StreamError::Reset(code))
+            }
+            Read::Blocked => {
+                if let Some(state) = core.links.get_mut(&self.link).and_then(|link| link.streams.get_mut(&self.id)) {
+                    state.reader = Some(cx.waker().clone());
+                }
+                return Poll::Pending;
+            }
+        };
+        // What was read makes room: the peer wants to know.
+        core.wake_driver();
+        Poll::Ready(result)
+    }
+
+    /// Takes what fits now from the front of `data`; pending while nothing fits.
+    pub fn poll_write(&self, cx: &mut Context<'_>, data: &mut VecDeque<Bytes>) -> Poll<Result<usize, StreamError>> {
+        let core = &mut *self.shard.0.borrow_mut();
+        let session = core.hub.session(self.link).ok_or(StreamError::LinkDown)?;
+        let written = session.write(self.id, data)?;
+        if written == 0 && !data.is_empty() {
+            if let Some(state) = core.links.get_mut(&self.link).and_then(|link| link.streams.get_mut(&self.id)) {
+                state.writer = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        core.wake_driver();
+        Poll::Ready(Ok(written))
+    }
+
+    /// Ready when the peer reads no more, or the link is gone.
+    pub fn poll_stopped(&self, cx: &mut Context<'_>) -> Poll<StreamError> {
+        let core = &mut *self.shard.0.borrow_mut();
+        let state = core.links.get_mut(&self.link).and_then(|link| link.streams.get_mut(&self.id));
+        match state {
+            None => Poll::Ready(StreamError::LinkDown),
+            Some(StreamState { stopped: Some(code), .. }) => Poll::Ready(StreamError::Stopped(*code)),
+            Some(state) => {
+                state.writer = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Reads what has come, as [`poll_read`](Self::poll_read).
+    pub async fn read(&self, max: usize, out: &mut Vec<Bytes>) -> Result<bool, StreamError> {
+        poll_fn(|cx| self.poll_read(cx, max, out)).await
+    }
+
+    /// Writes everything.
+    pub async fn write_all(&self, bytes: Bytes) -> Result<(), StreamError> {
+        let mut data = VecDeque::from([bytes]);
+        while !data.is_empty() {
+            poll_fn(|cx| self.poll_write(cx, &mut data)).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends our direction cleanly, after what was written. Never waits.
+    pub fn finish(&self) {
+        if !self.wrote_end.replace(true) {
+            self.call(|session, id| session.finish(id));
+        }
+    }
+
+    /// Gives our direction up.
+    pub fn reset(&self, code: u32) {
+        if !self.wrote_end.replace(true) {
+            self.call(|session, id| session.reset(id, code));
+        }
+    }
+
+    /// Tells the peer that we read no more.
+    pub fn stop(&self, code: u32) {
+        if !self.read_end.replace(true) {
+            self.call(|session, id| session.stop(id, code));
+        }
+    }
+
+    fn call(&self, call: impl FnOnce(&mut dyn ginnel_proto::session::Session, StreamId)) {
+        let mut core = self.shard.0.borrow_mut();
+        if let Some(session) = core.hub.session(self.link) {
+            call(session, self.id);
+            core.wake_driver();
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.reset(code::ABANDONED);
+        self.stop(code::ABANDONED);
+        let mut core = self.shard.0.borrow_mut();
+        let removed = core.links.get_mut(&self.link).and_then(|link| link.streams.remove(&self.id));
+        if removed.is_some() {
+            core.counters.streams -= 1;
+        }
+    }
+}

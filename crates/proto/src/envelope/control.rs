@@ -1,0 +1,71 @@
+//! Control messages: what keeps a link alive and tells its ends where they are.
+
+use rand::{Rng, RngExt};
+
+/// The longest control message, in bytes.
+pub const CONTROL_MAX: usize = 9;
+
+/// Padding added to control messages at random, in bytes: no two of them need have one length.
+const PADDING: std::ops::Range<usize> = 8..120;
+
+/// One control message of a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Control {
+    /// Asks the peer for an [`Echo`](Self::Echo): is it there, and how far?
+    Probe([u8; 8]),
+    /// The answer to a probe.
+    Echo([u8; 8]),
+    /// Asks whoever uses a new address to prove that it receives there.
+    Challenge([u8; 8]),
+    /// The proof.
+    ChallengeEcho([u8; 8]),
+    /// The sender has closed the link. The code says why; see [`close`].
+    Close(u8),
+}
+
+/// Codes of [`Control::Close`].
+pub mod close {
+    /// The end was stopped by its owner.
+    pub const SHUTDOWN: u8 = 0;
+    /// The user's key is no longer accepted.
+    pub const REVOKED: u8 = 1;
+    /// A newer link of the same client took its place.
+    pub const REPLACED: u8 = 2;
+    /// The session inside failed.
+    pub const SESSION_FAILED: u8 = 3;
+}
+
+impl Control {
+    /// Writes the message, its padding and the padding's length.
+    pub fn encode_padded(&self, rng: &mut impl Rng, out: &mut Vec<u8>) {
+        match self {
+            Self::Probe(token) => put(out, 0, token),
+            Self::Echo(token) => put(out, 1, token),
+            Self::Challenge(token) => put(out, 2, token),
+            Self::ChallengeEcho(token) => put(out, 3, token),
+            Self::Close(code) => put(out, 4, &[*code]),
+        }
+        let padding = rng.random_range(PADDING);
+        out.resize(out.len() + padding, 0);
+        out.extend_from_slice(&(padding as u16).to_be_bytes());
+    }
+
+    /// Reads a message without its padding. `None`: unknown or of a wrong length, to be ignored.
+    pub fn decode(message: &[u8]) -> Option<Self> {
+        let (&kind, body) = message.split_first()?;
+        let token = || <[u8; 8]>::try_from(body).ok();
+        match kind {
+            0 => token().map(Self::Probe),
+            1 => token().map(Self::Echo),
+            2 => token().map(Self::Challenge),
+            3 => token().map(Self::ChallengeEcho),
+            4 => <[u8; 1]>::try_from(body).ok().map(|[code]| Self::Close(code)),
+            _ => None,
+        }
+    }
+}
+
+fn put(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
+    out.push(kind);
+    out.extend_from_slice(body);
+}

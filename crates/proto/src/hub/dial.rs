@@ -1,0 +1,128 @@
+//! A client's handshake in progress: attempts, each a new message 1, until one is answered.
+
+use super::Time;
+use crate::envelope::data::{Opener, Sealer};
+use crate::envelope::handshake::{ClientKeys, Direction, Initiation};
+use crate::envelope::header::HeaderKey;
+use crate::envelope::hello::{Hello, LinkIdentity, SessionKind, Welcome};
+use crate::envelope::keys::{LinkKeys, OuterKeys, PublicKey};
+use crate::limits::Limits;
+use crate::link::Path;
+use rand::{CryptoRng, RngExt};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Attempts whose answer would still be taken; older ones are forgotten.
+const ATTEMPTS_MAX: usize = 8;
+
+/// One link that is being dialled.
+pub(super) struct Dial {
+    keys: ClientKeys,
+    outer: OuterKeys,
+    path: Path,
+    lane: u16,
+    attempts: VecDeque<(Initiation, Instant)>,
+    made: u32,
+    wait: Duration,
+    wait_max: Duration,
+    next: Instant,
+    deadline: Instant,
+}
+
+/// A handshake that has been answered.
+pub(super) struct Completed {
+    pub(super) welcome: Welcome,
+    pub(super) keys: LinkKeys,
+    pub(super) server: PublicKey,
+    pub(super) rtt: Duration,
+    header_to_server: HeaderKey,
+}
+
+impl Dial {
+    pub(super) fn new(keys: ClientKeys, path: Path, lane: u16, deadline: Instant, limits: &Limits) -> Self {
+        Self {
+            outer: OuterKeys::derive(&keys.psk, &keys.server),
+            keys,
+            path,
+            lane,
+            attempts: VecDeque::new(),
+            made: 0,
+            wait: limits.handshake_retry,
+            wait_max: limits.handshake_retry_max,
+            next: deadline,
+            deadline,
+        }
+    }
+
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        now >= self.deadline
+    }
+
+    pub(super) fn next_attempt(&self) -> Instant {
+        self.next.min(self.deadline)
+    }
+
+    pub(super) fn path(&self) -> Path {
+        self.path
+    }
+
+    pub(super) fn server(&self) -> PublicKey {
+        self.keys.server
+    }
+
+    /// Makes the next message 1. `clock` is the server's clock less ours, if it was ever learnt.
+    #[expect(clippy::too_many_arguments, reason = "the fields of one Hello, from three owners")]
+    pub(super) fn attempt(
+        &mut self,
+        time: Time,
+        instance: [u8; 16],
+        epoch: u32,
+        session: u32,
+        aes: bool,
+        clock: Option<i128>,
+        rng: &mut impl CryptoRng,
+    ) -> Vec<u8> {
+        // By the server's clock as we know it, so that a wrong clock here does not lock us out;
+        // every second attempt by our own, in case it is the one that has been set right.
+        let clock = if self.made.is_multiple_of(2) { clock.unwrap_or(0) } else { 0 };
+        let time_ns = (i128::from(time.wall_ns) + clock).clamp(0, i128::from(u64::MAX)) as u64;
+        let hello = Hello {
+            time_ns,
+            identity: LinkIdentity { instance, lane: self.lane },
+            epoch,
+            session,
+            aes,
+            kind: SessionKind::Quic,
+            params: Vec::new(),
+        };
+        let (initiation, datagram) = Initiation::new(&self.keys, &self.outer, &hello, rng);
+        if self.attempts.len() == ATTEMPTS_MAX {
+            self.attempts.pop_front();
+        }
+        self.attempts.push_back((initiation, time.now));
+        self.made += 1;
+        self.next = time.now + self.wait.mul_f64(rng.random_range(0.8..1.2));
+        self.wait = (self.wait * 2).min(self.wait_max);
+        datagram
+    }
+
+    /// Tries a datagram as the answer to any attempt, the latest first.
+    pub(super) fn complete(&mut self, time: Time, datagram: &[u8]) -> Option<Completed> {
+        let noise = self.outer.unwrap(Direction::ToClient, datagram).ok()?;
+        let (welcome, keys, sent) = self.attempts.iter_mut().rev().find_map(|(initiation, sent)| {
+            initiation.complete(&noise).ok().map(|(welcome, keys)| (welcome, keys, *sent))
+        })?;
+        let header_to_server = HeaderKey::new(&self.outer.header_to_server);
+        Some(Completed { welcome, keys, server: self.keys.server, rtt: time.now - sent, header_to_server })
+    }
+}
+
+impl Completed {
+    /// The keys of the link, ready for use.
+    pub(super) fn ends(self, rng: &mut impl CryptoRng) -> (Sealer, Opener) {
+        let Self { welcome, keys, header_to_server, .. } = self;
+        let first = rng.random::<u64>() >> 18;
+        let sealer = Sealer::new(welcome.aead, &keys.to_server, header_to_server, welcome.session, first);
+        (sealer, Opener::new(welcome.aead, &keys.to_client))
+    }
+}

@@ -1,0 +1,275 @@
+//! A server's way in: who may begin a link, in an order that keeps strangers cheap and in the dark.
+//!
+//! length → outer AEAD → replay look-up → bucket of the source → Noise → user → time → replay
+//! insert and journal → answer. Whatever fails at any step gets no packet, only a count.
+
+use super::Time;
+use super::prefixes::Prefixes;
+use crate::envelope::data::{Aead, Opener, Sealer};
+use crate::envelope::handshake::{self, Direction, HandshakeError, Request};
+use crate::envelope::header::{Header, HeaderKey};
+use crate::envelope::hello::{LinkIdentity, Welcome};
+use crate::envelope::keys::{OuterKeys, PrivateKey, Psk, PublicKey};
+use crate::envelope::replay::{Entry, Journal, ReplayCache, SKEW_NS};
+use crate::limits::Limits;
+use crate::link::Path;
+use bytes::BytesMut;
+use rand::{CryptoRng, RngExt};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Who may connect: public keys, and the names that go with them.
+pub type Users = FxHashMap<PublicKey, Arc<str>>;
+
+/// Half-open handshakes of one link identity. A client that hears nothing tries again, and any of
+/// its attempts may be the one whose answer arrives.
+const PENDING_PER_IDENTITY: usize = 8;
+
+/// What a gate is made of.
+pub struct GateConfig {
+    /// The deployment's secrets: the current one, and the previous one while it is being changed.
+    pub psks: Vec<Psk>,
+    /// The server's own key.
+    pub key: PrivateKey,
+    /// Who may connect.
+    pub users: Users,
+    /// Handshakes that were accepted before the start.
+    pub replay: ReplayCache,
+    /// Where accepted handshakes are written down.
+    pub journal: Box<dyn Journal>,
+}
+
+/// Handshakes that were refused, by step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Refusals {
+    /// Under our outer key, but malformed or of another version.
+    pub malformed: u64,
+    /// A recorded handshake.
+    pub replayed: u64,
+    /// Too many from one source, or from strangers in all.
+    pub limited: u64,
+    /// Noise does not authenticate.
+    pub forged: u64,
+    /// The user is not known.
+    pub unknown_user: u64,
+    /// The client's clock is more than 120 s off.
+    pub skewed: u64,
+    /// A table is full.
+    pub full: u64,
+    /// Accepted, but the journal could not be written.
+    pub unjournaled: u64,
+}
+
+/// Why a datagram was not answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// Not a handshake of this deployment.
+    NotOurs,
+    /// One of [`Refusals`].
+    Counted,
+}
+
+/// A handshake that has been answered and waits for its first data packet.
+pub(super) struct Pending {
+    pub(super) user: PublicKey,
+    pub(super) name: Arc<str>,
+    pub(super) identity: LinkIdentity,
+    pub(super) epoch: u32,
+    pub(super) sealer: Sealer,
+    pub(super) opener: Opener,
+}
+
+struct Outer {
+    psk: Psk,
+    keys: OuterKeys,
+    header: HeaderKey,
+}
+
+/// Replay cache, buckets and half-open table of one server.
+pub struct Gate {
+    outer: Vec<Outer>,
+    key: PrivateKey,
+    users: Users,
+    aes: bool,
+    replay: ReplayCache,
+    journal: Box<dyn Journal>,
+    prefixes: Prefixes,
+    pending: FxHashMap<u32, Pending>,
+    /// In order of their making, so that the oldest goes first.
+    pending_order: VecDeque<(Instant, u32)>,
+    pending_max: usize,
+    pending_time: Duration,
+    refusals: Refusals,
+}
+
+impl Gate {
+    pub(super) fn new(config: GateConfig, limits: &Limits, aes: bool, time: Time) -> Self {
+        let public = config.key.public();
+        let outer = config.psks.into_iter().map(|psk| {
+            let keys = OuterKeys::derive(&psk, &public);
+            let header = HeaderKey::new(&keys.header_to_server);
+            Outer { psk, keys, header }
+        });
+        Self {
+            outer: outer.collect(),
+            key: config.key,
+            users: config.users,
+            aes,
+            replay: config.replay,
+            journal: config.journal,
+            prefixes: Prefixes::new(limits, time.now),
+            pending: FxHashMap::default(),
+            pending_order: VecDeque::new(),
+            pending_max: limits.half_open,
+            pending_time: limits.half_open_time,
+            refusals: Refusals::default(),
+        }
+    }
+
+    /// Decrypts the header block of a datagram under each secret in use.
+    pub(super) fn headers<'a>(&'a self, datagram: &'a [u8]) -> impl Iterator<Item = Header> + 'a {
+        self.outer.iter().filter_map(|outer| outer.header.open(datagram))
+    }
+
+    pub(super) fn is_pending(&self, session: u32) -> bool {
+        self.pending.contains_key(&session)
+    }
+
+    /// Opens the first data packet of a half-open handshake. A forged one changes nothing.
+    pub(super) fn open_pending(&mut self, header: &Header, datagram: &mut BytesMut) -> Option<Pending> {
+        self.pending.get_mut(&header.session)?.opener.open(header, datagram).ok()?;
+        let pending = self.pending.remove(&header.session)?;
+        self.pending_order.retain(|(_, session)| *session != header.session);
+        Some(pending)
+    }
+
+    /// Judges a datagram as a handshake, and makes the answer to a good one.
+    pub(super) fn handle(
+        &mut self,
+        time: Time,
+        path: Path,
+        datagram: &[u8],
+        params: &[u8],
+        session_taken: impl Fn(u32) -> bool,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<u8>, Refusal> {
+        let (outer, noise) = self.unwrap(datagram)?;
+        let digest = handshake::digest(&noise);
+        if self.replay.contains(&digest) {
+            return Err(count(&mut self.refusals.replayed));
+        }
+        if !self.prefixes.admit(path.remote.ip(), time.now) {
+            return Err(count(&mut self.refusals.limited));
+        }
+        let request = Request::read(&self.outer[outer].psk, &self.key, &noise, rng);
+        let request = request.map_err(|_| count(&mut self.refusals.forged))?;
+        let name = self.users.get(&request.user).cloned();
+        let name = name.ok_or_else(|| count(&mut self.refusals.unknown_user))?;
+        if request.hello.time_ns.abs_diff(time.wall_ns) > SKEW_NS {
+            return Err(count(&mut self.refusals.skewed));
+        }
+        let entry = Entry { time_ns: request.hello.time_ns, digest };
+        if self.replay.insert(request.user, entry, time.wall_ns).is_err() {
+            return Err(count(&mut self.refusals.full));
+        }
+        if !self.journal.append(&entry) {
+            self.refusals.unjournaled += 1;
+        }
+        if self.journal.is_long() {
+            self.journal.rewrite(&mut self.replay.entries());
+        }
+        self.prefixes.authenticated(path.remote.ip(), time.now);
+        let session = loop {
+            let id = rng.random();
+            if !session_taken(id) && !self.pending.contains_key(&id) {
+                break id;
+            }
+        };
+        let aead = if self.aes && request.hello.aes { Aead::Aes128Gcm } else { Aead::ChaCha20Poly1305 };
+        let welcome = Welcome { time_ns: time.wall_ns, session, aead, params: params.to_vec() };
+        let (user, hello) = (request.user, request.hello.clone());
+        let answer = request.answer(&self.outer[outer].keys, &welcome, datagram.len(), rng);
+        let (answer, keys) = answer.ok_or_else(|| count(&mut self.refusals.malformed))?;
+        let header = HeaderKey::new(&keys.header_to_client);
+        let first = rng.random::<u64>() >> 18;
+        let sealer = Sealer::new(aead, &keys.to_client, header, hello.session, first);
+        let opener = Opener::new(aead, &keys.to_server);
+        let pending = Pending { user, name, identity: hello.identity, epoch: hello.epoch, sealer, opener };
+        self.insert_pending(time.now, session, pending);
+        Ok(answer)
+    }
+
+    fn unwrap(&mut self, datagram: &[u8]) -> Result<(usize, Vec<u8>), Refusal> {
+        for (index, outer) in self.outer.iter().enumerate() {
+            match outer.keys.unwrap(Direction::ToServer, datagram) {
+                Ok(noise) => return Ok((index, noise)),
+                Err(HandshakeError::NotOurs) => {}
+                Err(_) => return Err(count(&mut self.refusals.malformed)),
+            }
+        }
+        Err(Refusal::NotOurs)
+    }
+
+    fn insert_pending(&mut self, now: Instant, session: u32, pending: Pending) {
+        let same: Vec<u32> = self
+            .pending_order
+            .iter()
+            .map(|(_, id)| *id)
+            .filter(|id| self.pending.get(id).is_some_and(|p| p.user == pending.user && p.identity == pending.identity))
+            .collect();
+        if same.len() >= PENDING_PER_IDENTITY {
+            self.forget(same[0]);
+        }
+        if self.pending.len() >= self.pending_max
+            && let Some((_, oldest)) = self.pending_order.front()
+        {
+            self.forget(*oldest);
+        }
+        self.pending.insert(session, pending);
+        self.pending_order.push_back((now + self.pending_time, session));
+    }
+
+    fn forget(&mut self, session: u32) {
+        self.pending.remove(&session);
+        self.pending_order.retain(|(_, id)| *id != session);
+    }
+
+    pub(super) fn expire(&mut self, now: Instant) {
+        while let Some((until, session)) = self.pending_order.front().copied() {
+            if until > now {
+                break;
+            }
+            self.pending.remove(&session);
+            self.pending_order.pop_front();
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.pending_order.front().map(|(until, _)| *until)
+    }
+
+    pub(super) fn set_users(&mut self, users: Users) {
+        self.pending.retain(|_, pending| users.contains_key(&pending.user));
+        self.pending_order.retain(|(_, session)| self.pending.contains_key(session));
+        self.users = users;
+    }
+
+    pub(super) fn knows(&self, user: &PublicKey) -> bool {
+        self.users.contains_key(user)
+    }
+
+    pub(super) fn refusals(&self) -> Refusals {
+        self.refusals
+    }
+
+    pub(super) fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+}
+
+fn count(counter: &mut u64) -> Refusal {
+    *counter += 1;
+    Refusal::Counted
+}

@@ -1,0 +1,573 @@
+//! All links of one end, and the way in for new ones: what a driver needs beside a carrier.
+//!
+//! A client's hub dials ([`Hub::dial`]); a server's hub has a [`gate`] that answers handshakes. A
+//! datagram is first looked at as data of a link, found by the session id in its header block,
+//! never by its address; what is not data may be a handshake; what is neither is dropped and
+//! counted. Links that have work are in a queue; nothing ever visits all links.
+
+mod dial;
+pub mod gate;
+mod prefixes;
+
+use crate::envelope::control::close;
+use crate::envelope::data::OpenError;
+use crate::envelope::handshake::ClientKeys;
+use crate::envelope::header::{Header, HeaderKey};
+use crate::envelope::hello::{LinkIdentity, SessionKind};
+use crate::envelope::keys::PublicKey;
+use crate::limits::Limits;
+use crate::link::{self, Link, Path, Side, Transmit};
+use crate::session::Session;
+use crate::session::quic::{QuicConfig, QuicSession};
+use bytes::BytesMut;
+use dial::Dial;
+use gate::{Gate, Pending};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rustc_hash::FxHashMap;
+use slab::Slab;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The time, as a machine may know it: one clock that only goes forward, and one that people set.
+#[derive(Clone, Copy, Debug)]
+pub struct Time {
+    /// Monotonic.
+    pub now: Instant,
+    /// Nanoseconds since 1970.
+    pub wall_ns: u64,
+}
+
+/// Names one link of a hub; a slot that is used again has another generation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct LinkId {
+    slot: u32,
+    generation: u32,
+}
+
+/// What a hub has to tell of a link.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// A link is up. On a server this is its first event.
+    Up {
+        /// Where the peer is.
+        path: Path,
+        /// On a client: how long the handshake took.
+        rtt: Option<Duration>,
+        /// On a server: whose link it is.
+        user: Option<Arc<str>>,
+        /// The session inside.
+        kind: SessionKind,
+    },
+    /// Nobody has answered in time. The link's last event.
+    NoAnswer,
+    /// Something of a living link.
+    Link(link::Event),
+}
+
+/// Datagrams that were dropped, by cause, since the hub began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Drops {
+    /// Neither data of a link nor a handshake of ours.
+    pub not_ours: u64,
+    /// Data that was seen before or came too late.
+    pub replayed: u64,
+    /// Data that fails authentication.
+    pub forged: u64,
+    /// Handshakes, by the step that refused them.
+    pub handshakes: gate::Refusals,
+}
+
+enum State {
+    Dialing(Box<Dial>),
+    Living(Box<Living>),
+}
+
+struct Living {
+    link: Link,
+    /// On a client: the key of the headers that come to this link.
+    header: Option<HeaderKey>,
+    /// On a server: whose link it is, and which of the user's.
+    owner: Option<(PublicKey, LinkIdentity, u32)>,
+}
+
+struct Entry {
+    generation: u32,
+    session: u32,
+    timer: Option<Instant>,
+    dirty: bool,
+    state: State,
+}
+
+enum Role {
+    Client { instance: [u8; 16], epoch: u32, clocks: FxHashMap<PublicKey, i128> },
+    Server { gate: Box<Gate>, identities: FxHashMap<(PublicKey, LinkIdentity), usize> },
+}
+
+/// All links of one end.
+pub struct Hub {
+    limits: Limits,
+    quic: QuicConfig,
+    aes: bool,
+    rng: StdRng,
+    role: Role,
+    entries: Slab<Entry>,
+    generation: u32,
+    by_session: FxHashMap<u32, usize>,
+    timers: BTreeSet<(Instant, usize)>,
+    dirty: VecDeque<usize>,
+    events: VecDeque<(LinkId, Event)>,
+    handshakes: VecDeque<(Path, Vec<u8>)>,
+    drops: Drops,
+}
+
+/// What both kinds of hub are made of.
+pub struct HubConfig {
+    /// Every limit.
+    pub limits: Limits,
+    /// The machine has AES in hardware.
+    pub aes: bool,
+    /// Where all randomness of the hub comes from; 32 bytes from the system's generator.
+    pub seed: [u8; 32],
+}
+
+impl Hub {
+    /// A hub that dials.
+    pub fn client(config: HubConfig, time: Time) -> Self {
+        let mut hub = Self::new(config, time, |rng| Role::Client {
+            instance: rng.random(),
+            epoch: 0,
+            clocks: FxHashMap::default(),
+        });
+        hub.limits.links = hub.limits.links.min(usize::from(u16::MAX));
+        hub
+    }
+
+    /// A hub that answers.
+    pub fn server(config: HubConfig, gate: gate::GateConfig, time: Time) -> Self {
+        let limits = config.limits.clone();
+        let gate = Box::new(Gate::new(gate, &limits, config.aes, time));
+        Self::new(config, time, |_| Role::Server { gate, identities: FxHashMap::default() })
+    }
+
+    fn new(config: HubConfig, time: Time, role: impl FnOnce(&mut StdRng) -> Role) -> Self {
+        let mut rng = StdRng::from_seed(config.seed);
+        Self {
+            quic: QuicConfig::new(&config.limits, time.now, &mut rng),
+            limits: config.limits,
+            aes: config.aes,
+            role: role(&mut rng),
+            rng,
+            entries: Slab::new(),
+            generation: 0,
+            by_session: FxHashMap::default(),
+            timers: BTreeSet::new(),
+            dirty: VecDeque::new(),
+            events: VecDeque::new(),
+            handshakes: VecDeque::new(),
+            drops: Drops::default(),
+        }
+    }
+
+    /// Begins a link to a server. Its events are [`Event::Up`] or, after `patience`,
+    /// [`Event::NoAnswer`]. `None`: this end has too many links.
+    pub fn dial(&mut self, time: Time, keys: ClientKeys, path: Path, lane: u16, patience: Duration) -> Option<LinkId> {
+        if self.entries.len() >= self.limits.links {
+            return None;
+        }
+        let session = self.new_session_id();
+        let dial = Dial::new(keys, path, lane, time.now + patience, &self.limits);
+        let slot = self.insert(session, State::Dialing(Box::new(dial)));
+        self.attempt(time, slot);
+        Some(self.id(slot))
+    }
+
+    /// Takes in one datagram from the carrier.
+    pub fn handle(&mut self, time: Time, path: Path, datagram: BytesMut) {
+        match self.find(&datagram) {
+            Some((Found::Link(slot), header)) => self.handle_data(time, path, slot, &header, datagram),
+            Some((Found::Pending, header)) => self.confirm(time, path, &header, datagram),
+            None => self.handle_handshake(time, path, &datagram),
+        }
+    }
+
+    fn find(&self, datagram: &[u8]) -> Option<(Found, Header)> {
+        match &self.role {
+            Role::Server { gate, .. } => gate.headers(datagram).find_map(|header| {
+                if let Some(&slot) = self.by_session.get(&header.session) {
+                    return Some((Found::Link(slot), header));
+                }
+                gate.is_pending(header.session).then_some((Found::Pending, header))
+            }),
+            Role::Client { .. } => self.entries.iter().find_map(|(slot, entry)| {
+                let State::Living(living) = &entry.state else { return None };
+                let header = living.header.as_ref()?.open(datagram)?;
+                (header.session == entry.session).then_some((Found::Link(slot), header))
+            }),
+        }
+    }
+
+    fn handle_data(&mut self, time: Time, path: Path, slot: usize, header: &Header, datagram: BytesMut) {
+        let State::Living(living) = &mut self.entries[slot].state else { return };
+        match living.link.handle(time.now, path, header, datagram, &mut self.rng) {
+            Ok(()) => self.touch(slot),
+            Err(OpenError::Replayed) => self.drops.replayed += 1,
+            Err(OpenError::Forged | OpenError::Malformed) => self.drops.forged += 1,
+        }
+    }
+
+    /// The first data of a half-open handshake: it becomes a link.
+    fn confirm(&mut self, time: Time, path: Path, header: &Header, mut datagram: BytesMut) {
+        let Role::Server { gate, identities } = &mut self.role else { return };
+        let opened = gate.open_pending(header, &mut datagram);
+        let Some(pending) = opened.filter(|_| self.entries.len() < self.limits.links) else {
+            self.drops.forged += 1;
+            return;
+        };
+        let Pending { user, name, identity, epoch, sealer, opener, .. } = pending;
+        if let Some(&older) = identities.get(&(user, identity)) {
+            if self.entries[older].epoch() >= Some(epoch) {
+                self.drops.replayed += 1;
+                return;
+            }
+            self.close_slot(time, older, close::REPLACED);
+        }
+        let session = Box::new(QuicSession::server(&self.quic, path.datagram_max(), &mut self.rng));
+        let link = Link::new(Side::Server, (sealer, opener), session, path, &self.limits, time.now, &mut self.rng);
+        let living = Living { link, header: None, owner: Some((user, identity, epoch)) };
+        let slot = self.insert(header.session, State::Living(Box::new(living)));
+        if let Role::Server { identities, .. } = &mut self.role {
+            identities.insert((user, identity), slot);
+        }
+        let up = Event::Up { path, rtt: None, user: Some(name), kind: SessionKind::Quic };
+        self.events.push_back((self.id(slot), up));
+        if let State::Living(living) = &mut self.entries[slot].state {
+            living.link.handle_opened(time.now, path, header, datagram, &mut self.rng);
+        }
+        self.touch(slot);
+    }
+
+    fn handle_handshake(&mut self, time: Time, path: Path, datagram: &[u8]) {
+        match &mut self.role {
+            Role::Server { gate, .. } => {
+                let by_session = &self.by_session;
+                let taken = |id: u32| by_session.contains_key(&id);
+                match gate.handle(time, path, datagram, self.quic.params(), taken, &mut self.rng) {
+                    Ok(answer) => self.send_handshake(path, answer),
+                    Err(gate::Refusal::NotOurs) => self.drops.not_ours += 1,
+                    Err(_) => {}
+                }
+            }
+            Role::Client { .. } => self.complete(time, path, datagram),
+        }
+    }
+
+    /// An answer to a handshake of ours, perhaps: the link is up.
+    fn complete(&mut self, time: Time, path: Path, datagram: &[u8]) {
+        let found = self.entries.iter_mut().find_map(|(slot, entry)| match &mut entry.state {
+            State::Dialing(dial) => dial.complete(time, datagram).map(|completed| (slot, completed)),
+            State::Living(_) => None,
+        });
+        let Some((slot, completed)) = found else {
+            self.drops.not_ours += 1;
+            return;
+        };
+        let rtt = completed.rtt;
+        let params = &completed.welcome.params;
+        let session = QuicSession::client(&self.quic, path.datagram_max(), params, rtt, time.now, &mut self.rng);
+        let Ok(session) = session else {
+            self.drops.handshakes.malformed += 1;
+            return;
+        };
+        if let Role::Client { clocks, .. } = &mut self.role {
+            clocks.insert(completed.server, i128::from(completed.welcome.time_ns) - i128::from(time.wall_ns));
+        }
+        let header = Some(HeaderKey::new(&completed.keys.header_to_client));
+        let ends = completed.ends(&mut self.rng);
+        let session = Box::new(session);
+        let link = Link::new(Side::Client, ends, session, path, &self.limits, time.now, &mut self.rng);
+        self.entries[slot].state = State::Living(Box::new(Living { link, header, owner: None }));
+        let up = Event::Up { path, rtt: Some(rtt), user: None, kind: SessionKind::Quic };
+        self.events.push_back((self.id(slot), up));
+        self.touch(slot);
+    }
+
+    /// Sends a new message 1 for a link that is being dialled, or gives it up.
+    fn attempt(&mut self, time: Time, slot: usize) {
+        let entry = &mut self.entries[slot];
+        let (State::Dialing(dial), Role::Client { instance, epoch, clocks }) = (&mut entry.state, &mut self.role)
+        else {
+            return;
+        };
+        if dial.is_over(time.now) {
+            let id = LinkId { slot: slot as u32, generation: entry.generation };
+            self.events.push_back((id, Event::NoAnswer));
+            self.remove(slot);
+            return;
+        }
+        *epoch += 1;
+        let clock = clocks.get(&dial.server()).copied();
+        let datagram = dial.attempt(time, *instance, *epoch, entry.session, self.aes, clock, &mut self.rng);
+        let path = dial.path();
+        self.send_handshake(path, datagram);
+        self.schedule(slot);
+    }
+
+    fn send_handshake(&mut self, path: Path, datagram: Vec<u8>) {
+        if self.handshakes.len() >= self.limits.handshake_queue {
+            self.handshakes.pop_front();
+        }
+        self.handshakes.push_back((path, datagram));
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let gate = match &self.role {
+            Role::Server { gate, .. } => gate.poll_timeout(),
+            Role::Client { .. } => None,
+        };
+        self.timers.first().map(|(at, _)| *at).into_iter().chain(gate).min()
+    }
+
+    /// Takes note that the time of [`poll_timeout`](Self::poll_timeout) has come.
+    pub fn handle_timeout(&mut self, time: Time) {
+        while let Some(&(at, slot)) = self.timers.first() {
+            if at > time.now {
+                break;
+            }
+            self.timers.pop_first();
+            let entry = &mut self.entries[slot];
+            entry.timer = None;
+            match &mut entry.state {
+                State::Dialing(_) => self.attempt(time, slot),
+                State::Living(living) => {
+                    living.link.handle_timeout(time.now, &mut self.rng);
+                    self.touch(slot);
+                }
+            }
+        }
+        if let Role::Server { gate, .. } = &mut self.role {
+            gate.expire(time.now);
+        }
+    }
+
+    /// Fills `out` with a batch of datagrams for one path. `None`: nothing to send now. Links
+    /// take turns, a batch each.
+    pub fn poll_transmit(&mut self, time: Time, out: &mut Vec<u8>) -> Option<Transmit> {
+        out.clear();
+        if let Some((path, datagram)) = self.handshakes.pop_front() {
+            out.extend_from_slice(&datagram);
+            return Some(Transmit { path, segment: out.len() });
+        }
+        while let Some(slot) = self.dirty.pop_front() {
+            let entry = &mut self.entries[slot];
+            let State::Living(living) = &mut entry.state else {
+                entry.dirty = false;
+                continue;
+            };
+            let transmit = living.link.poll_transmit(time.now, out, &mut self.rng);
+            self.collect(slot);
+            if transmit.is_some() {
+                self.dirty.push_back(slot);
+                return transmit;
+            }
+            self.entries[slot].dirty = false;
+            if self.living(slot).is_some_and(|living| living.link.is_done()) {
+                self.remove(slot);
+            } else {
+                self.schedule(slot);
+            }
+        }
+        None
+    }
+
+    /// The next thing that the hub has to tell.
+    pub fn poll_event(&mut self) -> Option<(LinkId, Event)> {
+        self.events.pop_front()
+    }
+
+    /// The streams of a link that is up. After using it, transmit and look for events.
+    pub fn session(&mut self, id: LinkId) -> Option<&mut dyn Session> {
+        let slot = self.slot(id)?;
+        self.mark(slot);
+        let link = &mut self.living(slot)?.link;
+        if link.is_lost() { None } else { Some(link.session()) }
+    }
+
+    /// The link itself, to look at.
+    pub fn link(&mut self, id: LinkId) -> Option<&Link> {
+        let slot = self.slot(id)?;
+        self.living(slot).map(|living| &living.link)
+    }
+
+    /// Measures a link's round-trip time: [`link::Event::Echoed`].
+    pub fn probe(&mut self, time: Time, id: LinkId) {
+        let Some(slot) = self.slot(id) else { return };
+        if let State::Living(living) = &mut self.entries[slot].state {
+            living.link.probe(time.now, &mut self.rng);
+        }
+        self.touch(slot);
+    }
+
+    /// Ends a link, or a dial; the peer is told with a code of [`close`].
+    pub fn close(&mut self, time: Time, id: LinkId, code: u8) {
+        if let Some(slot) = self.slot(id) {
+            self.close_slot(time, slot, code);
+        }
+    }
+
+    /// Replaces the table of users. A link whose user is gone ends.
+    pub fn set_users(&mut self, time: Time, users: gate::Users) {
+        let Role::Server { gate, identities } = &mut self.role else { return };
+        gate.set_users(users);
+        let gone: Vec<usize> =
+            identities.iter().filter(|((user, _), _)| !gate.knows(user)).map(|(_, slot)| *slot).collect();
+        for slot in gone {
+            self.close_slot(time, slot, close::REVOKED);
+        }
+    }
+
+    /// Every link of this hub, up or being dialled.
+    pub fn ids(&self) -> Vec<LinkId> {
+        self.entries.iter().map(|(slot, _)| self.id(slot)).collect()
+    }
+
+    /// What was dropped so far.
+    pub fn drops(&self) -> Drops {
+        let mut drops = self.drops;
+        if let Role::Server { gate, .. } = &self.role {
+            drops.handshakes = gate.refusals();
+        }
+        drops
+    }
+
+    /// A server's handshakes that wait to be confirmed.
+    pub fn half_open(&self) -> usize {
+        match &self.role {
+            Role::Server { gate, .. } => gate.pending_len(),
+            Role::Client { .. } => 0,
+        }
+    }
+
+    fn close_slot(&mut self, time: Time, slot: usize, code: u8) {
+        match &mut self.entries[slot].state {
+            State::Dialing(_) => self.remove(slot),
+            State::Living(living) => {
+                living.link.close(time.now, code);
+                self.touch(slot);
+            }
+        }
+    }
+
+    fn insert(&mut self, session: u32, state: State) -> usize {
+        self.generation = self.generation.wrapping_add(1);
+        let entry = Entry { generation: self.generation, session, timer: None, dirty: false, state };
+        let slot = self.entries.insert(entry);
+        self.by_session.insert(session, slot);
+        slot
+    }
+
+    fn remove(&mut self, slot: usize) {
+        let entry = self.entries.remove(slot);
+        self.by_session.remove(&entry.session);
+        if let Some(at) = entry.timer {
+            self.timers.remove(&(at, slot));
+        }
+        if entry.dirty {
+            self.dirty.retain(|dirty| *dirty != slot);
+        }
+        if let (State::Living(living), Role::Server { identities, .. }) = (&entry.state, &mut self.role)
+            && let Some((user, identity, _)) = living.owner
+            && identities.get(&(user, identity)) == Some(&slot)
+        {
+            identities.remove(&(user, identity));
+        }
+    }
+
+    fn id(&self, slot: usize) -> LinkId {
+        LinkId { slot: slot as u32, generation: self.entries[slot].generation }
+    }
+
+    fn slot(&self, id: LinkId) -> Option<usize> {
+        let slot = id.slot as usize;
+        self.entries.get(slot).filter(|entry| entry.generation == id.generation).map(|_| slot)
+    }
+
+    fn living(&mut self, slot: usize) -> Option<&mut Living> {
+        match &mut self.entries[slot].state {
+            State::Living(living) => Some(living),
+            State::Dialing(_) => None,
+        }
+    }
+
+    /// A link may have something to tell and to send.
+    fn touch(&mut self, slot: usize) {
+        self.collect(slot);
+        self.mark(slot);
+    }
+
+    fn mark(&mut self, slot: usize) {
+        let entry = &mut self.entries[slot];
+        if !entry.dirty {
+            entry.dirty = true;
+            self.dirty.push_back(slot);
+        }
+    }
+
+    fn collect(&mut self, slot: usize) {
+        let id = self.id(slot);
+        let entry = &mut self.entries[slot];
+        let State::Living(living) = &mut entry.state else { return };
+        while let Some(event) = living.link.poll_event() {
+            self.events.push_back((id, Event::Link(event)));
+        }
+    }
+
+    fn schedule(&mut self, slot: usize) {
+        let entry = &mut self.entries[slot];
+        let at = match &mut entry.state {
+            State::Dialing(dial) => Some(dial.next_attempt()),
+            State::Living(living) => living.link.poll_timeout(),
+        };
+        if at == entry.timer {
+            return;
+        }
+        if let Some(old) = entry.timer.take() {
+            self.timers.remove(&(old, slot));
+        }
+        if let Some(at) = at {
+            entry.timer = Some(at);
+            self.timers.insert((at, slot));
+        }
+    }
+
+    fn new_session_id(&mut self) -> u32 {
+        loop {
+            let id = self.rng.random();
+            if !self.by_session.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+}
+
+enum Found {
+    Link(usize),
+    Pending,
+}
+
+impl Entry {
+    fn epoch(&self) -> Option<u32> {
+        match &self.state {
+            State::Living(living) => living.owner.map(|(_, _, epoch)| epoch),
+            State::Dialing(_) => None,
+        }
+    }
+}
+
+impl Path {
+    /// The longest datagram to try: 1500 bytes less the headers of IP and UDP.
+    fn datagram_max(&self) -> u16 {
+        if self.remote.is_ipv4() { 1472 } else { 1452 }
+    }
+}

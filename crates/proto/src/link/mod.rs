@@ -1,0 +1,357 @@
+//! One end of a link: envelope keys, session, path and life, as one machine.
+//!
+//! A link takes in datagrams that bear its session id, and gives out batches of sealed datagrams.
+//! It owns what keeps it alive ([`liveness`]) and where its peer is ([`roaming`]); streams are its
+//! session's.
+
+pub mod liveness;
+pub mod roaming;
+
+use crate::envelope::OVERHEAD;
+use crate::envelope::control::{CONTROL_MAX, Control, close};
+use crate::envelope::data::{OpenError, Opener, Sealer};
+use crate::envelope::header::{Header, Kind};
+use crate::limits::Limits;
+use crate::session::{self, PathChange, PathStats, Session};
+use bytes::BytesMut;
+use liveness::Liveness;
+use rand::{CryptoRng, RngExt};
+use roaming::Roaming;
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// The most packets in one batch, and the most bytes: what the kernel takes in one call of
+/// segmentation offload over IPv4 and IPv6.
+pub const BATCH_PACKETS: usize = 44;
+
+/// The longest datagram that is ever sent: 1500 less the headers of IPv4 and UDP.
+pub const DATAGRAM_LARGEST: u16 = 1472;
+
+/// The most bytes in one batch.
+pub const BATCH_BYTES: usize = 65_000;
+
+/// Control messages waiting to be sent; beyond it the newest is dropped, since every one of them
+/// is repeated by whoever needs it.
+const CONTROL_QUEUE: usize = 8;
+
+/// Where a datagram comes from or goes to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Path {
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// The local address that the peer uses, where the system tells: answers leave from it.
+    pub local: Option<IpAddr>,
+}
+
+/// A batch of sealed datagrams for one path, all of `segment` bytes but the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transmit {
+    /// Where the batch goes.
+    pub path: Path,
+    /// Length of each datagram; the last may be shorter.
+    pub segment: usize,
+}
+
+/// Why a link is no more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lost {
+    /// We closed it.
+    Closed,
+    /// The peer closed it, with one of the codes of [`close`].
+    ByPeer(u8),
+    /// The peer has not answered for too long.
+    Silent,
+    /// The session inside failed.
+    Session,
+    /// Its packet numbers are used up.
+    Worn,
+}
+
+/// What a link has to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Something of the session.
+    Session(session::Event),
+    /// The peer has a new address, and has proven it.
+    Moved {
+        /// The address until now.
+        from: SocketAddr,
+        /// The address from now on.
+        to: SocketAddr,
+    },
+    /// A probe has come back.
+    Echoed(Duration),
+    /// The link is over; this is its last event.
+    Lost(Lost),
+}
+
+/// Which end of a link this is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// The end that began the handshake.
+    Client,
+    /// The other.
+    Server,
+}
+
+/// One end of a living link.
+pub struct Link {
+    sealer: Sealer,
+    opener: Opener,
+    session: Box<dyn Session>,
+    roaming: Roaming,
+    liveness: Liveness,
+    control: VecDeque<(Control, Path)>,
+    events: VecDeque<Event>,
+    lost: bool,
+    /// What the last words of the link are to say, and whether they have been said.
+    farewell: Option<u8>,
+}
+
+impl Link {
+    /// A link whose handshake is done.
+    pub fn new(
+        side: Side,
+        (sealer, opener): (Sealer, Opener),
+        session: Box<dyn Session>,
+        path: Path,
+        limits: &Limits,
+        now: Instant,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        Self {
+            sealer,
+            opener,
+            session,
+            roaming: Roaming::new(path, limits),
+            liveness: Liveness::new(side, limits, now, rng),
+            control: VecDeque::new(),
+            events: VecDeque::new(),
+            lost: false,
+            farewell: None,
+        }
+    }
+
+    /// Takes in a datagram whose header block has been decrypted. An error changes nothing.
+    pub fn handle(
+        &mut self,
+        now: Instant,
+        path: Path,
+        header: &Header,
+        mut datagram: BytesMut,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), OpenError> {
+        let length = datagram.len();
+        let opened = self.opener.open(header, &mut datagram)?;
+        if self.lost {
+            return Ok(());
+        }
+        if let Some(challenge) = self.roaming.received(now, path, length, opened.newest, rng) {
+            self.send_control(challenge, path);
+        }
+        self.handle_opened(now, path, header, datagram, rng);
+        Ok(())
+    }
+
+    /// Takes in a datagram that this link's own opener has opened already: the one that
+    /// confirmed its handshake.
+    pub fn handle_opened(
+        &mut self,
+        now: Instant,
+        path: Path,
+        header: &Header,
+        mut datagram: BytesMut,
+        rng: &mut impl CryptoRng,
+    ) {
+        self.liveness.received(now, rng);
+        match header.kind {
+            Kind::Session => self.session.handle(now, datagram),
+            Kind::Control => {
+                datagram.truncate(datagram.len() - OVERHEAD);
+                if let Some(control) = Control::decode(&datagram) {
+                    self.handle_control(now, path, control);
+                }
+            }
+        }
+        self.settle();
+    }
+
+    fn handle_control(&mut self, now: Instant, path: Path, control: Control) {
+        match control {
+            Control::Probe(token) => self.send_control(Control::Echo(token), path),
+            Control::Echo(token) => {
+                if let Some(rtt) = self.liveness.echoed(now, token) {
+                    self.events.push_back(Event::Echoed(rtt));
+                }
+            }
+            Control::Challenge(token) => self.send_control(Control::ChallengeEcho(token), path),
+            Control::ChallengeEcho(token) => {
+                let from = self.roaming.path().remote;
+                if self.roaming.proven(now, path, token) {
+                    let to = path.remote;
+                    let change = if from.ip() == to.ip() { PathChange::Rebound } else { PathChange::New };
+                    self.session.path_changed(now, change);
+                    self.events.push_back(Event::Moved { from, to });
+                }
+            }
+            Control::Close(code) => self.lose(Lost::ByPeer(code)),
+        }
+    }
+
+    /// Takes note that the time of [`poll_timeout`](Self::poll_timeout) has come.
+    pub fn handle_timeout(&mut self, now: Instant, rng: &mut impl CryptoRng) {
+        if self.lost {
+            return;
+        }
+        if self.session.poll_timeout().is_some_and(|at| at <= now) {
+            self.session.handle_timeout(now);
+        }
+        if let Some(challenge) = self.roaming.handle_timeout(now) {
+            let (control, path) = challenge;
+            self.send_control(control, path);
+        }
+        match self.liveness.handle_timeout(now, rng) {
+            Some(liveness::Due::Probe(token)) => self.send_control(Control::Probe(token), *self.roaming.path()),
+            Some(liveness::Due::Silent) => self.lose(Lost::Silent),
+            None => {}
+        }
+        self.settle();
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        if self.lost {
+            return None;
+        }
+        let times = [self.session.poll_timeout(), self.roaming.poll_timeout(), self.liveness.poll_timeout()];
+        times.into_iter().flatten().min()
+    }
+
+    /// Fills `out`, which must be empty, with a batch of sealed datagrams. `None`: nothing to send.
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>, rng: &mut impl CryptoRng) -> Option<Transmit> {
+        if let Some(code) = self.farewell.take() {
+            self.control.clear();
+            self.control.push_back((Control::Close(code), *self.roaming.path()));
+        }
+        if let Some((control, path)) = self.control.pop_front() {
+            return self.transmit_control(now, control, path, out, rng);
+        }
+        if self.lost {
+            return None;
+        }
+        let max = (BATCH_BYTES / usize::from(DATAGRAM_LARGEST)).clamp(1, BATCH_PACKETS);
+        let segment = self.session.poll_transmit(now, max, out);
+        self.settle();
+        let segment = segment?;
+        for packet in out.chunks_mut(segment) {
+            if self.sealer.seal(Kind::Session, false, packet).is_err() {
+                self.lose(Lost::Worn);
+                out.clear();
+                return None;
+            }
+        }
+        self.liveness.asked(now);
+        Some(Transmit { path: *self.roaming.path(), segment })
+    }
+
+    fn transmit_control(
+        &mut self,
+        now: Instant,
+        control: Control,
+        path: Path,
+        out: &mut Vec<u8>,
+        rng: &mut impl CryptoRng,
+    ) -> Option<Transmit> {
+        control.encode_padded(rng, out);
+        out.resize(out.len() + OVERHEAD, 0);
+        if self.sealer.seal(Kind::Control, true, out).is_err() {
+            self.lose(Lost::Worn);
+            out.clear();
+            return None;
+        }
+        if matches!(control, Control::Probe(_)) {
+            self.liveness.asked(now);
+        }
+        self.roaming.sent(&path, out.len());
+        Some(Transmit { path, segment: out.len() })
+    }
+
+    /// The next thing that the link has to tell.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Asks the peer for an echo, to learn the round-trip time: [`Event::Echoed`].
+    pub fn probe(&mut self, now: Instant, rng: &mut impl CryptoRng) {
+        let token = self.liveness.probe(now, rng);
+        self.send_control(Control::Probe(token), *self.roaming.path());
+    }
+
+    /// Ends the link. Its last datagram tells the peer why.
+    pub fn close(&mut self, now: Instant, code: u8) {
+        if !self.lost {
+            self.session.close(now, u32::from(code));
+            self.farewell = Some(code);
+            self.lose(Lost::Closed);
+        }
+    }
+
+    /// Whether the link is over and has said its last word.
+    pub fn is_done(&self) -> bool {
+        self.lost && self.farewell.is_none() && self.control.is_empty()
+    }
+
+    /// Whether the link is over.
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Where the peer is.
+    pub fn path(&self) -> &Path {
+        self.roaming.path()
+    }
+
+    /// The streams. After using it, transmit and look for events.
+    pub fn session(&mut self) -> &mut dyn Session {
+        &mut *self.session
+    }
+
+    /// What is known about the path.
+    pub fn stats(&self) -> PathStats {
+        self.session.stats()
+    }
+
+    fn send_control(&mut self, control: Control, path: Path) {
+        if self.control.len() < CONTROL_QUEUE {
+            self.control.push_back((control, path));
+        }
+    }
+
+    fn settle(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            if event == session::Event::Closed && !self.lost {
+                self.farewell = Some(close::SESSION_FAILED);
+                self.lose(Lost::Session);
+            } else if !self.lost {
+                self.events.push_back(Event::Session(event));
+            }
+        }
+    }
+
+    fn lose(&mut self, why: Lost) {
+        if !self.lost {
+            self.lost = true;
+            self.control.clear();
+            self.events.push_back(Event::Lost(why));
+        }
+    }
+}
+
+/// The longest control datagram fits in every path's smallest.
+const _: () = assert!(CONTROL_MAX + 2 + 120 + OVERHEAD < 1200);
+
+/// A token that only who receives it can know.
+fn token(rng: &mut impl CryptoRng) -> [u8; 8] {
+    rng.random()
+}

@@ -1,0 +1,124 @@
+//! Where the peer is, and how it may move: a new address is believed when it has answered a
+//! challenge, and until then the old one stays in use (compare RFC 9000 section 9.3).
+
+use super::{Path, token};
+use crate::envelope::control::Control;
+use crate::limits::Limits;
+use rand::CryptoRng;
+use std::time::{Duration, Instant};
+
+/// A candidate is sent at most this many times the bytes that came from it.
+const AMPLIFICATION: usize = 3;
+
+/// A challenge is longer than the shortest packet may allow, but never longer than this.
+const CHALLENGE_MAX: usize = 192;
+
+/// The time between two challenges to one candidate.
+const CHALLENGE_INTERVAL: Duration = Duration::from_millis(250);
+
+struct Candidate {
+    path: Path,
+    challenge: [u8; 8],
+    received: usize,
+    sent: usize,
+    since: Instant,
+    next: Instant,
+}
+
+/// The peer's proven path, and the one that it may be moving to.
+pub struct Roaming {
+    current: Path,
+    candidate: Option<Candidate>,
+    interval: Duration,
+    time: Duration,
+    last_candidate: Option<Instant>,
+}
+
+impl Roaming {
+    /// Begins at the path that the handshake came over.
+    pub fn new(path: Path, limits: &Limits) -> Self {
+        Self {
+            current: path,
+            candidate: None,
+            interval: limits.candidate_interval,
+            time: limits.candidate_time,
+            last_candidate: None,
+        }
+    }
+
+    /// The proven path.
+    pub fn path(&self) -> &Path {
+        &self.current
+    }
+
+    /// An authentic packet of `length` bytes came over `path`. Returns a challenge to send there
+    /// when the path is a new candidate. Only the newest packet can point to a new address: a
+    /// copy of an old one, sent from elsewhere, says nothing.
+    pub fn received(
+        &mut self,
+        now: Instant,
+        path: Path,
+        length: usize,
+        newest: bool,
+        rng: &mut impl CryptoRng,
+    ) -> Option<Control> {
+        if path == self.current {
+            return None;
+        }
+        if let Some(candidate) = self.candidate.as_mut().filter(|candidate| candidate.path == path) {
+            candidate.received += length;
+            return None;
+        }
+        let too_soon = self.last_candidate.is_some_and(|last| now < last + self.interval);
+        if !newest || too_soon {
+            return None;
+        }
+        self.last_candidate = Some(now);
+        let challenge = token(rng);
+        let next = now + CHALLENGE_INTERVAL;
+        let candidate = Candidate { path, challenge, received: length, sent: 0, since: now, next };
+        let may_send = candidate.may_send();
+        self.candidate = Some(candidate);
+        may_send.then_some(Control::Challenge(challenge))
+    }
+
+    /// Counts what was sent to a candidate.
+    pub fn sent(&mut self, path: &Path, length: usize) {
+        if let Some(candidate) = self.candidate.as_mut().filter(|candidate| candidate.path == *path) {
+            candidate.sent += length;
+        }
+    }
+
+    /// A challenge has come back over `path`. Returns whether that path is the peer's now.
+    pub fn proven(&mut self, now: Instant, path: Path, token: [u8; 8]) -> bool {
+        let proven = self.candidate.as_ref().is_some_and(|c| c.path == path && c.challenge == token);
+        if proven {
+            self.candidate = None;
+            self.last_candidate = Some(now);
+            self.current = path;
+        }
+        proven
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.candidate.as_ref().map(|candidate| candidate.next)
+    }
+
+    /// Challenges the candidate again, or forgets it.
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<(Control, Path)> {
+        let candidate = self.candidate.as_mut().filter(|candidate| candidate.next <= now)?;
+        if now >= candidate.since + self.time {
+            self.candidate = None;
+            return None;
+        }
+        candidate.next = now + CHALLENGE_INTERVAL;
+        candidate.may_send().then_some((Control::Challenge(candidate.challenge), candidate.path))
+    }
+}
+
+impl Candidate {
+    fn may_send(&self) -> bool {
+        self.sent + CHALLENGE_MAX <= AMPLIFICATION * self.received
+    }
+}

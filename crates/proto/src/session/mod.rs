@@ -1,0 +1,144 @@
+//! A session makes reliable, ordered streams out of packets.
+//!
+//! [`Session`] is the contract between a link and what runs inside it. Nothing above it knows
+//! which session it drives; nothing below it knows what a stream is. An implementation is a packet
+//! machine: after any call, drain `poll_event` and `poll_transmit`, and ask `poll_timeout` when to
+//! come back.
+
+pub mod quic;
+
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// Names one two-way stream of a session. Never used twice in one session.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct StreamId(pub u64);
+
+/// What a session has to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Streams can be opened and accepted.
+    Ready,
+    /// The peer has opened a stream.
+    Opened(StreamId),
+    /// A stream can be opened again after [`Session::open`] had none to give.
+    MayOpen,
+    /// There may be something to read: data, the end, or a reset.
+    Readable(StreamId),
+    /// There may be room to write, or the peer has stopped the stream.
+    Writable(StreamId),
+    /// The peer reads no more of what is written to the stream.
+    Stopped(StreamId, u32),
+    /// The session is over; none of its streams exists any more.
+    Closed,
+}
+
+/// The stream does not exist (any more), or not in this direction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("the stream is gone")]
+pub struct Gone;
+
+/// Why nothing more can be written to a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum WriteError {
+    /// The peer has stopped the stream, with this code.
+    #[error("the peer reads no more (code {0})")]
+    Stopped(u32),
+    /// The stream does not exist any more.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
+/// What one call of [`Session::read`] brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Read {
+    /// So many bytes; there may be more.
+    Data(usize),
+    /// Nothing now; wait for [`Event::Readable`].
+    Blocked,
+    /// So many bytes, and then the peer's clean end.
+    End(usize),
+    /// The peer has given the stream up, with this code. What was not read is lost.
+    Reset(u32),
+}
+
+/// The address of the peer has changed below the session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PathChange {
+    /// Same host, another port: a NAT has forgotten us. The path is the one we know.
+    Rebound,
+    /// Another host: a path of which nothing is known.
+    New,
+}
+
+/// What a session has learnt about its path.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct PathStats {
+    /// Smoothed round-trip time.
+    pub rtt: Duration,
+    /// Congestion window, bytes.
+    pub window: u64,
+    /// Largest datagram, bytes, envelope included.
+    pub mtu: u16,
+    /// Packets sent and packets declared lost.
+    pub sent: u64,
+    /// Packets declared lost.
+    pub lost: u64,
+}
+
+/// The most chunks that one read hands out: as many as one vectored write takes.
+pub const READ_CHUNKS_MAX: usize = 64;
+
+/// Reliable, ordered, two-way streams over packets; one per link.
+pub trait Session {
+    /// Takes in one packet that the envelope has authenticated. The packet is followed by
+    /// [`OVERHEAD`](crate::envelope::OVERHEAD) bytes of no meaning.
+    fn handle(&mut self, now: Instant, packet: BytesMut);
+
+    /// Takes note that the time of [`poll_timeout`](Self::poll_timeout) has come.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    fn poll_timeout(&mut self) -> Option<Instant>;
+
+    /// Appends up to `max` packets to `out` and returns the length of each but the last, which may
+    /// be shorter. Each packet ends in [`OVERHEAD`](crate::envelope::OVERHEAD) spare bytes, which
+    /// the length includes. `None`: nothing to send now.
+    fn poll_transmit(&mut self, now: Instant, max: usize, out: &mut Vec<u8>) -> Option<usize>;
+
+    /// The next thing that the session has to tell.
+    fn poll_event(&mut self) -> Option<Event>;
+
+    /// Opens a stream. `None`: the peer allows no more now; wait for [`Event::MayOpen`]. The peer
+    /// learns of a stream by its first bytes.
+    fn open(&mut self) -> Option<StreamId>;
+
+    /// Takes what fits from the front of `data` and returns how many bytes that was. 0: nothing
+    /// fits now; wait for [`Event::Writable`].
+    fn write(&mut self, id: StreamId, data: &mut VecDeque<Bytes>) -> Result<usize, WriteError>;
+
+    /// Appends up to `max` bytes to `out`, in no more than [`READ_CHUNKS_MAX`] chunks. After
+    /// [`Read::End`] and [`Read::Reset`] this direction is gone.
+    fn read(&mut self, id: StreamId, max: usize, out: &mut Vec<Bytes>) -> Result<Read, Gone>;
+
+    /// Ends our direction of a stream after what was written. Never waits, never fails: a stream
+    /// that is gone has ended already.
+    fn finish(&mut self, id: StreamId);
+
+    /// Gives our direction of a stream up; what was not delivered is dropped.
+    fn reset(&mut self, id: StreamId, code: u32);
+
+    /// Tells the peer that we read no more of a stream.
+    fn stop(&mut self, id: StreamId, code: u32);
+
+    /// Takes note that the path has changed.
+    fn path_changed(&mut self, now: Instant, change: PathChange);
+
+    /// Ends the session and all its streams.
+    fn close(&mut self, now: Instant, code: u32);
+
+    /// What is known about the path.
+    fn stats(&self) -> PathStats;
+}

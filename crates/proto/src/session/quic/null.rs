@@ -1,0 +1,299 @@
+//! The handshake that QUIC runs inside the envelope: transport parameters, and null keys.
+//!
+//! The envelope is the secure channel; QUIC inside it protects nothing a second time. Every
+//! packet that arrives here has been authenticated. The messages below mirror the levels of TLS
+//! 1.3 (RFC 9001 section 4), each prefixed by its length: the client's parameters at the Initial
+//! level, then an empty message of the server; the server's parameters at the Handshake level,
+//! then an empty message of the client.
+
+use crate::envelope::OVERHEAD;
+use bytes::BytesMut;
+use quinn_proto::crypto::{
+    AeadKey, ClientConfig, CryptoError, ExportKeyingMaterialError, HandshakeTokenKey, HeaderKey, HmacKey, KeyPair,
+    Keys, PacketKey, ServerConfig, Session, UnsupportedVersion,
+};
+use quinn_proto::transport_parameters::TransportParameters;
+use quinn_proto::{ConnectError, ConnectionId, Side, TransportError, TransportErrorCode};
+use std::any::Any;
+use std::sync::{Arc, Mutex};
+
+/// Protects nothing. Its tag is the room that the envelope needs behind each packet, so that
+/// packets are sealed where they were written. It also keeps the library's check for stateless
+/// resets off the end of our frames: the last bytes of a packet are never ours.
+struct NullKey;
+
+impl HeaderKey for NullKey {
+    fn decrypt(&self, _pn_offset: usize, _packet: &mut [u8]) {}
+    fn encrypt(&self, _pn_offset: usize, _packet: &mut [u8]) {}
+    fn sample_size(&self) -> usize {
+        0
+    }
+}
+
+impl PacketKey for NullKey {
+    fn encrypt(&self, _packet: u64, _buf: &mut [u8], _header_len: usize) {}
+
+    fn decrypt(&self, _packet: u64, _header: &[u8], payload: &mut BytesMut) -> Result<(), CryptoError> {
+        let length = payload.len().checked_sub(OVERHEAD).ok_or(CryptoError)?;
+        payload.truncate(length);
+        Ok(())
+    }
+
+    fn tag_len(&self) -> usize {
+        OVERHEAD
+    }
+
+    fn confidentiality_limit(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn integrity_limit(&self) -> u64 {
+        u64::MAX
+    }
+}
+
+fn packet_keys() -> KeyPair<Box<dyn PacketKey>> {
+    KeyPair { local: Box::new(NullKey), remote: Box::new(NullKey) }
+}
+
+fn keys() -> Keys {
+    Keys { header: KeyPair { local: Box::new(NullKey), remote: Box::new(NullKey) }, packet: packet_keys() }
+}
+
+/// How far the handshake's own flight has been written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flight {
+    Initial,
+    HandshakeKeys,
+    Handshake,
+    Done,
+}
+
+struct NullSession {
+    side: Side,
+    local: TransportParameters,
+    /// On a client: the server's, first as the Noise handshake told them, then its own.
+    remote: Option<TransportParameters>,
+    /// Client: the remote parameters came with the Noise handshake, so data can go at once.
+    early: bool,
+    inbox: Vec<u8>,
+    received: u32,
+    flight: Flight,
+}
+
+/// A message never exceeds this; what claims to is a fault of the peer.
+const MESSAGE_MAX: usize = 512;
+
+impl NullSession {
+    fn new(side: Side, local: TransportParameters, remote: Option<TransportParameters>) -> Self {
+        let early = remote.is_some() || side.is_server();
+        Self { side, local, remote, early, inbox: Vec::new(), received: 0, flight: Flight::Initial }
+    }
+
+    /// Which of the peer's messages holds its parameters: a client's first, a server's second.
+    fn params_message(&self) -> u32 {
+        if self.side.is_client() { 2 } else { 1 }
+    }
+
+    fn take_message(&mut self) -> Result<Option<Vec<u8>>, TransportError> {
+        let Some((length, _)) = self.inbox.split_first_chunk::<2>() else { return Ok(None) };
+        let length = usize::from(u16::from_be_bytes(*length));
+        if length > MESSAGE_MAX {
+            return Err(fault(TransportErrorCode::PROTOCOL_VIOLATION));
+        }
+        if self.inbox.len() < 2 + length {
+            return Ok(None);
+        }
+        Ok(Some(self.inbox.drain(..2 + length).skip(2).collect()))
+    }
+}
+
+impl Session for NullSession {
+    fn initial_keys(&self, _dst_cid: &ConnectionId, _side: Side) -> Keys {
+        keys()
+    }
+
+    fn handshake_data(&self) -> Option<Box<dyn Any>> {
+        None
+    }
+
+    fn peer_identity(&self) -> Option<Box<dyn Any>> {
+        None
+    }
+
+    fn early_crypto(&self) -> Option<(Box<dyn HeaderKey>, Box<dyn PacketKey>)> {
+        self.early.then(|| (Box::new(NullKey) as _, Box::new(NullKey) as _))
+    }
+
+    fn early_data_accepted(&self) -> Option<bool> {
+        Some(self.early)
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.received < 2
+    }
+
+    fn read_handshake(&mut self, bytes: &[u8]) -> Result<bool, TransportError> {
+        self.inbox.extend_from_slice(bytes);
+        let mut learnt = false;
+        while let Some(message) = self.take_message()? {
+            self.received += 1;
+            if self.received == self.params_message() {
+                self.remote = Some(read_params(self.side, &message)?);
+                learnt = true;
+            }
+        }
+        Ok(learnt)
+    }
+
+    fn transport_parameters(&self) -> Result<Option<TransportParameters>, TransportError> {
+        Ok(self.remote)
+    }
+
+    fn write_handshake(&mut self, out: &mut Vec<u8>) -> Option<Keys> {
+        let client = self.side.is_client();
+        match (self.flight, self.received) {
+            (Flight::Initial, _) if client => {
+                put_message(out, &write_params(&self.local));
+                self.flight = Flight::HandshakeKeys;
+                None
+            }
+            (Flight::Initial, 1..) => {
+                put_message(out, b"");
+                self.flight = Flight::Handshake;
+                Some(keys())
+            }
+            (Flight::HandshakeKeys, 1..) => {
+                self.flight = Flight::Handshake;
+                Some(keys())
+            }
+            (Flight::Handshake, received) if !client || received >= 2 => {
+                let message = if client { Vec::new() } else { write_params(&self.local) };
+                put_message(out, &message);
+                self.flight = Flight::Done;
+                Some(keys())
+            }
+            _ => None,
+        }
+    }
+
+    fn next_1rtt_keys(&mut self) -> Option<KeyPair<Box<dyn PacketKey>>> {
+        Some(packet_keys())
+    }
+
+    fn is_valid_retry(&self, _orig_dst_cid: &ConnectionId, _header: &[u8], _payload: &[u8]) -> bool {
+        false
+    }
+
+    fn export_keying_material(
+        &self,
+        _output: &mut [u8],
+        _label: &[u8],
+        _context: &[u8],
+    ) -> Result<(), ExportKeyingMaterialError> {
+        Err(ExportKeyingMaterialError)
+    }
+}
+
+fn put_message(out: &mut Vec<u8>, message: &[u8]) {
+    debug_assert!(message.len() <= MESSAGE_MAX);
+    out.extend_from_slice(&(message.len() as u16).to_be_bytes());
+    out.extend_from_slice(message);
+}
+
+/// Encodes transport parameters (RFC 9000 section 18).
+pub(super) fn write_params(params: &TransportParameters) -> Vec<u8> {
+    let mut out = Vec::new();
+    params.write(&mut out);
+    out
+}
+
+/// Reads the parameters that the peer of `side` sent.
+pub(super) fn read_params(side: Side, mut message: &[u8]) -> Result<TransportParameters, TransportError> {
+    let read = TransportParameters::read(side, &mut message);
+    read.map_err(|_| fault(TransportErrorCode::TRANSPORT_PARAMETER_ERROR))
+}
+
+fn fault(code: TransportErrorCode) -> TransportError {
+    TransportError { code, frame: None, reason: String::new() }
+}
+
+/// Starts the client's side of the null handshake.
+pub(super) struct Client {
+    /// The server's parameters, as its Noise message told them.
+    pub(super) remote: Option<TransportParameters>,
+    /// Receives our own parameters, for whoever only wants to know them.
+    pub(super) learn: Option<Arc<Mutex<Vec<u8>>>>,
+}
+
+impl ClientConfig for Client {
+    fn start_session(
+        self: Arc<Self>,
+        _version: u32,
+        _server_name: &str,
+        params: &TransportParameters,
+    ) -> Result<Box<dyn Session>, ConnectError> {
+        if let Some(learn) = &self.learn
+            && let Ok(mut learn) = learn.lock()
+        {
+            *learn = write_params(params);
+        }
+        Ok(Box::new(NullSession::new(Side::Client, *params, self.remote)))
+    }
+}
+
+/// Starts the server's side.
+pub(super) struct Server;
+
+impl ServerConfig for Server {
+    fn initial_keys(&self, _version: u32, _dst_cid: &ConnectionId) -> Result<Keys, UnsupportedVersion> {
+        Ok(keys())
+    }
+
+    fn retry_tag(&self, _version: u32, _orig_dst_cid: &ConnectionId, _packet: &[u8]) -> [u8; 16] {
+        [0; 16]
+    }
+
+    fn start_session(self: Arc<Self>, _version: u32, params: &TransportParameters) -> Box<dyn Session> {
+        Box::new(NullSession::new(Side::Server, *params, None))
+    }
+}
+
+/// Signs stateless resets and retry tokens, which we never send: their only use here is to be
+/// unpredictable, so that no packet can be taken for a reset.
+pub(super) struct ResetKey(pub(super) ring::hmac::Key);
+
+impl HmacKey for ResetKey {
+    fn sign(&self, data: &[u8], signature: &mut [u8]) {
+        let tag = ring::hmac::sign(&self.0, data);
+        let length = signature.len().min(tag.as_ref().len());
+        signature[..length].copy_from_slice(&tag.as_ref()[..length]);
+    }
+
+    fn signature_len(&self) -> usize {
+        32
+    }
+
+    fn verify(&self, data: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
+        ring::hmac::verify(&self.0, data, signature).map_err(|_| CryptoError)
+    }
+}
+
+/// Refuses every address token: none is ever issued.
+pub(super) struct NoTokens;
+
+impl HandshakeTokenKey for NoTokens {
+    fn aead_from_hkdf(&self, _random_bytes: &[u8]) -> Box<dyn AeadKey> {
+        Box::new(Self)
+    }
+}
+
+impl AeadKey for NoTokens {
+    fn seal(&self, _data: &mut Vec<u8>, _additional_data: &[u8]) -> Result<(), CryptoError> {
+        Ok(())
+    }
+
+    fn open<'a>(&self, _data: &'a mut [u8], _additional_data: &[u8]) -> Result<&'a mut [u8], CryptoError> {
+        Err(CryptoError)
+    }
+}
