@@ -153,7 +153,7 @@ def link_facts(setup: Setup) -> list[str]:
         raise DemoError(
             "\n".join([f"ginnel ping ended with {ping.returncode}:", *map(without_secrets, words)])
         )
-    return [without_secrets(line) for line in [*said[-1:], *(f"ping       {line}" for line in words)]]
+    return [without_secrets(line) for line in [*said[-1:], "ping", *(f"  {line}" for line in words)]]
 
 
 def by_hand(setup: Setup, stay: bool) -> list[str]:

@@ -121,7 +121,7 @@ LONG_RUST = PURE + "// more\n" * structure.SMALL_MODULE
             "python/ginnel/config/link.py: no test of its own. Write tests/config/test_link.py.",
         ),
         ("scripts/tool.py", "def main() -> None: ...\n", "scripts/tool.py: no test of its own."),
-        ("crates/engine/src/relay.rs", LONG_RUST, "crates/engine/src/relay.rs: no tests."),
+        ("crates/engine/src/relay.rs", LONG_RUST, "crates/engine/src/relay.rs: no test of its own."),
         ("tests/test_api.py", "\n" * 501, "tests/test_api.py: 501 lines, at most 500."),
         ("docs/guide.md", f"cd {SOMEONES_HOME}\n", "docs/guide.md:1: path of one machine."),
         (".ci/run", f"cd {SOMEONES_HOME}\n", ".ci/run:1: path of one machine."),
@@ -187,7 +187,7 @@ def test_a_rust_module_is_tested_by_a_file_of_its_name(
 def test_an_exception_that_nobody_needs_is_a_finding(
     tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(structure, "UNMIRRORED", {"scripts/tool.py": "a reason"})
+    monkeypatch.setattr(structure, "UNTESTED", {"scripts/tool.py": "a reason"})
     assert lines_of(tree, capsys)[0].startswith("scripts/tool.py: needs no exception.")
     write(tree, "scripts/tool.py", "def main() -> None: ...\n")
     assert lines_of(tree, capsys) == []
