@@ -2,7 +2,7 @@
 
 use super::Time;
 use crate::envelope::data::{Opener, Sealer};
-use crate::envelope::handshake::{ClientKeys, Direction, Initiation};
+use crate::envelope::handshake::{ClientKeys, Initiation};
 use crate::envelope::header::HeaderKey;
 use crate::envelope::hello::{Hello, LinkIdentity, SessionKind, Welcome};
 use crate::envelope::keys::{LinkKeys, OuterKeys, PublicKey};
@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::link::Path;
 use rand::{CryptoRng, RngExt};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Attempts whose answer would still be taken; older ones are forgotten.
@@ -106,15 +107,24 @@ impl Dial {
         datagram
     }
 
-    /// Tries a datagram as the answer to any attempt, the latest first.
-    pub(super) fn complete(&mut self, time: Time, datagram: &[u8]) -> Option<Completed> {
-        let noise = self.outer.unwrap(Direction::ToClient, datagram).ok()?;
+    /// Tries a datagram as the answer to any attempt, the latest first. It must come from where
+    /// the attempts went: a copy from elsewhere would draw the link there.
+    pub(super) fn complete(&mut self, time: Time, path: Path, datagram: &[u8]) -> Option<Completed> {
+        if !same_address(path.remote, self.path.remote) {
+            return None;
+        }
+        let outer = &self.outer;
         let (welcome, keys, sent) = self.attempts.iter_mut().rev().find_map(|(initiation, sent)| {
-            initiation.complete(&noise).ok().map(|(welcome, keys)| (welcome, keys, *sent))
+            initiation.complete(outer, datagram).ok().map(|(welcome, keys)| (welcome, keys, *sent))
         })?;
         let header_to_server = HeaderKey::new(&self.outer.header_to_server);
         Some(Completed { welcome, keys, server: self.keys.server, rtt: time.now - sent, header_to_server })
     }
+}
+
+/// A socket for both families shows an IPv4 address in its IPv6 form.
+fn same_address(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port() && one.ip().to_canonical() == other.ip().to_canonical()
 }
 
 impl Completed {

@@ -184,6 +184,11 @@ impl Hub {
 
     /// Takes in one datagram from the carrier.
     pub fn handle(&mut self, time: Time, path: Path, datagram: BytesMut) {
+        let path = match self.role {
+            // The system knows best which address of ours leads to the server now.
+            Role::Client { .. } => Path { local: None, ..path },
+            Role::Server { .. } => path,
+        };
         match self.find(&datagram) {
             Some((Found::Link(slot), header)) => self.handle_data(time, path, slot, &header, datagram),
             Some((Found::Pending, header)) => self.confirm(time, path, &header, datagram),
@@ -224,7 +229,7 @@ impl Hub {
             self.drops.forged += 1;
             return;
         };
-        let Pending { user, name, identity, epoch, sealer, opener, .. } = pending;
+        let Pending { user, name, identity, epoch, path: proven, sealer, opener } = pending;
         if let Some(&older) = identities.get(&(user, identity)) {
             if self.entries[older].epoch() >= Some(epoch) {
                 self.drops.replayed += 1;
@@ -232,14 +237,14 @@ impl Hub {
             }
             self.close_slot(time, older, close::REPLACED);
         }
-        let session = Box::new(QuicSession::server(&self.quic, path.datagram_max(), &mut self.rng));
-        let link = Link::new(Side::Server, (sealer, opener), session, path, &self.limits, time.now, &mut self.rng);
+        let session = Box::new(QuicSession::server(&self.quic, proven.datagram_max(), &mut self.rng));
+        let link = Link::new(Side::Server, (sealer, opener), session, proven, &self.limits, time.now, &mut self.rng);
         let living = Living { link, header: None, owner: Some((user, identity, epoch)) };
         let slot = self.insert(header.session, State::Living(Box::new(living)));
         if let Role::Server { identities, .. } = &mut self.role {
             identities.insert((user, identity), slot);
         }
-        let up = Event::Up { path, rtt: None, user: Some(name), kind: SessionKind::Quic };
+        let up = Event::Up { path: proven, rtt: None, user: Some(name), kind: SessionKind::Quic };
         self.events.push_back((self.id(slot), up));
         if let State::Living(living) = &mut self.entries[slot].state {
             living.link.handle_opened(time.now, path, header, datagram, &mut self.rng);
@@ -265,7 +270,7 @@ impl Hub {
     /// An answer to a handshake of ours, perhaps: the link is up.
     fn complete(&mut self, time: Time, path: Path, datagram: &[u8]) {
         let found = self.entries.iter_mut().find_map(|(slot, entry)| match &mut entry.state {
-            State::Dialing(dial) => dial.complete(time, datagram).map(|completed| (slot, completed)),
+            State::Dialing(dial) => dial.complete(time, path, datagram).map(|completed| (slot, completed)),
             State::Living(_) => None,
         });
         let Some((slot, completed)) = found else {

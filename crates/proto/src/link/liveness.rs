@@ -29,6 +29,8 @@ pub struct Liveness {
     owed_since: Option<Instant>,
     /// When to probe next: after idling, or while an answer is owed.
     next_probe: Instant,
+    /// How long to wait for the next answer: drawn ahead, so that no rhythm shows.
+    patience: Duration,
     /// The probe that is out, for its round-trip time.
     probe: Option<([u8; 8], Instant)>,
 }
@@ -45,9 +47,10 @@ impl Liveness {
             last_received: now,
             owed_since: None,
             next_probe: now,
+            patience: limits.probe_interval,
             probe: None,
         };
-        liveness.next_probe = liveness.idle_probe(now, rng);
+        liveness.rest(now, rng);
         liveness
     }
 
@@ -56,7 +59,7 @@ impl Liveness {
         self.last_received = now;
         // The common case of bulk traffic draws no randomness: the probe is far away already.
         if self.owed_since.take().is_some() || self.next_probe < now + self.keep_alive / 2 {
-            self.next_probe = self.idle_probe(now, rng);
+            self.rest(now, rng);
         }
     }
 
@@ -64,7 +67,7 @@ impl Liveness {
     pub fn asked(&mut self, now: Instant) {
         if self.owed_since.is_none() {
             self.owed_since = Some(now);
-            self.next_probe = now + self.probe_interval;
+            self.next_probe = now + self.patience;
         }
     }
 
@@ -98,7 +101,7 @@ impl Liveness {
             return Some(Due::Silent);
         }
         if self.side == Side::Client && now >= self.next_probe {
-            self.next_probe = now + self.probe_interval;
+            self.next_probe = now + jittered(self.probe_interval, rng);
             return Some(Due::Probe(self.probe(now, rng)));
         }
         None
@@ -112,7 +115,13 @@ impl Liveness {
         }
     }
 
-    fn idle_probe(&self, now: Instant, rng: &mut impl CryptoRng) -> Instant {
-        now + self.keep_alive.mul_f64(rng.random_range(0.6..1.4))
+    fn rest(&mut self, now: Instant, rng: &mut impl CryptoRng) {
+        self.next_probe = now + jittered(self.keep_alive, rng);
+        self.patience = jittered(self.probe_interval, rng);
     }
+}
+
+/// `time`, ±40 %.
+fn jittered(time: Duration, rng: &mut impl CryptoRng) -> Duration {
+    time.mul_f64(rng.random_range(0.6..1.4))
 }

@@ -147,23 +147,32 @@ impl Link {
         if self.lost {
             return Ok(());
         }
-        if let Some(challenge) = self.roaming.received(now, path, length, opened.newest, rng) {
-            self.send_control(challenge, path);
-        }
-        self.handle_opened(now, path, header, datagram, rng);
+        self.came_from(now, path, length, opened.newest, rng);
+        self.take_in(now, path, header, datagram, rng);
         Ok(())
     }
 
     /// Takes in a datagram that this link's own opener has opened already: the one that
-    /// confirmed its handshake.
+    /// confirmed its handshake. Even it proves no address but the one that the answer went to.
     pub fn handle_opened(
         &mut self,
         now: Instant,
         path: Path,
         header: &Header,
-        mut datagram: BytesMut,
+        datagram: BytesMut,
         rng: &mut impl CryptoRng,
     ) {
+        self.came_from(now, path, datagram.len(), true, rng);
+        self.take_in(now, path, header, datagram, rng);
+    }
+
+    fn came_from(&mut self, now: Instant, path: Path, length: usize, newest: bool, rng: &mut impl CryptoRng) {
+        if let Some(challenge) = self.roaming.received(now, path, length, newest, rng) {
+            self.send_control(challenge, path);
+        }
+    }
+
+    fn take_in(&mut self, now: Instant, path: Path, header: &Header, mut datagram: BytesMut, rng: &mut impl CryptoRng) {
         self.liveness.received(now, rng);
         match header.kind {
             Kind::Session => self.session.handle(now, datagram),
@@ -179,7 +188,8 @@ impl Link {
 
     fn handle_control(&mut self, now: Instant, path: Path, control: Control) {
         match control {
-            Control::Probe(token) => self.send_control(Control::Echo(token), path),
+            // To where the peer is known to be: a copied probe must not draw packets elsewhere.
+            Control::Probe(token) => self.send_control(Control::Echo(token), *self.roaming.path()),
             Control::Echo(token) => {
                 if let Some(rtt) = self.liveness.echoed(now, token) {
                     self.events.push_back(Event::Echoed(rtt));

@@ -25,6 +25,9 @@ const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192,
 /// Every path carries datagrams of this size (1280 less the headers of IPv6 and UDP is 1232).
 pub const DATAGRAM_MIN: u16 = 1200;
 
+/// QUIC version 1; the library would also take drafts of it.
+const VERSION: u32 = 1;
+
 /// Acknowledge every so many packets: fewer cost less, more would blur the sender's clock.
 const ACK_EVERY: u32 = 10;
 
@@ -48,7 +51,7 @@ impl QuicConfig {
         rng.fill_bytes(&mut reset_key);
         let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &reset_key);
         let mut endpoint = EndpointConfig::new(Arc::new(null::ResetKey(reset_key)));
-        endpoint.cid_generator(|| Box::new(NoConnectionIds)).grease_quic_bit(false);
+        endpoint.cid_generator(|| Box::new(NoConnectionIds)).grease_quic_bit(false).supported_versions(vec![VERSION]);
         let endpoint = Arc::new(endpoint);
         let mut config = Self { endpoint, limits: limits.clone(), params: Vec::new() };
         config.params = config.learn_params(now, rng);

@@ -84,6 +84,9 @@ struct NullSession {
 /// A message never exceeds this; what claims to is a fault of the peer.
 const MESSAGE_MAX: usize = 512;
 
+/// Each end sends so many messages; another one is a fault of the peer.
+const MESSAGES: u32 = 2;
+
 impl NullSession {
     fn new(side: Side, local: TransportParameters, remote: Option<TransportParameters>) -> Self {
         let early = remote.is_some() || side.is_server();
@@ -130,13 +133,16 @@ impl Session for NullSession {
     }
 
     fn is_handshaking(&self) -> bool {
-        self.received < 2
+        self.received < MESSAGES
     }
 
     fn read_handshake(&mut self, bytes: &[u8]) -> Result<bool, TransportError> {
         self.inbox.extend_from_slice(bytes);
         let mut learnt = false;
         while let Some(message) = self.take_message()? {
+            if self.received == MESSAGES {
+                return Err(fault(TransportErrorCode::PROTOCOL_VIOLATION));
+            }
             self.received += 1;
             if self.received == self.params_message() {
                 self.remote = Some(read_params(self.side, &message)?);
@@ -167,7 +173,7 @@ impl Session for NullSession {
                 self.flight = Flight::Handshake;
                 Some(keys())
             }
-            (Flight::Handshake, received) if !client || received >= 2 => {
+            (Flight::Handshake, received) if !client || received >= MESSAGES => {
                 let message = if client { Vec::new() } else { write_params(&self.local) };
                 put_message(out, &message);
                 self.flight = Flight::Done;
@@ -297,3 +303,6 @@ impl AeadKey for NoTokens {
         Err(CryptoError)
     }
 }
+
+#[cfg(test)]
+mod tests;
