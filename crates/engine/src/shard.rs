@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tokio::task::JoinHandle;
 
 /// Read buffers kept for the next relay that needs one.
 const SPARE_BUFFERS: usize = 16;
@@ -59,9 +60,9 @@ pub(crate) struct LinkState {
 }
 
 impl Shard {
-    /// Puts a hub behind a carrier and starts to drive them. Must be called inside a
-    /// `LocalSet` of a current-thread runtime.
-    pub fn start(hub: Hub, carrier: UdpCarrier, limits: Limits) -> Self {
+    /// Puts a hub behind a carrier and starts to drive them. The task that drives never ends but
+    /// by a fault. Must be called inside a `LocalSet` of a current-thread runtime.
+    pub fn start(hub: Hub, carrier: UdpCarrier, limits: Limits) -> (Self, JoinHandle<()>) {
         let shard = Self(Rc::new(RefCell::new(Core {
             hub,
             carrier,
@@ -78,8 +79,8 @@ impl Shard {
             buffers: Vec::new(),
         })));
         let mut driver = Driver::new(shard.clone());
-        tokio::task::spawn_local(poll_fn(move |cx| driver.poll(cx)));
-        shard
+        let driving = tokio::task::spawn_local(poll_fn(move |cx| driver.poll(cx)));
+        (shard, driving)
     }
 
     /// The address that the shard's socket is bound to.

@@ -54,9 +54,9 @@ impl Pair {
         };
         let carrier = UdpCarrier::bind(LOOPBACK).unwrap();
         let address = carrier.local_address().unwrap();
-        let server = Shard::start(Hub::server(config(1), gate, shard::now()), carrier, Limits::default());
+        let (server, _) = Shard::start(Hub::server(config(1), gate, shard::now()), carrier, Limits::default());
         let hub = Hub::client(config(2), shard::now());
-        let shard = Shard::start(hub, UdpCarrier::bind_any().unwrap(), Limits::default());
+        let (shard, _) = Shard::start(hub, UdpCarrier::bind_any().unwrap(), Limits::default());
         let keys = ClientKeys { psk, server: key.public(), user };
         let servers = vec![ServerAddress { host: address.ip().to_string(), port: address.port(), keys }];
         let reports = Rc::new(RefCell::new(Vec::new()));

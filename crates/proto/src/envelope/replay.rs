@@ -63,7 +63,7 @@ pub trait Journal {
     }
 
     /// Writes the journal anew, with these entries only.
-    fn rewrite(&mut self, _entries: &mut dyn Iterator<Item = &Entry>) {}
+    fn rewrite(&mut self, _entries: &mut dyn Iterator<Item = Entry>) {}
 }
 
 /// A journal that forgets: for clients, and for tests of other things.
