@@ -103,7 +103,7 @@ async def test_a_reset_by_the_target(client: ginnel.Client, size: int) -> None:
         writer.transport.abort()
 
 
-async def test_an_abort_is_a_reset_for_the_target(client: ginnel.Client) -> None:
+async def test_an_abort_ends_the_stream_for_the_target(client: ginnel.Client) -> None:
     data = payload(1000)
     async with serve(acknowledge_then_read(len(data))) as target:
         reader, writer = await client.open_connection(*target.address)
