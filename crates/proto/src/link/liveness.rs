@@ -54,8 +54,11 @@ impl Liveness {
     /// An authentic packet has come.
     pub fn received(&mut self, now: Instant, rng: &mut impl CryptoRng) {
         self.last_received = now;
+        let owed = self.owed_since.take().is_some();
+        // A probe is repeated until it is echoed, whatever else comes in the meantime.
+        let probing = self.probe.is_some();
         // The common case of bulk traffic draws no randomness: the probe is far away already.
-        if self.owed_since.take().is_some() || self.next_probe < now + self.keep_alive / 2 {
+        if !probing && (owed || self.next_probe < now + self.keep_alive / 2) {
             self.next_probe = self.idle_probe(now, rng);
         }
     }
@@ -64,7 +67,7 @@ impl Liveness {
     pub fn asked(&mut self, now: Instant) {
         if self.owed_since.is_none() {
             self.owed_since = Some(now);
-            self.next_probe = now + self.probe_interval;
+            self.next_probe = self.next_probe.min(now + self.probe_interval);
         }
     }
 
@@ -72,14 +75,16 @@ impl Liveness {
     pub fn probe(&mut self, now: Instant, rng: &mut impl CryptoRng) -> [u8; 8] {
         let token = token(rng);
         self.probe = Some((token, now));
+        self.next_probe = now + self.probe_interval.mul_f64(rng.random_range(0.8..1.2));
         token
     }
 
     /// A probe has come back; returns its round-trip time if it is the one that was sent last.
-    pub fn echoed(&mut self, now: Instant, token: [u8; 8]) -> Option<Duration> {
+    pub fn echoed(&mut self, now: Instant, token: [u8; 8], rng: &mut impl CryptoRng) -> Option<Duration> {
         match self.probe {
             Some((sent, at)) if sent == token => {
                 self.probe = None;
+                self.next_probe = self.idle_probe(now, rng);
                 Some(now - at)
             }
             _ => None,
@@ -98,7 +103,6 @@ impl Liveness {
             return Some(Due::Silent);
         }
         if self.side == Side::Client && now >= self.next_probe {
-            self.next_probe = now + self.probe_interval;
             return Some(Due::Probe(self.probe(now, rng)));
         }
         None
