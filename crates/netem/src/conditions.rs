@@ -13,8 +13,10 @@ pub struct Conditions {
     pub loss: f64,
     /// Share of datagrams that arrive twice, the second up to [`DUPLICATE_LAG`] later.
     pub duplicate: f64,
-    /// Share of datagrams held back by up to [`REORDER_HOLD`], while later ones overtake them.
+    /// Share of datagrams held back by up to `hold`, while later ones overtake them.
     pub reorder: f64,
+    /// The most that a reordered datagram is held back.
+    pub hold: Duration,
     /// Bytes a second, payloads of UDP; `None`: as fast as it comes.
     pub rate: Option<u64>,
     /// Bytes that wait for the rate; what does not fit is dropped.
@@ -26,9 +28,6 @@ pub struct Conditions {
 /// The most that a copy arrives after its original.
 pub const DUPLICATE_LAG: Duration = Duration::from_millis(20);
 
-/// The most that a reordered datagram is held back.
-pub const REORDER_HOLD: Duration = Duration::from_millis(15);
-
 impl Default for Conditions {
     fn default() -> Self {
         Self {
@@ -37,6 +36,7 @@ impl Default for Conditions {
             loss: 0.0,
             duplicate: 0.0,
             reorder: 0.0,
+            hold: Duration::from_millis(15),
             rate: None,
             buffer: 256 << 10,
             mtu: 1500,

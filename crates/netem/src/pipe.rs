@@ -1,6 +1,6 @@
 //! One direction of a wire: decides for each datagram whether and when it arrives.
 
-use crate::conditions::{Conditions, DUPLICATE_LAG, REORDER_HOLD};
+use crate::conditions::{Conditions, DUPLICATE_LAG};
 use rand::{RngExt, rngs::StdRng};
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ impl Pipe {
         let mut arrival = left + self.conditions.delay + jitter;
         if chance(self.conditions.reorder, rng) {
             self.counters.reordered += 1;
-            arrival += REORDER_HOLD.mul_f64(rng.random());
+            arrival += self.conditions.hold.mul_f64(rng.random());
         } else {
             arrival = arrival.max(self.latest);
             self.latest = arrival;
