@@ -3,8 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
+GIVE_UP_SECONDS = 30
+"""Only a test that fails waits so long."""
+
 
 async def until(condition: Callable[[], object]) -> None:
-    """Let the loop run until something is so. The test's own time-out is the bound."""
-    while not condition():  # noqa: ASYNC110 - what tests wait for here has no event to await
-        await asyncio.sleep(0)
+    """Let the loop run until something is so."""
+    async with asyncio.timeout(GIVE_UP_SECONDS):
+        while not condition():  # noqa: ASYNC110 - what tests wait for here has no event to await
+            await asyncio.sleep(0)

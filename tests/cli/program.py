@@ -73,18 +73,20 @@ def _main() -> int:
     from tests import fake_engine
     from tests.fake_engine import Engine
 
-    sys.modules["ginnel._engine"] = fake_engine  # type: ignore[assignment]  # the fake is a module as well
+    sys.modules["ginnel._engine"] = fake_engine
     Engine.answer_connect = "FAKE_SILENT" not in os.environ
     Engine.busy_ports = {int(port) for port in os.environ.get("FAKE_BUSY", "").split()}
-    made = Engine.__init__
 
-    def make(engine: Engine, *arguments: object) -> None:
-        made(engine, *arguments)  # type: ignore[arg-type]  # passed on as they came
-        engine.hold = {os.environ.get("FAKE_HOLD", "")}
-        if "FAKE_DIE" in os.environ:
-            engine.die()
+    class Held(Engine):
+        """An engine that begins as the environment says."""
 
-    Engine.__init__ = make  # type: ignore[method-assign]  # the fake is ours to change
+        def __init__(self, role: str, config: object, address: tuple[str, int]) -> None:
+            super().__init__(role, config, address)
+            self.hold = {os.environ.get("FAKE_HOLD", "")}
+            if "FAKE_DIE" in os.environ:
+                self.die()
+
+    fake_engine.Engine = Held  # type: ignore[misc]  # the fake is ours to change
     from ginnel.cli.main import main
 
     return main()

@@ -1,6 +1,7 @@
 """`ginnel client`, as a process: what it prints where, and how it ends."""
 
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -64,18 +65,17 @@ def test_a_signal_before_it_is_ready_ends_it(tmp_path: Path, link: str, held: st
         if held == "listen_socks5":
             client.read_err("warning")
         else:
-            # The first descriptor of the engine is there when the handlers are.
-            while b"SigCgt" not in _caught(client.process.pid):
+            while not catches_sigterm(client.process):
                 pass
         client.signal(signal.SIGINT)
         assert client.end()[0] == 0
 
 
-def _caught(process: int) -> bytes:
-    """`SigCgt` when SIGTERM is handled, as only our own handler does."""
-    status = Path(f"/proc/{process}/status").read_bytes()
-    mask = int(status.partition(b"SigCgt:")[2].split()[0], 16)
-    return b"SigCgt" if mask & (1 << (signal.SIGTERM - 1)) else b""
+def catches_sigterm(process: "subprocess.Popen[str]") -> bool:
+    """Whether our handlers are in place: Python itself leaves SIGTERM alone."""
+    assert process.poll() is None
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) & (1 << (signal.SIGTERM - 1)))
 
 
 def test_a_second_signal_ends_the_drain(tmp_path: Path, link: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from ginnel.cli._lifetime import Ending, run_until_signal
 from ginnel.errors import EngineError
+from tests.waiting import until
 
 
 class Service:
@@ -45,8 +46,7 @@ async def run(service: Service, ending: Ending, *, ready_raises: Exception | Non
 
 
 async def until_logged(service: Service, word: object) -> None:
-    while word not in service.log:  # noqa: ASYNC110 - a list has no event to await
-        await asyncio.sleep(0)
+    await until(lambda: word in service.log)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

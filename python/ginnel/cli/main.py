@@ -92,7 +92,11 @@ def _tell(error: BaseException) -> int:
 
     if not isinstance(error, GinnelError):
         # The message of an error that nobody foresaw may hold anything, so only its kind is shown.
-        what = f"{error.strerror or error}" if isinstance(error, OSError) else type(error).__name__
+        what = type(error).__name__
+        if isinstance(error, OSError):
+            what = error.strerror or what
+        elif isinstance(error, ImportError):
+            what = str(error)
         error = GinnelError(
             f"something unforeseen: {what}",
             hint="The same command with --debug shows where; please report it.",
