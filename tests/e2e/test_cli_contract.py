@@ -23,6 +23,9 @@ from .targets import echo, endless, serve, silent
 HURRY_LIMIT = 1.0
 """Seconds from a second signal to the end."""
 
+IDLE_LIMIT = 3.0
+"""Seconds to the end of a program without streams: less than its drain."""
+
 NO_ANSWER_LIMIT = 30.0
 """Seconds until a command gives up on a server that says nothing; ten are what it promises."""
 
@@ -99,19 +102,24 @@ def test_a_link_may_come_from_anywhere(server: Server, tmp_path: Path, source: s
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("kind", ["idle", "busy"])
 @pytest.mark.parametrize("who", ["client", "server"])
-async def test_a_signal_ends_it_within_five_seconds(
-    tmp_path: Path, who: str, kind: str, number: signal.Signals
-) -> None:
-    """Exit code 0, also under open streams; a download that is cut by it must not look complete."""
+async def test_a_signal_ends_it_within_five_seconds(tmp_path: Path, who: str, number: signal.Signals) -> None:
+    """Exit code 0, under an idle and a busy stream; a download that is cut by it must not look complete."""
     with Server(tmp_path / "state") as server, Client(server.link, tmp_path) as client:
-        async with open_stream(client, kind) as received:
+        async with open_stream(client, "idle"), open_stream(client, "busy") as received:
             process = {"client": client.process, "server": server.process}[who]
             await asyncio.to_thread(process.stop, number)
-            if kind == "busy":
-                async with asyncio.timeout(10):
-                    assert (await received).end == "reset"
+            async with asyncio.timeout(10):
+                assert (await received).end == "reset"
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_without_streams_there_is_nothing_to_wait_for(tmp_path: Path, who: str) -> None:
+    """An idle program does not sit out its drain of four seconds."""
+    with Server(tmp_path / "state") as server, Client(server.link, tmp_path) as client:
+        process = {"client": client.process, "server": server.process}[who]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(IDLE_LIMIT) == 0, process.describe()
 
 
 @pytest.mark.parametrize("who", ["client", "server"])
@@ -209,6 +217,7 @@ def test_ping_reaches_a_server(server: Server, tmp_path: Path) -> None:
     assert re.search(r"\d\s?(ms|µs|us|s)\b", "\n".join(ping.stdout)), ping.describe()
 
 
+@pytest.mark.long
 async def test_a_silent_server_is_told_after_ten_seconds(server: Server, tmp_path: Path) -> None:
     """By ping and by client, with exit code 1, what it may be and what to try."""
     with silent_server(server, tmp_path / "state") as (link, _):
@@ -236,9 +245,9 @@ def test_interrupting_a_ping(server: Server, tmp_path: Path) -> None:
 
 BAD_ARGUMENTS = {
     "no command like that": ["serve"],
-    "unknown option": ["server", "--listne", "1"],
-    "port too large": ["server", "--listen", "127.0.0.1:70000"],
-    "no address": ["server", "--listen", "nowhere at all"],
+    "unknown option": ["server", "--state", "STATE", "--listne", "1"],
+    "port too large": ["server", "--state", "STATE", "--listen", "127.0.0.1:70000"],
+    "no address": ["server", "--state", "STATE", "--listen", "nowhere at all"],
     "no link": ["client"],
     "no such file": ["client", "no-such-file.txt"],
     "not a link": ["ping", "ginnel://"],
@@ -251,8 +260,10 @@ BAD_ARGUMENTS = {
 
 @pytest.mark.parametrize("what", BAD_ARGUMENTS)
 def test_bad_arguments(server: Server, tmp_path: Path, what: str) -> None:
-    arguments = [server.link if word == "LINK" else word for word in BAD_ARGUMENTS[what]]
+    words = {"LINK": server.link, "STATE": str(tmp_path / "state")}
+    arguments = [words.get(word, word) for word in BAD_ARGUMENTS[what]]
     assert_plain_error(ginnel(*arguments, home=tmp_path), 2)
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_damaged_link(server: Server, tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ async def test_an_idle_link_moves_too(proxied: Proxied) -> None:
     assert proxied.proxy.answered_since_move
 
 
+@pytest.mark.long
 async def test_a_black_out_of_five_seconds(proxied: Proxied) -> None:
     progress = Progress()
     async with asyncio.TaskGroup() as group:

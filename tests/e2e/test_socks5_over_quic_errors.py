@@ -163,6 +163,7 @@ async def test_a_slow_target_holds_up_nobody(client: Client) -> None:
         await asyncio.gather(waiting, return_exceptions=True)
 
 
+@pytest.mark.long
 async def test_link_down_and_up_again(tmp_path: Path) -> None:
     """A server that vanishes is a general failure within a bounded time; when it is back, so is the link."""
     state = tmp_path / "state"

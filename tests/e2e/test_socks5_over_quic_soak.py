@@ -90,6 +90,7 @@ async def soak(proxy: tuple[str, int]) -> None:
     assert len(done) == 3, f"not every kind of stream was played: {done}"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(DURATION + 2 * STREAM_LIMIT)
 @pytest.mark.parametrize("client", ["quic"], indirect=True)
 async def test_soak_socks5_over_quic_30s(client: Client) -> None:
