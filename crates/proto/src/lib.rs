@@ -8,6 +8,8 @@
 pub mod envelope;
 #[doc(hidden)]
 pub mod fuzz;
+#[doc(hidden)]
+pub mod fuzz_envelope;
 pub mod hub;
 pub mod limits;
 pub mod link;

@@ -51,14 +51,14 @@ pub enum HandshakeError {
 
 /// Which way a handshake datagram goes, and what it is bound to.
 #[derive(Clone, Copy)]
-enum Direction<'a> {
+pub(crate) enum Direction<'a> {
     /// Message 1.
     Request,
     /// Message 2, the answer to the request with this nonce.
     AnswerTo(&'a Nonce),
 }
 
-type Nonce = [u8; NONCE_LEN];
+pub(crate) type Nonce = [u8; NONCE_LEN];
 
 impl OuterKeys {
     /// The AEAD of a direction and its associated data.
@@ -71,7 +71,7 @@ impl OuterKeys {
     }
 
     /// Wraps a Noise message into a datagram of `length` bytes, or more if it needs more.
-    fn wrap(&self, direction: Direction<'_>, noise: &[u8], length: usize, rng: &mut impl CryptoRng) -> Vec<u8> {
+    pub(crate) fn wrap(&self, direction: Direction<'_>, noise: &[u8], length: usize, rng: &mut impl CryptoRng) -> Vec<u8> {
         let length = length.max(OUTER_OVERHEAD + noise.len());
         let mut datagram = vec![0; length];
         rng.fill_bytes(&mut datagram[..NONCE_LEN]);
