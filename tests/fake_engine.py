@@ -38,17 +38,17 @@ class Engine:
         self._streams = 0
         Engine.made.append(self)
 
-    @staticmethod
-    def server(config: Any) -> "Engine":
+    @classmethod
+    def server(cls, config: Any) -> "Engine":
         if config.listen_port in Engine.busy_ports:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         _check_keys(config.psk, config.private_key, *(key for _, key in config.users))
-        return Engine("server", config, (config.listen_host, config.listen_port or 40_000))
+        return cls("server", config, (config.listen_host, config.listen_port or 40_000))
 
-    @staticmethod
-    def client(config: Any) -> "Engine":
+    @classmethod
+    def client(cls, config: Any) -> "Engine":
         _check_keys(config.psk, config.private_key, *(key for _, _, key in config.servers))
-        return Engine("client", config, ("127.0.0.1", 50_000))
+        return cls("client", config, ("127.0.0.1", 50_000))
 
     @property
     def local_address(self) -> tuple[str, int]:

@@ -22,6 +22,7 @@ from ginnel.errors import (
     TargetRefused,
 )
 from tests.fake_engine import Engine
+from tests.waiting import until
 
 Events = list[tuple[str, dict[str, object]]]
 
@@ -55,12 +56,6 @@ async def native(engines: list[Engine], events: Events) -> AsyncIterator[Native]
     native = Native.client(client_setup(), lambda name, facts: events.append((name, facts)))
     yield native
     await native.shutdown(0.0)
-
-
-async def until(condition: Any) -> None:
-    """Let the loop run until something is so; the test's own time-out is the bound."""
-    while not condition():  # noqa: ASYNC110 - the condition is about the fake engine, which has no events
-        await asyncio.sleep(0)
 
 
 async def test_replies_find_their_callers_in_any_order(native: Native, engines: list[Engine]) -> None:

@@ -31,8 +31,9 @@ Errors are a tree under `GinnelError`, drawn in `ginnel.errors`. Importing this 
 names; what they stand for is loaded when first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+# What type checkers take for `typing.TYPE_CHECKING`. `typing` itself would be the most of this import's cost, and
+# the program hides a share link in its arguments only after it.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ginnel.api.client import Client as Client
@@ -123,16 +124,18 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a public name at its first use, and keep it."""
     if name not in __all__:
         raise AttributeError(f"module 'ginnel' has no attribute {name!r}")
-    value: Any
+    value: object
     if name == "__version__":
         from importlib.metadata import version
 
         value = version("ginnel")
     else:
+        from importlib import import_module
+
         value = getattr(import_module(f"ginnel.{_HOMES.get(name, 'errors')}"), name)
     globals()[name] = value
     return value

@@ -49,10 +49,11 @@ impl Engine {
         self.descriptor
     }
 
-    /// Takes all that is in the inbox, oldest first.
+    /// Takes all that is in the inbox, oldest first. RuntimeError: the engine has ended, and why.
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
-        for message in self.host()?.inbox().drain() {
+        let messages = self.host()?.inbox().drain().map_err(PyRuntimeError::new_err)?;
+        for message in messages {
             list.append(convert::message(py, message)?)?;
         }
         Ok(list)

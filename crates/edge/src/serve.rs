@@ -101,6 +101,7 @@ fn reply_for(error: &ConnectError) -> OpenReply {
         ConnectError::NetworkUnreachable => OpenReply::NetworkUnreachable,
         ConnectError::NotAllowed => OpenReply::NotAllowed,
         ConnectError::LimitReached => OpenReply::LimitReached,
-        ConnectError::Failed(_) => OpenReply::Failed,
+        // A resolver without servers, and whatever else kept us from the host.
+        ConnectError::Failed(_) => OpenReply::HostUnreachable,
     }
 }

@@ -12,6 +12,7 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 use thiserror::Error;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -23,6 +24,10 @@ const READ_BYTES: usize = 1 << 20;
 
 /// Bytes read at once when nobody wants them.
 const DISCARD_BYTES: usize = 16 << 10;
+
+/// How long a socket that nobody listens to any more may go on talking once everything has been
+/// said to it: a reset that came too soon could overtake the last words.
+const LINGER_TIME: Duration = Duration::from_secs(1);
 
 /// Chunks handed to the socket in one call.
 const SLICES: usize = 64;
@@ -117,7 +122,8 @@ async fn both(socket: &impl Socket, stream: &Stream, early: Early) -> Result<(),
                 error = discard(socket) => return Err(error),
             };
             if end == End::Clean {
-                let _ = tokio::time::timeout(stream.shard().limits().step_time, discard(socket)).await;
+                let _ = tokio::time::timeout(LINGER_TIME, discard(socket)).await;
+                return Err(StreamError::Stopped(code::BROKEN).into());
             }
             end
         }

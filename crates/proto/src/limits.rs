@@ -19,6 +19,8 @@ pub struct Limits {
     pub handshakes_of_strangers: u32,
     /// Source prefixes remembered, each for strangers and for those that authenticated.
     pub prefixes: usize,
+    /// A source prefix without a handshake is forgotten after this, or by half as much later.
+    pub prefix_idle: Duration,
     /// Datagrams of the handshake waiting to be sent. Beyond it the oldest is dropped.
     pub handshake_queue: usize,
 
@@ -29,7 +31,7 @@ pub struct Limits {
 
     /// A quiet link is probed after this, ±40 %.
     pub keep_alive: Duration,
-    /// A link whose peer owes an answer is probed this often.
+    /// A link whose peer owes an answer is probed this often, ±40 %.
     pub probe_interval: Duration,
     /// A client gives a link up when its peer has owed an answer for this long.
     pub silence: Duration,
@@ -77,6 +79,7 @@ impl Default for Limits {
             handshakes_per_prefix: 32,
             handshakes_of_strangers: 1000,
             prefixes: 4096,
+            prefix_idle: Duration::from_secs(600),
             handshake_queue: 256,
             handshake_retry: Duration::from_millis(250),
             handshake_retry_max: Duration::from_secs(4),

@@ -11,7 +11,8 @@ class LinkUp:
 
     peer: str
     """The other side's address, `host:port`."""
-    rtt_seconds: float
+    rtt_seconds: float | None
+    """How long the handshake took; only a client knows."""
     session: str
     carrier: str
     user: str | None = None
@@ -73,7 +74,7 @@ def read_event(name: str, facts: Mapping[str, Any]) -> Event | None:
         case "link_up":
             return LinkUp(
                 peer=str(facts["peer"]),
-                rtt_seconds=float(facts["rtt"]),
+                rtt_seconds=float(facts["rtt"]) if "rtt" in facts else None,
                 session=str(facts["session"]),
                 carrier=str(facts["carrier"]),
                 user=user,

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ginnel.config.units import parse_duration
-from ginnel.config.values import MAX_DRAIN_SECONDS
 from ginnel.errors import ConfigError
 
 
@@ -75,4 +74,6 @@ def add_drain(parser: Parser) -> None:
 
 def drain_seconds(parsed: argparse.Namespace) -> float:
     """Read --drain."""
+    from ginnel.config.values import MAX_DRAIN_SECONDS
+
     return parse_duration(parsed.drain, setting="--drain", maximum_seconds=MAX_DRAIN_SECONDS)

@@ -50,5 +50,6 @@ def describe(event: Event) -> tuple[str, str]:
 
 
 def link_facts(link: LinkUp) -> str:
-    """Say how a link is: `41 ms · quic over udp`."""
-    return f"{format_duration(link.rtt_seconds)} · {link.session} over {link.carrier}"
+    """Say how a link is: `41 ms · quic over udp`; a server does not know the time."""
+    session = f"{link.session} over {link.carrier}"
+    return session if link.rtt_seconds is None else f"{format_duration(link.rtt_seconds)} · {session}"

@@ -46,7 +46,7 @@ class Terminal:
 
     def event(self, name: str, text: str) -> None:
         """Write what happened, and when."""
-        self.say(f"  {self._in(_DIM, time.strftime('%H:%M:%S'))}  {name:<{_NAME_WIDTH}} {text}")
+        self.say(f"  {self._in(_DIM, time.strftime('%H:%M:%S'))}  {f'{name:<{_NAME_WIDTH}} {text}'.rstrip()}")
 
     def warn(self, line: str) -> None:
         """Write a warning, in quiet mode too."""

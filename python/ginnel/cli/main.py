@@ -4,8 +4,6 @@ Exit codes: 0 done, 1 the world's fault (no answer, refused), 2 the user's (argu
 """
 
 import sys
-from collections.abc import Sequence
-from importlib import import_module
 
 from ginnel.cli._argv import take_arguments
 
@@ -34,10 +32,10 @@ commands:
 _DONE, _WORLD, _USER, _INTERRUPTED = 0, 1, 2, 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the program with `arguments` (None: those of the process) and return its exit code."""
     # First of all, before anything heavy is imported: a share link among the arguments is visible until then.
-    given = list(take_arguments() if arguments is None else arguments)
+    given = take_arguments() if arguments is None else arguments
     debug = "--debug" in given
     try:
         return _run(given)
@@ -64,9 +62,11 @@ def _run(arguments: list[str]) -> int:
     name = "version" if words[0] in ("-V", "--version") else words[0]
     if name not in COMMANDS:
         raise _unknown(name)
-    command = import_module(f"ginnel.cli.{name}")
+    from importlib import import_module
+
     from ginnel.cli._arguments import Parser
 
+    command = import_module(f"ginnel.cli.{name}")
     parser = Parser(name, command.SUMMARY, command.EXAMPLES)
     command.configure(parser)
     result: int = command.run(parser.parse(words[1:]))
@@ -92,7 +92,11 @@ def _tell(error: BaseException) -> int:
 
     if not isinstance(error, GinnelError):
         # The message of an error that nobody foresaw may hold anything, so only its kind is shown.
-        what = f"{error.strerror or error}" if isinstance(error, OSError) else type(error).__name__
+        what = type(error).__name__
+        if isinstance(error, OSError):
+            what = error.strerror or what
+        elif isinstance(error, ImportError):
+            what = str(error)
         error = GinnelError(
             f"something unforeseen: {what}",
             hint="The same command with --debug shows where; please report it.",

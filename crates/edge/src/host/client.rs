@@ -1,7 +1,7 @@
 //! A client's loop: what it is told, and what it reports.
 
 use super::command::{Command, Event, Failure, Outcome, Value};
-use super::{ClientSpec, Commands, Common, Inbox, Started, hub_config};
+use super::{ClientSpec, Commands, Common, Inbox, Started, driver_ended, hub_config};
 use crate::inbound::handover::{HandoverError, hand_over};
 use crate::inbound::socks5::Socks5Inbound;
 use crate::opening::OpenFailure;
@@ -44,7 +44,7 @@ pub(super) async fn run(
     let carrier = UdpCarrier::bind_any()?;
     let address = carrier.local_address()?;
     let hub = Hub::client(hub_config(&limits), shard::now());
-    let shard = Shard::start(hub, carrier, limits);
+    let (shard, driving) = Shard::start(hub, carrier, limits);
     let server = spec.servers.first().map(|server| format!("{}:{}", server.host, server.port));
     let reports = inbox.clone();
     let client = Client::start(shard.clone(), spec.servers, move |report| reports.push_event(event(report)));
@@ -53,19 +53,27 @@ pub(super) async fn run(
     let common = Rc::new(Common { shard, inbox: inbox.clone() });
     let server = server.unwrap_or_default();
     let mut state = Loop { common, client, server, listeners: HashMap::new(), last: 0 };
-    while let Some((ticket, command)) = commands.recv().await {
-        if let Command::Shutdown { drain } = command {
-            state.listeners.values().for_each(JoinHandle::abort);
-            state.client.stop();
-            state.common.shut_down(ticket, drain, &mut commands).await;
-            break;
-        }
-        state.handle(ticket, command).await;
+    tokio::select! {
+        biased;
+        () = state.obey(&mut commands) => Ok(()),
+        error = driver_ended(driving) => Err(error),
     }
-    Ok(())
 }
 
 impl Loop {
+    /// Does what it is told until it is told to end.
+    async fn obey(&mut self, commands: &mut Commands) {
+        while let Some((ticket, command)) = commands.recv().await {
+            if let Command::Shutdown { drain } = command {
+                self.listeners.values().for_each(JoinHandle::abort);
+                self.client.stop();
+                self.common.shut_down(ticket, drain, commands).await;
+                return;
+            }
+            self.handle(ticket, command).await;
+        }
+    }
+
     async fn handle(&mut self, ticket: u64, command: Command) {
         match command {
             Command::Connect { timeout } => {

@@ -15,7 +15,10 @@ struct Queue {
     reserved: usize,
     events: usize,
     dropped: u64,
-    closed: bool,
+    /// What of `dropped` an event has told.
+    dropped_told: u64,
+    /// Why nothing more will come.
+    closed: Option<String>,
 }
 
 /// Replies and events of one host.
@@ -32,7 +35,8 @@ impl Inbox {
         let (bell, ear) = UnixStream::pair()?;
         bell.set_nonblocking(true)?;
         ear.set_nonblocking(true)?;
-        let queue = Queue { messages: VecDeque::new(), reserved: 0, events: 0, dropped: 0, closed: false };
+        let queue =
+            Queue { messages: VecDeque::new(), reserved: 0, events: 0, dropped: 0, dropped_told: 0, closed: None };
         Ok(Self { queue: Mutex::new(queue), replies_max, events_max, bell, ear })
     }
 
@@ -41,16 +45,27 @@ impl Inbox {
         self.ear.as_raw_fd()
     }
 
-    /// Takes everything out.
-    pub fn drain(&self) -> Vec<Message> {
+    /// Takes everything out. An error: nothing is there, and nothing will come; it says why.
+    pub fn drain(&self) -> Result<Vec<Message>, String> {
         let mut queue = self.lock();
         let mut rung = [0; 64];
         // Nothing to read is fine: the queue says what there is.
         while matches!((&self.ear).read(&mut rung), Ok(length) if length == rung.len()) {}
-        let messages: Vec<Message> = queue.messages.drain(..).collect();
+        let mut messages: Vec<Message> = queue.messages.drain(..).collect();
+        if messages.is_empty()
+            && let Some(reason) = &queue.closed
+        {
+            return Err(reason.clone());
+        }
+        let untold = queue.dropped - queue.dropped_told;
+        if untold > 0 {
+            queue.dropped_told = queue.dropped;
+            let facts = vec![("count", i64::try_from(untold).unwrap_or(i64::MAX).into())];
+            messages.push(Message::Event(Event { name: "dropped", facts }));
+        }
         queue.reserved -= messages.iter().filter(|message| matches!(message, Message::Reply(..))).count();
         queue.events = 0;
-        messages
+        Ok(messages)
     }
 
     /// Events that nobody took out in time.
@@ -61,7 +76,7 @@ impl Inbox {
     /// Sets room for one reply aside.
     pub(super) fn reserve(&self) -> Result<(), CommandError> {
         let mut queue = self.lock();
-        if queue.closed {
+        if queue.closed.is_some() {
             return Err(CommandError::Closed);
         }
         if queue.reserved >= self.replies_max {
@@ -86,8 +101,8 @@ impl Inbox {
     }
 
     /// The engine is gone: nothing more will come.
-    pub(super) fn close(&self) {
-        self.lock().closed = true;
+    pub(super) fn close(&self, reason: String) {
+        self.lock().closed = Some(reason);
         let _ = (&self.bell).write(&[1]);
     }
 

@@ -46,7 +46,7 @@ impl Journal for FileJournal {
         self.appended >= LONG
     }
 
-    fn rewrite(&mut self, entries: &mut dyn Iterator<Item = &Entry>) {
+    fn rewrite(&mut self, entries: &mut dyn Iterator<Item = Entry>) {
         // On failure the old file goes on growing until the next try.
         self.appended = 0;
         if let Ok(file) = write_anew(&self.path, entries) {
@@ -56,7 +56,7 @@ impl Journal for FileJournal {
 }
 
 /// Writes a new file beside the old one and puts it in its place.
-fn write_anew(path: &Path, entries: &mut dyn Iterator<Item = &Entry>) -> io::Result<File> {
+fn write_anew(path: &Path, entries: &mut dyn Iterator<Item = Entry>) -> io::Result<File> {
     let new = path.with_extension("new");
     let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
     let bytes: Vec<u8> = entries.flat_map(|entry| entry.encode()).collect();

@@ -24,10 +24,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
-use std::thread::JoinHandle;
+use std::thread;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 
 /// How long the thread looks after last words once everything is closed.
 const FAREWELL_TIME: Duration = Duration::from_millis(300);
@@ -84,7 +84,7 @@ pub struct Host {
     commands: mpsc::UnboundedSender<(u64, Command)>,
     inbox: Arc<Inbox>,
     address: SocketAddr,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Host {
@@ -95,12 +95,19 @@ impl Host {
         let (commands, receiver) = mpsc::unbounded_channel();
         let (started, outcome) = std_mpsc::sync_channel(1);
         let engine_inbox = inbox.clone();
-        let thread = std::thread::Builder::new().name("ginnel-engine".into()).spawn(move || {
-            let result = run(role, limits, receiver, &engine_inbox, &started);
-            if let Err(error) = result {
-                let _ = started.send(Err(error));
-            }
-            engine_inbox.close();
+        let thread = thread::Builder::new().name("ginnel-engine".into()).spawn(move || {
+            let engine = || run(role, limits, receiver, &engine_inbox, &started);
+            let reason = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(engine)) {
+                Ok(Ok(())) => "the engine was shut down".into(),
+                Ok(Err(error)) => {
+                    let reason = error.to_string();
+                    // Nobody listens any more when the engine had begun.
+                    let _ = started.send(Err(error));
+                    reason
+                }
+                Err(_) => "a fault in the engine; its report is on standard error".into(),
+            };
+            engine_inbox.close(reason);
         })?;
         match outcome.recv() {
             Ok(Ok(address)) => Ok(Self { commands, inbox, address, thread: Some(thread) }),
@@ -165,6 +172,12 @@ fn run(role: Role, limits: Limits, commands: Commands, inbox: &Arc<Inbox>, start
     Ok(())
 }
 
+/// Waits for the end of the driver, which comes only by a fault.
+async fn driver_ended(driver: JoinHandle<()>) -> io::Error {
+    let _ = driver.await;
+    io::Error::other("a fault in the engine's driver; its report is on standard error")
+}
+
 /// What every role's loop does with the commands that are the same for all.
 struct Common {
     shard: Shard,
@@ -185,6 +198,7 @@ impl Common {
     /// Lets streams end by themselves for up to `drain`, then closes every link. A second
     /// shutdown ends the wait. Shutdown goes before everything else here.
     async fn shut_down(&self, ticket: u64, drain: Duration, commands: &mut Commands) {
+        self.shard.stop_accepting();
         let mut tickets = vec![ticket];
         let drained = async {
             while self.stream_count() > 0 {

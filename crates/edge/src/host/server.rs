@@ -2,7 +2,7 @@
 
 use super::command::{Command, Event, Value};
 use super::journal::FileJournal;
-use super::{Commands, Common, Inbox, ServerSpec, Started, hub_config};
+use super::{Commands, Common, Inbox, ServerSpec, Started, driver_ended, hub_config};
 use crate::outbound::{AddressPolicy, Outbound, OutboundOptions};
 use crate::resolver::{Resolver, ResolverLimits};
 use crate::serve::serve;
@@ -15,6 +15,7 @@ use ginnel_proto::link;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use tokio::task::JoinHandle;
 
 pub(super) async fn run(
     spec: ServerSpec,
@@ -29,7 +30,7 @@ pub(super) async fn run(
     let (journal, replay) = FileJournal::open(&spec.replay_file, time.wall_ns)?;
     let gate = GateConfig { psks: spec.psks, key: spec.key, users: spec.users, replay, journal: Box::new(journal) };
     let hub = Hub::server(hub_config(&limits), gate, time);
-    let shard = Shard::start(hub, carrier, limits.clone());
+    let (shard, driving) = Shard::start(hub, carrier, limits.clone());
     let resolver = Resolver::system(ResolverLimits { lookup_time: limits.resolve_time, ..ResolverLimits::default() });
     let options = OutboundOptions { connect_timeout: limits.connect_time, ..OutboundOptions::default() };
     let outbound = Outbound::new(resolver, AddressPolicy::new(spec.allow_private), options);
@@ -38,6 +39,15 @@ pub(super) async fn run(
     let _ = started.send(Ok(address));
 
     let common = Common { shard, inbox: inbox.clone() };
+    tokio::select! {
+        biased;
+        () = obey(&common, &mut commands, &serving) => Ok(()),
+        error = driver_ended(driving) => Err(error),
+    }
+}
+
+/// Does what it is told until it is told to end.
+async fn obey(common: &Common, commands: &mut Commands, serving: &JoinHandle<()>) {
     while let Some((ticket, command)) = commands.recv().await {
         match command {
             Command::SetUsers(users) => {
@@ -46,8 +56,8 @@ pub(super) async fn run(
             }
             Command::Shutdown { drain } => {
                 serving.abort();
-                common.shut_down(ticket, drain, &mut commands).await;
-                break;
+                common.shut_down(ticket, drain, commands).await;
+                return;
             }
             Command::Stats(sender) => {
                 let _ = sender.send(common.shard.counters());
@@ -55,7 +65,6 @@ pub(super) async fn run(
             _ => common.refuse(ticket, "a server's engine cannot do that"),
         }
     }
-    Ok(())
 }
 
 /// Turns the events of links into events for the inbox.

@@ -2,20 +2,20 @@
 //!
 //! A handshake datagram is `nonce 24 | XChaCha20-Poly1305(version 1 | length 2 | noise | zeros)`
 //! under the outer key of its direction: whoever lacks the deployment's secret sees random bytes
-//! of random length, and cannot make one that the server would even look at twice.
+//! of random length, and cannot make one that the server would even look at twice. An answer names
+//! the nonce of its request as associated data: to any other request it is random bytes too, so
+//! that recorded answers cost a client one cheap check each, not a Noise message.
 
 use super::hello::{BadPayload, Hello, Welcome};
-use super::keys::{KEY_LEN, LinkKeys, OuterKeys, PrivateKey, Psk, PublicKey, SplitKey};
+use super::keys::{LinkKeys, OuterKeys, PrivateKey, Psk, PublicKey};
+use super::noise::{Part, split, start};
 use super::{TAG_LEN, VERSION};
 use blake2::digest::consts::U16;
 use blake2::{Blake2s, Digest};
 use chacha20poly1305::aead::AeadInPlace;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
-use rand::{CryptoRng, RngExt, SeedableRng, rngs::StdRng};
-use snow::params::{CipherChoice, DHChoice, HashChoice};
-use snow::resolvers::{CryptoResolver, DefaultResolver};
-use snow::types::{Cipher, Dh, Hash, Random};
-use snow::{Builder, HandshakeState};
+use rand::{CryptoRng, RngExt};
+use snow::HandshakeState;
 use thiserror::Error;
 
 /// The longest handshake datagram: it passes wherever IPv6 does.
@@ -31,9 +31,6 @@ const OUTER_OVERHEAD: usize = NONCE_LEN + PREFIX_LEN + TAG_LEN;
 const REQUEST_NOISE_OVERHEAD: usize = 32 + 32 + TAG_LEN + TAG_LEN;
 /// Message 2 beyond its payload: ephemeral, tag.
 const RESPONSE_NOISE_OVERHEAD: usize = 32 + TAG_LEN;
-
-const PATTERN: &str = "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s";
-const PROLOGUE: &[u8] = b"ginnel/1";
 
 /// Why a handshake datagram was not accepted. None of these is ever told to the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -52,26 +49,29 @@ pub enum HandshakeError {
     Payload(#[from] BadPayload),
 }
 
-/// Which way a handshake datagram goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Direction {
+/// Which way a handshake datagram goes, and what it is bound to.
+#[derive(Clone, Copy)]
+enum Direction<'a> {
     /// Message 1.
-    ToServer,
-    /// Message 2.
-    ToClient,
+    Request,
+    /// Message 2, the answer to the request with this nonce.
+    AnswerTo(&'a Nonce),
 }
 
+type Nonce = [u8; NONCE_LEN];
+
 impl OuterKeys {
-    fn of(&self, direction: Direction) -> XChaCha20Poly1305 {
-        let key = match direction {
-            Direction::ToServer => &self.to_server,
-            Direction::ToClient => &self.to_client,
+    /// The AEAD of a direction and its associated data.
+    fn of<'a>(&self, direction: Direction<'a>) -> (XChaCha20Poly1305, &'a [u8]) {
+        let (key, bound): (_, &[u8]) = match direction {
+            Direction::Request => (&self.to_server, b""),
+            Direction::AnswerTo(nonce) => (&self.to_client, nonce),
         };
-        XChaCha20Poly1305::new(key.into())
+        (XChaCha20Poly1305::new(key.into()), bound)
     }
 
     /// Wraps a Noise message into a datagram of `length` bytes, or more if it needs more.
-    fn wrap(&self, direction: Direction, noise: &[u8], length: usize, rng: &mut impl CryptoRng) -> Vec<u8> {
+    fn wrap(&self, direction: Direction<'_>, noise: &[u8], length: usize, rng: &mut impl CryptoRng) -> Vec<u8> {
         let length = length.max(OUTER_OVERHEAD + noise.len());
         let mut datagram = vec![0; length];
         rng.fill_bytes(&mut datagram[..NONCE_LEN]);
@@ -80,22 +80,23 @@ impl OuterKeys {
         body[0] = VERSION;
         body[1..PREFIX_LEN].copy_from_slice(&(noise.len() as u16).to_be_bytes());
         body[PREFIX_LEN..PREFIX_LEN + noise.len()].copy_from_slice(noise);
-        let sealed = self.of(direction).encrypt_in_place_detached((&*nonce).into(), b"", body);
+        let (aead, bound) = self.of(direction);
+        let sealed = aead.encrypt_in_place_detached((&*nonce).into(), bound, body);
         // Refuses only bodies beyond 2^38 bytes.
         tag_space.copy_from_slice(&sealed.expect("a datagram is short"));
         datagram
     }
 
     /// Unwraps a datagram to its Noise message.
-    pub fn unwrap(&self, direction: Direction, datagram: &[u8]) -> Result<Vec<u8>, HandshakeError> {
+    fn unwrap(&self, direction: Direction<'_>, datagram: &[u8]) -> Result<Vec<u8>, HandshakeError> {
         if datagram.len() < OUTER_OVERHEAD || datagram.len() > DATAGRAM_MAX {
             return Err(HandshakeError::NotOurs);
         }
         let (nonce, sealed) = datagram.split_at(NONCE_LEN);
         let (body, tag) = sealed.split_at(sealed.len() - TAG_LEN);
         let mut body = body.to_vec();
-        self.of(direction)
-            .decrypt_in_place_detached(nonce.into(), b"", &mut body, tag.into())
+        let (aead, bound) = self.of(direction);
+        aead.decrypt_in_place_detached(nonce.into(), bound, &mut body, tag.into())
             .map_err(|_| HandshakeError::NotOurs)?;
         let noise_len = usize::from(u16::from_be_bytes([body[1], body[2]]));
         if body[0] != VERSION || PREFIX_LEN + noise_len > body.len() {
@@ -104,6 +105,12 @@ impl OuterKeys {
         body.truncate(PREFIX_LEN + noise_len);
         body.drain(..PREFIX_LEN);
         Ok(body)
+    }
+
+    /// Unwraps a request to its Noise message. Cheap, and all that a stranger's bytes are put
+    /// through.
+    pub fn unwrap_request(&self, datagram: &[u8]) -> Result<Vec<u8>, HandshakeError> {
+        self.unwrap(Direction::Request, datagram)
     }
 }
 
@@ -127,27 +134,29 @@ pub struct ClientKeys {
 /// A handshake that a client has begun: one message 1, waiting for its message 2.
 pub struct Initiation {
     noise: HandshakeState,
+    nonce: Nonce,
 }
 
 impl Initiation {
     /// Makes a new message 1 of random length. Every attempt is a new one: a datagram is never
     /// sent twice.
     pub fn new(keys: &ClientKeys, outer: &OuterKeys, hello: &Hello, rng: &mut impl CryptoRng) -> (Self, Vec<u8>) {
-        let mut noise = builder(rng, &keys.psk, &keys.user, Some(&keys.server));
+        let mut noise = start(rng, &keys.psk, &keys.user, Part::InitiatorTo(&keys.server));
         let mut message = [0; DATAGRAM_MAX];
         let written = noise.write_message(&hello.encode(), &mut message);
         // Fails only out of turn or into a short buffer; it is our turn, and the buffer is ample.
         let written = written.expect("message 1 fits");
         debug_assert!(written <= REQUEST_NOISE_OVERHEAD + Hello::MAX);
         let length = rng.random_range(REQUEST_MIN..=DATAGRAM_MAX);
-        (Self { noise }, outer.wrap(Direction::ToServer, &message[..written], length, rng))
+        let datagram = outer.wrap(Direction::Request, &message[..written], length, rng);
+        (Self { noise, nonce: nonce_of(&datagram) }, datagram)
     }
 
-    /// Reads the Noise message of an answer. A message that is not the answer to *this*
-    /// initiation changes nothing.
-    pub fn complete(&mut self, noise: &[u8]) -> Result<(Welcome, LinkKeys), HandshakeError> {
+    /// Reads an answer. A datagram that is not the answer to *this* initiation changes nothing.
+    pub fn complete(&mut self, outer: &OuterKeys, datagram: &[u8]) -> Result<(Welcome, LinkKeys), HandshakeError> {
+        let noise = outer.unwrap(Direction::AnswerTo(&self.nonce), datagram)?;
         let mut payload = [0; DATAGRAM_MAX];
-        let read = self.noise.read_message(noise, &mut payload).map_err(|_| HandshakeError::Forged)?;
+        let read = self.noise.read_message(&noise, &mut payload).map_err(|_| HandshakeError::Forged)?;
         let welcome = Welcome::decode(&payload[..read])?;
         Ok((welcome, split(&mut self.noise)))
     }
@@ -170,7 +179,7 @@ impl Request {
         noise: &[u8],
         rng: &mut impl CryptoRng,
     ) -> Result<Self, HandshakeError> {
-        let mut state = builder(rng, psk, server, None);
+        let mut state = start(rng, psk, server, Part::Responder);
         let mut payload = [0; DATAGRAM_MAX];
         let read = state.read_message(noise, &mut payload).map_err(|_| HandshakeError::Forged)?;
         let user = state.get_remote_static().and_then(|key| key.try_into().ok());
@@ -178,77 +187,29 @@ impl Request {
         Ok(Self { hello: Hello::decode(&payload[..read])?, user, noise: state })
     }
 
-    /// Makes message 2, never longer than `request_len`, the length of the datagram it answers.
+    /// Makes message 2, never longer than `request`, the datagram that it answers. `None`: the
+    /// request is too short for that.
     pub fn answer(
         mut self,
         outer: &OuterKeys,
         welcome: &Welcome,
-        request_len: usize,
+        request: &[u8],
         rng: &mut impl CryptoRng,
     ) -> Option<(Vec<u8>, LinkKeys)> {
         let mut message = [0; DATAGRAM_MAX];
         let written = self.noise.write_message(&welcome.encode(), &mut message).ok()?;
         let least = OUTER_OVERHEAD + written;
-        if least > request_len {
+        if least > request.len() {
             return None;
         }
-        let length = rng.random_range(least..=request_len);
-        let datagram = outer.wrap(Direction::ToClient, &message[..written], length, rng);
+        let length = rng.random_range(least..=request.len());
+        let datagram = outer.wrap(Direction::AnswerTo(&nonce_of(request)), &message[..written], length, rng);
         let keys = split(&mut self.noise);
         Some((datagram, keys))
     }
 }
 
-fn split(noise: &mut HandshakeState) -> LinkKeys {
-    let (to_server, to_client) = noise.dangerously_get_raw_split();
-    LinkKeys::derive(&SplitKey::new(to_server), &SplitKey::new(to_client))
-}
-
-fn builder(rng: &mut impl CryptoRng, psk: &Psk, local: &PrivateKey, remote: Option<&PublicKey>) -> HandshakeState {
-    let mut seed = [0; KEY_LEN];
-    rng.fill_bytes(&mut seed);
-    let build = || {
-        let params = PATTERN.parse()?;
-        let builder = Builder::with_resolver(params, Box::new(SeededResolver(seed)))
-            .prologue(PROLOGUE)?
-            .psk(2, psk.expose())?
-            .local_private_key(local.expose())?;
-        match remote {
-            Some(key) => builder.remote_public_key(&key.0)?.build_initiator(),
-            None => builder.build_responder(),
-        }
-    };
-    // Every input is a constant or has the one length that Noise accepts.
-    build().expect("the pattern and the key lengths are right")
-}
-
-/// The default primitives, with randomness that comes from our caller: the same seed makes the
-/// same handshake.
-struct SeededResolver([u8; KEY_LEN]);
-
-struct SeededRandom(StdRng);
-
-impl Random for SeededRandom {
-    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), snow::Error> {
-        self.0.fill(dest);
-        Ok(())
-    }
-}
-
-impl CryptoResolver for SeededResolver {
-    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
-        Some(Box::new(SeededRandom(StdRng::from_seed(self.0))))
-    }
-
-    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        DefaultResolver.resolve_dh(choice)
-    }
-
-    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
-        DefaultResolver.resolve_hash(choice)
-    }
-
-    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
-        DefaultResolver.resolve_cipher(choice)
-    }
+/// The nonce that a handshake datagram begins with.
+fn nonce_of(datagram: &[u8]) -> Nonce {
+    datagram.first_chunk().copied().unwrap_or_default()
 }

@@ -18,6 +18,7 @@ pub mod handshake;
 pub mod header;
 pub mod hello;
 pub mod keys;
+mod noise;
 pub mod replay;
 pub mod window;
 

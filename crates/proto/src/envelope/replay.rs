@@ -2,7 +2,7 @@
 
 use super::keys::PublicKey;
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 /// How far a client's time may be from the server's, in nanoseconds (±120 s).
 pub const SKEW_NS: u64 = 120 * 1_000_000_000;
@@ -39,7 +39,8 @@ impl Entry {
         out
     }
 
-    /// Reads a whole journal. A last entry that a crash cut short is left out.
+    /// Reads a whole journal. A last entry that a crash cut short is left out; whoever appends to
+    /// such a journal must cut or rewrite it first, or all that follows is read shifted.
     pub fn decode_all(journal: &[u8]) -> impl Iterator<Item = Self> + '_ {
         journal.as_chunks::<{ Self::LEN }>().0.iter().map(|entry| {
             let (mut time, mut digest) = ([0; 8], [0; 16]);
@@ -62,7 +63,7 @@ pub trait Journal {
     }
 
     /// Writes the journal anew, with these entries only.
-    fn rewrite(&mut self, _entries: &mut dyn Iterator<Item = &Entry>) {}
+    fn rewrite(&mut self, _entries: &mut dyn Iterator<Item = Entry>) {}
 }
 
 /// A journal that forgets: for clients, and for tests of other things.
@@ -87,18 +88,20 @@ pub enum Refused {
 #[derive(Default)]
 pub struct ReplayCache {
     seen: FxHashSet<[u8; 16]>,
-    /// In order of insertion, which is nearly the order of expiry.
-    order: VecDeque<(Entry, Option<PublicKey>)>,
+    /// In order of expiry: one entry from the future must not keep the others.
+    by_time: BTreeMap<(u64, [u8; 16]), Option<PublicKey>>,
     per_user: FxHashMap<PublicKey, usize>,
 }
 
 impl ReplayCache {
-    /// Begins with what a journal holds; entries that have expired are left out.
+    /// Begins with what a journal holds; entries that have expired are left out. Those from the
+    /// future stay: a machine may begin with its clock behind.
     pub fn restore(entries: impl Iterator<Item = Entry>, now_ns: u64) -> Self {
         let mut cache = Self::default();
-        for entry in entries.filter(|entry| entry.time_ns.saturating_add(KEEP_NS) > now_ns) {
-            if cache.order.len() < TOTAL_MAX && cache.seen.insert(entry.digest) {
-                cache.order.push_back((entry, None));
+        for entry in entries.filter(|entry| !has_expired(entry.time_ns, now_ns)) {
+            cache.make_room(now_ns);
+            if cache.by_time.len() < TOTAL_MAX && cache.seen.insert(entry.digest) {
+                cache.by_time.insert((entry.time_ns, entry.digest), None);
             }
         }
         cache
@@ -112,49 +115,67 @@ impl ReplayCache {
     /// Takes in a handshake that is about to be answered.
     pub fn insert(&mut self, user: PublicKey, entry: Entry, now_ns: u64) -> Result<(), Refused> {
         self.expire(now_ns);
+        self.make_room(now_ns);
         if self.seen.contains(&entry.digest) {
             return Err(Refused::Seen);
         }
-        let count = self.per_user.entry(user).or_default();
-        if *count >= PER_USER_MAX || self.order.len() >= TOTAL_MAX {
+        let count = self.per_user.get(&user).copied().unwrap_or(0);
+        if count >= PER_USER_MAX || self.by_time.len() >= TOTAL_MAX {
             return Err(Refused::Full);
         }
-        *count += 1;
+        self.per_user.insert(user, count + 1);
         self.seen.insert(entry.digest);
-        self.order.push_back((entry, Some(user)));
+        self.by_time.insert((entry.time_ns, entry.digest), Some(user));
         Ok(())
     }
 
     /// The entries that are still of use, for a journal that is written anew.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.order.iter().map(|(entry, _)| entry)
+    pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.by_time.keys().map(|&(time_ns, digest)| Entry { time_ns, digest })
     }
 
     /// How many handshakes are remembered.
     pub fn len(&self) -> usize {
-        self.order.len()
+        self.by_time.len()
     }
 
     /// Whether none is remembered.
     pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
+        self.by_time.is_empty()
     }
 
     fn expire(&mut self, now_ns: u64) {
-        while let Some((entry, user)) = self.order.front() {
-            if entry.time_ns.saturating_add(KEEP_NS) > now_ns {
-                break;
-            }
-            self.seen.remove(&entry.digest);
-            if let Some(user) = user
-                && let Some(count) = self.per_user.get_mut(user)
-            {
-                *count -= 1;
-                if *count == 0 {
-                    self.per_user.remove(user);
-                }
-            }
-            self.order.pop_front();
+        while let Some((&key, _)) = self.by_time.first_key_value()
+            && has_expired(key.0, now_ns)
+        {
+            self.forget(key);
         }
     }
+
+    /// A full cache gives up what cannot pass as fresh for a long time to come: entries of a
+    /// damaged journal must not lock everybody out until their day.
+    fn make_room(&mut self, now_ns: u64) {
+        while self.by_time.len() >= TOTAL_MAX
+            && let Some((&key, _)) = self.by_time.last_key_value()
+            && key.0 > now_ns.saturating_add(KEEP_NS)
+        {
+            self.forget(key);
+        }
+    }
+
+    fn forget(&mut self, key: (u64, [u8; 16])) {
+        self.seen.remove(&key.1);
+        if let Some(Some(user)) = self.by_time.remove(&key)
+            && let Some(count) = self.per_user.get_mut(&user)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.per_user.remove(&user);
+            }
+        }
+    }
+}
+
+fn has_expired(time_ns: u64, now_ns: u64) -> bool {
+    time_ns.saturating_add(KEEP_NS) <= now_ns
 }

@@ -6,7 +6,7 @@
 use super::Time;
 use super::prefixes::Prefixes;
 use crate::envelope::data::{Aead, Opener, Sealer};
-use crate::envelope::handshake::{self, Direction, HandshakeError, Request};
+use crate::envelope::handshake::{self, HandshakeError, Request};
 use crate::envelope::header::{Header, HeaderKey};
 use crate::envelope::hello::{LinkIdentity, Welcome};
 use crate::envelope::keys::{OuterKeys, PrivateKey, Psk, PublicKey};
@@ -77,6 +77,10 @@ pub(super) struct Pending {
     pub(super) name: Arc<str>,
     pub(super) identity: LinkIdentity,
     pub(super) epoch: u32,
+    /// Where the handshake came from and its answer went.
+    pub(super) path: Path,
+    /// When it was answered.
+    pub(super) since: Instant,
     pub(super) sealer: Sealer,
     pub(super) opener: Opener,
 }
@@ -190,20 +194,21 @@ impl Gate {
         let aead = if self.aes && request.hello.aes { Aead::Aes128Gcm } else { Aead::ChaCha20Poly1305 };
         let welcome = Welcome { time_ns: time.wall_ns, session, aead, params: params.to_vec() };
         let (user, hello) = (request.user, request.hello.clone());
-        let answer = request.answer(&self.outer[outer].keys, &welcome, datagram.len(), rng);
+        let answer = request.answer(&self.outer[outer].keys, &welcome, datagram, rng);
         let (answer, keys) = answer.ok_or_else(|| count(&mut self.refusals.malformed))?;
         let header = HeaderKey::new(&keys.header_to_client);
         let first = rng.random::<u64>() >> 18;
         let sealer = Sealer::new(aead, &keys.to_client, header, hello.session, first);
         let opener = Opener::new(aead, &keys.to_server);
-        let pending = Pending { user, name, identity: hello.identity, epoch: hello.epoch, sealer, opener };
+        let (identity, epoch, since) = (hello.identity, hello.epoch, time.now);
+        let pending = Pending { user, name, identity, epoch, path, since, sealer, opener };
         self.insert_pending(time.now, session, pending);
         Ok(answer)
     }
 
     fn unwrap(&mut self, datagram: &[u8]) -> Result<(usize, Vec<u8>), Refusal> {
         for (index, outer) in self.outer.iter().enumerate() {
-            match outer.keys.unwrap(Direction::ToServer, datagram) {
+            match outer.keys.unwrap_request(datagram) {
                 Ok(noise) => return Ok((index, noise)),
                 Err(HandshakeError::NotOurs) => {}
                 Err(_) => return Err(count(&mut self.refusals.malformed)),
@@ -244,10 +249,12 @@ impl Gate {
             self.pending.remove(&session);
             self.pending_order.pop_front();
         }
+        self.prefixes.expire(now);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.pending_order.front().map(|(until, _)| *until)
+        let pending = self.pending_order.front().map(|(until, _)| *until);
+        pending.into_iter().chain(self.prefixes.poll_timeout()).min()
     }
 
     pub(super) fn set_users(&mut self, users: Users) {

@@ -20,7 +20,7 @@ use crate::link::{self, Link, Path, Side, Transmit};
 use crate::session::Session;
 use crate::session::quic::{QuicConfig, QuicSession};
 use bytes::BytesMut;
-use dial::Dial;
+use dial::{Dial, ServerClock};
 use gate::{Gate, Pending};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rustc_hash::FxHashMap;
@@ -100,7 +100,7 @@ struct Entry {
 }
 
 enum Role {
-    Client { instance: [u8; 16], epoch: u32, clocks: FxHashMap<PublicKey, i128> },
+    Client { instance: [u8; 16], epoch: u32, clocks: FxHashMap<PublicKey, ServerClock> },
     Server { gate: Box<Gate>, identities: FxHashMap<(PublicKey, LinkIdentity), usize> },
 }
 
@@ -184,6 +184,11 @@ impl Hub {
 
     /// Takes in one datagram from the carrier.
     pub fn handle(&mut self, time: Time, path: Path, datagram: BytesMut) {
+        let path = match self.role {
+            // The system knows best which address of ours leads to the server now.
+            Role::Client { .. } => Path { local: None, ..path },
+            Role::Server { .. } => path,
+        };
         match self.find(&datagram) {
             Some((Found::Link(slot), header)) => self.handle_data(time, path, slot, &header, datagram),
             Some((Found::Pending, header)) => self.confirm(time, path, &header, datagram),
@@ -216,15 +221,18 @@ impl Hub {
         }
     }
 
-    /// The first data of a half-open handshake: it becomes a link.
+    /// The first data of a half-open handshake: it becomes a link, on the path of the handshake.
+    /// Who sends this data has received the answer there, while the data itself may be a copy
+    /// that somebody sends from elsewhere.
     fn confirm(&mut self, time: Time, path: Path, header: &Header, mut datagram: BytesMut) {
         let Role::Server { gate, identities } = &mut self.role else { return };
+        let length = datagram.len();
         let opened = gate.open_pending(header, &mut datagram);
         let Some(pending) = opened.filter(|_| self.entries.len() < self.limits.links) else {
             self.drops.forged += 1;
             return;
         };
-        let Pending { user, name, identity, epoch, sealer, opener, .. } = pending;
+        let Pending { user, name, identity, epoch, path: proven, since, sealer, opener } = pending;
         if let Some(&older) = identities.get(&(user, identity)) {
             if self.entries[older].epoch() >= Some(epoch) {
                 self.drops.replayed += 1;
@@ -232,17 +240,18 @@ impl Hub {
             }
             self.close_slot(time, older, close::REPLACED);
         }
-        let session = Box::new(QuicSession::server(&self.quic, path.datagram_max(), &mut self.rng));
-        let link = Link::new(Side::Server, (sealer, opener), session, path, &self.limits, time.now, &mut self.rng);
+        let rtt = time.now - since;
+        let session = Box::new(QuicSession::server(&self.quic, proven.datagram_max(), rtt, &mut self.rng));
+        let link = Link::new(Side::Server, (sealer, opener), session, proven, &self.limits, time.now, &mut self.rng);
         let living = Living { link, header: None, owner: Some((user, identity, epoch)) };
         let slot = self.insert(header.session, State::Living(Box::new(living)));
         if let Role::Server { identities, .. } = &mut self.role {
             identities.insert((user, identity), slot);
         }
-        let up = Event::Up { path, rtt: None, user: Some(name), kind: SessionKind::Quic };
+        let up = Event::Up { path: proven, rtt: None, user: Some(name), kind: SessionKind::Quic };
         self.events.push_back((self.id(slot), up));
         if let State::Living(living) = &mut self.entries[slot].state {
-            living.link.handle_opened(time.now, path, header, datagram, &mut self.rng);
+            living.link.handle_opened(time.now, path, header, length, datagram, &mut self.rng);
         }
         self.touch(slot);
     }
@@ -265,7 +274,7 @@ impl Hub {
     /// An answer to a handshake of ours, perhaps: the link is up.
     fn complete(&mut self, time: Time, path: Path, datagram: &[u8]) {
         let found = self.entries.iter_mut().find_map(|(slot, entry)| match &mut entry.state {
-            State::Dialing(dial) => dial.complete(time, datagram).map(|completed| (slot, completed)),
+            State::Dialing(dial) => dial.complete(time, path, datagram).map(|completed| (slot, completed)),
             State::Living(_) => None,
         });
         let Some((slot, completed)) = found else {
@@ -280,7 +289,7 @@ impl Hub {
             return;
         };
         if let Role::Client { clocks, .. } = &mut self.role {
-            clocks.insert(completed.server, i128::from(completed.welcome.time_ns) - i128::from(time.wall_ns));
+            clocks.insert(completed.server, ServerClock::new(completed.welcome.time_ns, time));
         }
         let header = Some(HeaderKey::new(&completed.keys.header_to_client));
         let ends = completed.ends(&mut self.rng);

@@ -3,7 +3,7 @@
 use crate::limits::Limits;
 use rustc_hash::FxHashMap;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// An IPv4 address, or the first 64 bits of an IPv6 address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,14 +37,14 @@ impl Bucket {
         Self { tokens: f64::from(rate), at: now }
     }
 
-    fn fill(&mut self, rate: u32, now: Instant) {
+    fn tokens_at(&self, rate: u32, now: Instant) -> f64 {
         let rate = f64::from(rate);
-        self.tokens = (self.tokens + rate * (now - self.at).as_secs_f64()).min(rate);
-        self.at = now;
+        (self.tokens + rate * (now - self.at).as_secs_f64()).min(rate)
     }
 
     fn take(&mut self, rate: u32, now: Instant) -> bool {
-        self.fill(rate, now);
+        self.tokens = self.tokens_at(rate, now);
+        self.at = now;
         let taken = self.tokens >= 1.0;
         if taken {
             self.tokens -= 1.0;
@@ -58,6 +58,9 @@ pub(super) struct Prefixes {
     rate: u32,
     strangers_rate: u32,
     max: usize,
+    idle: Duration,
+    /// When the tables are next looked through for what has been idle.
+    sweep: Instant,
     /// Prefixes from which nobody has authenticated lately; together they have one more bucket.
     strangers: FxHashMap<Prefix, Bucket>,
     all_strangers: Bucket,
@@ -71,6 +74,8 @@ impl Prefixes {
             rate: limits.handshakes_per_prefix,
             strangers_rate: limits.handshakes_of_strangers,
             max: limits.prefixes,
+            idle: limits.prefix_idle,
+            sweep: now + limits.prefix_idle / 2,
             strangers: FxHashMap::default(),
             all_strangers: Bucket::full(limits.handshakes_of_strangers, now),
             known: FxHashMap::default(),
@@ -88,6 +93,23 @@ impl Prefixes {
         bucket.take(rate, now) && self.all_strangers.take(self.strangers_rate, now)
     }
 
+    /// When [`expire`](Self::expire) wants to be called; never while nothing is remembered.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let empty = self.strangers.is_empty() && self.known.is_empty();
+        (!empty).then_some(self.sweep)
+    }
+
+    /// Forgets, twice in the time that a prefix may be idle, which ones have been for longer.
+    pub(super) fn expire(&mut self, now: Instant) {
+        if now < self.sweep {
+            return;
+        }
+        self.sweep = now + self.idle / 2;
+        for table in [&mut self.strangers, &mut self.known] {
+            table.retain(|_, bucket| now < bucket.at + self.idle);
+        }
+    }
+
     /// Somebody has authenticated from this address.
     pub(super) fn authenticated(&mut self, address: IpAddr, now: Instant) {
         let prefix = Prefix::from(address);
@@ -100,13 +122,13 @@ impl Prefixes {
 /// nothing; if none is, it begins anew, and the bucket of all strangers still holds.
 fn entry(table: &mut FxHashMap<Prefix, Bucket>, prefix: Prefix, max: usize, rate: u32, now: Instant) -> &mut Bucket {
     if table.len() >= max && !table.contains_key(&prefix) {
-        table.retain(|_, bucket| {
-            bucket.fill(rate, now);
-            bucket.tokens < f64::from(rate)
-        });
+        table.retain(|_, bucket| bucket.tokens_at(rate, now) < f64::from(rate));
         if table.len() >= max {
             table.clear();
         }
     }
     table.entry(prefix).or_insert_with(|| Bucket::full(rate, now))
 }
+
+#[cfg(test)]
+mod tests;

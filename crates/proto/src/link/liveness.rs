@@ -29,6 +29,8 @@ pub struct Liveness {
     owed_since: Option<Instant>,
     /// When to probe next: after idling, or while an answer is owed.
     next_probe: Instant,
+    /// How long to wait for the next answer: drawn ahead, so that no rhythm shows.
+    patience: Duration,
     /// The probe that is out, for its round-trip time.
     probe: Option<([u8; 8], Instant)>,
 }
@@ -45,18 +47,22 @@ impl Liveness {
             last_received: now,
             owed_since: None,
             next_probe: now,
+            patience: limits.probe_interval,
             probe: None,
         };
-        liveness.next_probe = liveness.idle_probe(now, rng);
+        liveness.rest(now, rng);
         liveness
     }
 
     /// An authentic packet has come.
     pub fn received(&mut self, now: Instant, rng: &mut impl CryptoRng) {
         self.last_received = now;
+        let owed = self.owed_since.take().is_some();
+        // A probe is repeated until it is echoed, whatever else comes in the meantime.
+        let probing = self.probe.is_some();
         // The common case of bulk traffic draws no randomness: the probe is far away already.
-        if self.owed_since.take().is_some() || self.next_probe < now + self.keep_alive / 2 {
-            self.next_probe = self.idle_probe(now, rng);
+        if !probing && (owed || self.next_probe < now + self.keep_alive / 2) {
+            self.rest(now, rng);
         }
     }
 
@@ -64,7 +70,7 @@ impl Liveness {
     pub fn asked(&mut self, now: Instant) {
         if self.owed_since.is_none() {
             self.owed_since = Some(now);
-            self.next_probe = now + self.probe_interval;
+            self.next_probe = self.next_probe.min(now + self.patience);
         }
     }
 
@@ -72,14 +78,16 @@ impl Liveness {
     pub fn probe(&mut self, now: Instant, rng: &mut impl CryptoRng) -> [u8; 8] {
         let token = token(rng);
         self.probe = Some((token, now));
+        self.next_probe = now + jittered(self.probe_interval, rng);
         token
     }
 
     /// A probe has come back; returns its round-trip time if it is the one that was sent last.
-    pub fn echoed(&mut self, now: Instant, token: [u8; 8]) -> Option<Duration> {
+    pub fn echoed(&mut self, now: Instant, token: [u8; 8], rng: &mut impl CryptoRng) -> Option<Duration> {
         match self.probe {
             Some((sent, at)) if sent == token => {
                 self.probe = None;
+                self.rest(now, rng);
                 Some(now - at)
             }
             _ => None,
@@ -98,7 +106,6 @@ impl Liveness {
             return Some(Due::Silent);
         }
         if self.side == Side::Client && now >= self.next_probe {
-            self.next_probe = now + self.probe_interval;
             return Some(Due::Probe(self.probe(now, rng)));
         }
         None
@@ -112,7 +119,13 @@ impl Liveness {
         }
     }
 
-    fn idle_probe(&self, now: Instant, rng: &mut impl CryptoRng) -> Instant {
-        now + self.keep_alive.mul_f64(rng.random_range(0.6..1.4))
+    fn rest(&mut self, now: Instant, rng: &mut impl CryptoRng) {
+        self.next_probe = now + jittered(self.keep_alive, rng);
+        self.patience = jittered(self.probe_interval, rng);
     }
+}
+
+/// `time`, ±40 %.
+fn jittered(time: Duration, rng: &mut impl CryptoRng) -> Duration {
+    time.mul_f64(rng.random_range(0.6..1.4))
 }

@@ -25,6 +25,9 @@ const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192,
 /// Every path carries datagrams of this size (1280 less the headers of IPv6 and UDP is 1232).
 pub const DATAGRAM_MIN: u16 = 1200;
 
+/// QUIC version 1; the library would also take drafts of it.
+const VERSION: u32 = 1;
+
 /// Acknowledge every so many packets: fewer cost less, more would blur the sender's clock.
 const ACK_EVERY: u32 = 10;
 
@@ -48,7 +51,7 @@ impl QuicConfig {
         rng.fill_bytes(&mut reset_key);
         let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &reset_key);
         let mut endpoint = EndpointConfig::new(Arc::new(null::ResetKey(reset_key)));
-        endpoint.cid_generator(|| Box::new(NoConnectionIds)).grease_quic_bit(false);
+        endpoint.cid_generator(|| Box::new(NoConnectionIds)).grease_quic_bit(false).supported_versions(vec![VERSION]);
         let endpoint = Arc::new(endpoint);
         let mut config = Self { endpoint, limits: limits.clone(), params: Vec::new() };
         config.params = config.learn_params(now, rng);
@@ -160,10 +163,12 @@ impl QuicSession {
         Ok(session)
     }
 
-    /// The server's end, which begins with the client's first packet.
-    pub fn server(config: &QuicConfig, datagram_max: u16, rng: &mut impl CryptoRng) -> Self {
+    /// The server's end, which begins with the client's first packet. `rtt` is how long that
+    /// packet took to come after the handshake's answer: what is lost of the first flight is sent
+    /// again after a few times as long, instead of after the library's second.
+    pub fn server(config: &QuicConfig, datagram_max: u16, rtt: Duration, rng: &mut impl CryptoRng) -> Self {
         let mut server = quic::ServerConfig::new(Arc::new(null::Server), Arc::new(null::NoTokens));
-        server.transport = config.transport(datagram_max, None);
+        server.transport = config.transport(datagram_max, Some(rtt));
         server.migration(false).max_incoming(1);
         let endpoint = Endpoint::new(config.endpoint.clone(), Some(Arc::new(server)), true, Some(rng.random()));
         Self::new(endpoint)
