@@ -47,7 +47,7 @@ demo: build ## see it work: an origin, a server and a client on loopback, files 
 test: test-rust test-python ## all tests; ARGS goes to pytest
 
 test-rust: | tools ## the tests of the Rust crates
-	@test -d "$${CARGO_TARGET_DIR:-target}/debug" || echo "Building the Rust tests: about 2 minutes this first time, seconds later."
+	@test -d "$${CARGO_TARGET_DIR:-target}/debug" || echo "Building the Rust tests: about 3 minutes this first time, seconds later."
 	@cargo test --locked --quiet
 
 test-python: build ## the tests of the Python package and of the whole program
@@ -77,8 +77,8 @@ build: $(NATIVE) ## what demo and test need: the virtual environment and the nat
 # One build of the native module, the release one, for the demo and for the tests: what is tested is what runs,
 # and nobody waits for it twice.
 $(NATIVE): $(DEPS) $(SOURCES)
-	@if test -d "$${CARGO_TARGET_DIR:-target}/release"; then echo "Building the native module: less than a minute."; \
-		else echo "Building the native module: about 3 minutes this first time, seconds later."; fi
+	@if test -d "$${CARGO_TARGET_DIR:-target}/release"; then echo "Building the native module: about a minute."; \
+		else echo "Building the native module: about 4 minutes this first time, one later."; fi
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pip install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
 
