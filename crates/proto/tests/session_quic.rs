@@ -25,7 +25,7 @@ impl Pair {
         let config = QuicConfig::new(&limits, now, &mut rng);
         let rtt = Duration::from_millis(20);
         let client = QuicSession::client(&config, 1472, config.params(), rtt, now, &mut rng).unwrap();
-        let server = QuicSession::server(&config, 1472, &mut rng);
+        let server = QuicSession::server(&config, 1472, Duration::from_millis(50), &mut rng);
         Self { now, client, server }
     }
 
@@ -148,7 +148,7 @@ fn stateless_answers_are_never_sent() {
     let mut short_header = vec![0x40; 1300];
     short_header[1..20].fill(7);
     for packet in [version_unknown, short_id, short_header] {
-        let mut server = QuicSession::server(&config, 1472, &mut rng);
+        let mut server = QuicSession::server(&config, 1472, Duration::from_millis(50), &mut rng);
         server.handle(now, BytesMut::from(&packet[..]));
         assert_eq!((packets(&mut server, now), events(&mut server)), (vec![], vec![]));
     }
