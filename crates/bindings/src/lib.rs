@@ -1,1 +1,18 @@
-//! (in the making)
+//! The native module `ginnel._engine`: conversions and handles, nothing else.
+//!
+//! The language boundary carries decisions, not payload. In: one configuration value, and
+//! commands. Out: replies, events, counters. No engine thread ever touches Python.
+
+mod convert;
+mod engine;
+mod keys;
+mod spec;
+
+/// The native half of ginnel.
+#[pyo3::pymodule(gil_used = false)]
+mod _engine {
+    #[pymodule_export]
+    use super::engine::Engine;
+    #[pymodule_export]
+    use super::keys::{derive_user_key, engine_version, generate_private_key, public_key};
+}

@@ -33,10 +33,7 @@ pub struct SocketOptions {
 
 impl Default for SocketOptions {
     fn default() -> Self {
-        Self {
-            buffer: Some(SOCKET_BUFFER),
-            keepalive: Some(KEEPALIVE_IDLE),
-        }
+        Self { buffer: Some(SOCKET_BUFFER), keepalive: Some(KEEPALIVE_IDLE) }
     }
 }
 
@@ -54,9 +51,7 @@ pub fn tune(stream: &TcpStream, options: &SocketOptions) -> io::Result<()> {
 pub(crate) fn apply(socket: SockRef<'_>, options: &SocketOptions) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     if let Some(idle) = options.keepalive {
-        let keepalive = TcpKeepalive::new()
-            .with_time(idle)
-            .with_interval(KEEPALIVE_INTERVAL);
+        let keepalive = TcpKeepalive::new().with_time(idle).with_interval(KEEPALIVE_INTERVAL);
         socket.set_tcp_keepalive(&keepalive)?;
     }
     if let Some(size) = options.buffer {
@@ -68,4 +63,11 @@ pub(crate) fn apply(socket: SockRef<'_>, options: &SocketOptions) -> io::Result<
         }
     }
     Ok(())
+}
+
+/// Has the socket send a reset when it is dropped: its peer shall not mistake this end for a clean
+/// one.
+pub fn break_off(stream: &TcpStream) {
+    // Fails only where the connection is gone already.
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }

@@ -11,7 +11,7 @@ use ginnel_edge::resolver::{Family, Resolver, ResolverLimits};
 use ginnel_edge::socket::{self, SOCKET_BUFFER, SocketOptions};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 const NOW: Duration = Duration::ZERO;
 const NAME: &str = "host.example";
@@ -28,9 +28,23 @@ async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// A port of loopback that was just given up.
-async fn closed_port() -> SocketAddr {
-    listener().await.1
+/// A port of loopback at which nobody listens, ours for as long as the socket lives.
+fn closed_port() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+/// Listeners on one port of 127.0.0.1 and of 127.0.0.2.
+async fn two_listeners_on_one_port() -> (TcpListener, TcpListener) {
+    loop {
+        let (one, address) = listener().await;
+        // Taken on the second address, by whomever: another port will do.
+        if let Ok(two) = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), address.port())).await {
+            return (one, two);
+        }
+    }
 }
 
 /// Nobody has connected to `listener`, or ever tried to as far as the kernel knows.
@@ -54,10 +68,7 @@ async fn a_name_connects_through_the_address_that_answers() {
     // Nobody listens there in IPv6.
     dns.says(NAME, Family::V6, NOW, addresses(&["::1"], 300));
     dns.says(NAME, Family::V4, NOW, addresses(&["127.0.0.1"], 300));
-    let near = outbound(&dns, true)
-        .connect_name(NAME, address.port())
-        .await
-        .unwrap();
+    let near = outbound(&dns, true).connect_name(NAME, address.port()).await.unwrap();
     assert_eq!(near.peer_addr().unwrap(), address);
     assert_speaks(near, listener).await;
 }
@@ -80,10 +91,7 @@ async fn an_address_connects_in_whichever_form() {
     let outbound = outbound(&FakeDns::default(), true);
     let (listener, address) = listener().await;
     let mapped = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
-    let near = outbound
-        .connect_addr((mapped, address.port()).into())
-        .await
-        .unwrap();
+    let near = outbound.connect_addr((mapped, address.port()).into()).await.unwrap();
     assert_eq!(near.peer_addr().unwrap(), address);
     assert_speaks(near, listener).await;
 }
@@ -92,16 +100,11 @@ async fn an_address_connects_in_whichever_form() {
 async fn a_closed_port_is_refused_by_name_and_by_address() {
     let dns = FakeDns::default();
     dns.says(NAME, Family::V4, NOW, addresses(&["127.0.0.1"], 300));
-    let (outbound, closed) = (outbound(&dns, true), closed_port().await);
+    let outbound = outbound(&dns, true);
+    let (_reserved, closed) = closed_port();
     let by_address = outbound.connect_addr(closed).await.unwrap_err();
-    assert!(
-        matches!(by_address, ConnectError::Refused),
-        "{by_address:?}"
-    );
-    let by_name = outbound
-        .connect_name(NAME, closed.port())
-        .await
-        .unwrap_err();
+    assert!(matches!(by_address, ConnectError::Refused), "{by_address:?}");
+    let by_name = outbound.connect_name(NAME, closed.port()).await.unwrap_err();
     assert!(matches!(by_name, ConnectError::Refused), "{by_name:?}");
 }
 
@@ -118,33 +121,12 @@ async fn an_unknown_name_is_unknown() {
 async fn a_private_address_is_not_allowed_in_any_disguise() {
     let (listener, address) = listener().await;
     let dns = FakeDns::default();
-    dns.says(
-        NAME,
-        Family::V4,
-        NOW,
-        addresses(&["127.0.0.1", "10.0.0.1"], 300),
-    );
-    dns.says(
-        NAME,
-        Family::V6,
-        NOW,
-        addresses(&["::ffff:127.0.0.1", "::1", "fd00::1"], 300),
-    );
+    dns.says(NAME, Family::V4, NOW, addresses(&["127.0.0.1", "10.0.0.1"], 300));
+    dns.says(NAME, Family::V6, NOW, addresses(&["::ffff:127.0.0.1", "::1", "fd00::1"], 300));
     let (outbound, port) = (outbound(&dns, false), address.port());
-    for text in [
-        NAME,
-        "127.0.0.1",
-        "::1",
-        "::ffff:127.0.0.1",
-        "0.0.0.0",
-        "::",
-        "169.254.169.254",
-    ] {
+    for text in [NAME, "127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "169.254.169.254"] {
         let error = outbound.connect_name(text, port).await.unwrap_err();
-        assert!(
-            matches!(error, ConnectError::NotAllowed),
-            "{text}: {error:?}"
-        );
+        assert!(matches!(error, ConnectError::NotAllowed), "{text}: {error:?}");
     }
     let error = outbound.connect_addr(address).await.unwrap_err();
     assert!(matches!(error, ConnectError::NotAllowed), "{error:?}");
@@ -155,23 +137,15 @@ async fn a_private_address_is_not_allowed_in_any_disguise() {
 async fn loopback_by_its_unspecified_name_is_not_allowed_even_with_allow_private() {
     let (listener, address) = listener().await;
     let outbound = outbound(&FakeDns::default(), true);
-    let error = outbound
-        .connect_name("0.0.0.0", address.port())
-        .await
-        .unwrap_err();
+    let error = outbound.connect_name("0.0.0.0", address.port()).await.unwrap_err();
     assert!(matches!(error, ConnectError::NotAllowed), "{error:?}");
     assert!(is_untouched(&listener));
 }
 
 #[tokio::test(flavor = "local")]
 async fn a_name_that_changes_its_answer_gains_nothing() {
-    let allowed = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0))
-        .await
-        .unwrap();
+    let (forbidden, allowed) = two_listeners_on_one_port().await;
     let address = allowed.local_addr().unwrap();
-    let forbidden = TcpListener::bind((Ipv4Addr::LOCALHOST, address.port()))
-        .await
-        .unwrap();
     let dns = FakeDns::default();
     let resolver = Resolver::new(dns.clone(), ResolverLimits::default());
     let policy = AddressPolicy::new(true).refusing([forbidden.local_addr().unwrap().ip()]);
@@ -179,10 +153,7 @@ async fn a_name_that_changes_its_answer_gains_nothing() {
 
     let both = addresses(&["127.0.0.1", "127.0.0.2"], 0);
     dns.says("mixed.example", Family::V4, NOW, both);
-    let near = outbound
-        .connect_name("mixed.example", address.port())
-        .await
-        .unwrap();
+    let near = outbound.connect_name("mixed.example", address.port()).await.unwrap();
     assert_eq!(near.peer_addr().unwrap(), address);
 
     // The first question is answered as it should be, any other with the way in.
@@ -192,10 +163,7 @@ async fn a_name_that_changes_its_answer_gains_nothing() {
     assert_eq!(near.peer_addr().unwrap(), address);
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(1)).await;
-    let error = outbound
-        .connect_name(NAME, address.port())
-        .await
-        .unwrap_err();
+    let error = outbound.connect_name(NAME, address.port()).await.unwrap_err();
     assert!(matches!(error, ConnectError::NotAllowed), "{error:?}");
     assert!(is_untouched(&forbidden));
 }
@@ -205,10 +173,7 @@ async fn one_connection_takes_one_look_up_per_family() {
     let (listener, address) = listener().await;
     let dns = FakeDns::default();
     dns.says(NAME, Family::V4, NOW, addresses(&["127.0.0.1"], 0));
-    let near = outbound(&dns, true)
-        .connect_name(NAME, address.port())
-        .await
-        .unwrap();
+    let near = outbound(&dns, true).connect_name(NAME, address.port()).await.unwrap();
     assert_eq!(dns.asked(), ["host.example V6", "host.example V4"]);
     assert_speaks(near, listener).await;
 }
@@ -227,10 +192,7 @@ async fn the_owners_refusals_hold() {
 #[tokio::test(flavor = "local")]
 async fn dialled_sockets_carry_the_options() {
     let (_listener, address) = listener().await;
-    let near = outbound(&FakeDns::default(), true)
-        .connect_addr(address)
-        .await
-        .unwrap();
+    let near = outbound(&FakeDns::default(), true).connect_addr(address).await.unwrap();
     let near = SockRef::from(&near);
     assert!(near.tcp_nodelay().unwrap());
     assert!(near.keepalive().unwrap());
@@ -243,10 +205,7 @@ async fn sizes_around(options: &SocketOptions) -> [(usize, usize); 2] {
     let (accepted, _) = listener.accept().await.unwrap();
     let sizes = || {
         let socket = SockRef::from(&accepted);
-        (
-            socket.recv_buffer_size().unwrap(),
-            socket.send_buffer_size().unwrap(),
-        )
+        (socket.recv_buffer_size().unwrap(), socket.send_buffer_size().unwrap())
     };
     let before = sizes();
     socket::tune(&accepted, options).unwrap();
@@ -256,20 +215,11 @@ async fn sizes_around(options: &SocketOptions) -> [(usize, usize); 2] {
 
 #[tokio::test]
 async fn buffers_grow_to_what_is_asked_and_never_shrink() {
-    let sized = |buffer| SocketOptions {
-        buffer,
-        keepalive: None,
-    };
+    let sized = |buffer| SocketOptions { buffer, keepalive: None };
     let [(receive, send), after] = sizes_around(&SocketOptions::default()).await;
     // The kernel caps what is asked for at a maximum of its own, which no default exceeds.
-    assert!(
-        after.0 >= receive.max(SOCKET_BUFFER.min(200 * 1024)),
-        "{after:?}"
-    );
-    assert!(
-        after.1 >= send.max(SOCKET_BUFFER.min(200 * 1024)),
-        "{after:?}"
-    );
+    assert!(after.0 >= receive.max(SOCKET_BUFFER.min(200 * 1024)), "{after:?}");
+    assert!(after.1 >= send.max(SOCKET_BUFFER.min(200 * 1024)), "{after:?}");
 
     let [before, after] = sizes_around(&sized(Some(4096))).await;
     assert_eq!(before, after, "a smaller size than the kernel's is not set");

@@ -5,9 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ginnel_edge::resolver::{
-    Answer, DnsSource, Family, LookupError, Resolver, ResolverLimits, SystemDns,
-};
+use ginnel_edge::resolver::{Answer, DnsSource, Family, LookupError, Resolver, ResolverLimits, SystemDns};
 use hickory_resolver::Hosts;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::proto::rr::Name;
@@ -67,25 +65,16 @@ fn respond(packet: &[u8], asked: &mut Vec<String>) -> Option<Vec<u8>> {
     let kind = u16::from_be_bytes([packet[after_name], packet[after_name + 1]]);
     let question = &packet[12..after_name + 4];
     asked.push(format!("{name} {kind}"));
-    let times_asked = asked
-        .iter()
-        .filter(|known| **known == asked[asked.len() - 1])
-        .count();
+    let times_asked = asked.iter().filter(|known| **known == asked[asked.len() - 1]).count();
     let label = name.split('.').next().unwrap_or_default();
     let mut records = Vec::new();
     let mut soa = Vec::new();
     let mut code = 0;
     match (label, kind) {
         ("both" | "lossy", A) => records.push(record(0xc00c, A, 60, &[192, 0, 2, 1])),
-        ("both", AAAA) => records.push(record(
-            0xc00c,
-            AAAA,
-            60,
-            &"2001:db8::1"
-                .parse::<std::net::Ipv6Addr>()
-                .unwrap()
-                .octets(),
-        )),
+        ("both", AAAA) => {
+            records.push(record(0xc00c, AAAA, 60, &"2001:db8::1".parse::<std::net::Ipv6Addr>().unwrap().octets()))
+        }
         ("alias", A) => {
             records.push(record(0xc00c, CNAME, 5, b"\x04both\x04test\0"));
             let mut target = b"\x04both\x04test\0".to_vec();
@@ -105,18 +94,7 @@ fn respond(packet: &[u8], asked: &mut Vec<String>) -> Option<Vec<u8>> {
         return None;
     }
     let mut answer = packet[..2].to_vec();
-    answer.extend([
-        0x81,
-        0x80 | code,
-        0,
-        1,
-        0,
-        records.len() as u8,
-        0,
-        u8::from(!soa.is_empty()),
-        0,
-        0,
-    ]);
+    answer.extend([0x81, 0x80 | code, 0, 1, 0, records.len() as u8, 0, u8::from(!soa.is_empty()), 0, 0]);
     answer.extend(question);
     answer.extend(records.concat());
     answer.extend(soa);
@@ -152,28 +130,16 @@ fn texts(answer: Answer) -> Vec<String> {
 async fn both_families_come_from_the_server_with_their_time_to_live() {
     let server = Server::start().await;
     let resolver = server.resolver();
-    assert_eq!(
-        texts(resolver.look_up("both.test", Family::V4).await),
-        ["192.0.2.1"]
-    );
-    assert_eq!(
-        texts(resolver.look_up("both.test", Family::V6).await),
-        ["2001:db8::1"]
-    );
-    let reply = server
-        .dns("", vec![])
-        .look_up("both.test", Family::V4)
-        .await;
+    assert_eq!(texts(resolver.look_up("both.test", Family::V4).await), ["192.0.2.1"]);
+    assert_eq!(texts(resolver.look_up("both.test", Family::V6).await), ["2001:db8::1"]);
+    let reply = server.dns("", vec![]).look_up("both.test", Family::V4).await;
     assert_eq!(reply.ttl, Some(Duration::from_secs(60)));
 }
 
 #[tokio::test(flavor = "local")]
 async fn an_alias_is_followed_and_kept_no_longer_than_its_shortest_link() {
     let server = Server::start().await;
-    let reply = server
-        .dns("", vec![])
-        .look_up("alias.test", Family::V4)
-        .await;
+    let reply = server.dns("", vec![]).look_up("alias.test", Family::V4).await;
     assert_eq!(reply.result.unwrap(), [IpAddr::from([192, 0, 2, 7])]);
     assert_eq!(reply.ttl, Some(Duration::from_secs(5)));
 }
@@ -183,10 +149,7 @@ async fn an_unknown_name_comes_with_the_zones_negative_time_to_live() {
     let server = Server::start().await;
     for name in ["nobody.test", "v4only.test"] {
         let reply = server.dns("", vec![]).look_up(name, Family::V6).await;
-        assert!(
-            matches!(reply.result, Err(LookupError::Unknown)),
-            "{name}: {reply:?}"
-        );
+        assert!(matches!(reply.result, Err(LookupError::Unknown)), "{name}: {reply:?}");
         assert_eq!(reply.ttl, Some(Duration::from_secs(9)), "{name}");
     }
 }
@@ -198,14 +161,8 @@ async fn no_search_list_is_tried() {
     let reply = server.dns("", search).look_up("both", Family::V4).await;
     assert_eq!(reply.result.unwrap(), [IpAddr::from([192, 0, 2, 1])]);
     let search = vec![Name::from_ascii("test.").unwrap()];
-    let reply = server
-        .dns("", search)
-        .look_up("nobody.example", Family::V4)
-        .await;
-    assert!(
-        matches!(reply.result, Err(LookupError::Unknown)),
-        "{reply:?}"
-    );
+    let reply = server.dns("", search).look_up("nobody.example", Family::V4).await;
+    assert!(matches!(reply.result, Err(LookupError::Unknown)), "{reply:?}");
     assert_eq!(*server.asked.borrow(), ["both 1", "nobody.example 1"]);
 }
 
@@ -220,26 +177,16 @@ async fn a_lost_packet_is_sent_again_within_the_limit() {
 #[tokio::test(flavor = "local")]
 async fn a_server_that_answers_with_an_error_is_a_failure_and_not_an_unknown_name() {
     let server = Server::start().await;
-    let error = server
-        .resolver()
-        .look_up("broken.test", Family::V4)
-        .await
-        .unwrap_err();
+    let error = server.resolver().look_up("broken.test", Family::V4).await.unwrap_err();
     assert!(matches!(error, LookupError::Failed(_)), "{error:?}");
 }
 
 #[tokio::test(flavor = "local")]
 async fn a_silent_server_times_out() {
     let server = Server::start().await;
-    let limits = ResolverLimits {
-        lookup_time: Duration::from_millis(100),
-        ..ResolverLimits::default()
-    };
+    let limits = ResolverLimits { lookup_time: Duration::from_millis(100), ..ResolverLimits::default() };
     let resolver = Resolver::new(server.dns("", vec![]), limits);
-    let error = resolver
-        .look_up("silent.test", Family::V4)
-        .await
-        .unwrap_err();
+    let error = resolver.look_up("silent.test", Family::V4).await.unwrap_err();
     assert!(matches!(error, LookupError::TimedOut), "{error:?}");
 }
 
@@ -262,10 +209,7 @@ async fn without_a_server_the_hosts_file_still_works_and_other_names_say_what_is
         let resolver = Resolver::new(dns, ResolverLimits::default());
         let pinned = resolver.look_up("pinned.test", Family::V4).await;
         assert_eq!(texts(pinned), ["192.0.2.99"]);
-        let error = resolver
-            .look_up("other.test", Family::V4)
-            .await
-            .unwrap_err();
+        let error = resolver.look_up("other.test", Family::V4).await.unwrap_err();
         assert!(matches!(error, LookupError::NoServer(_)), "{error:?}");
         assert!(error.to_string().contains("resolv.conf"), "{error}");
     }

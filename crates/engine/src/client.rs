@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long one address gets to answer a handshake before the next is tried.
@@ -41,7 +42,7 @@ pub struct ServerAddress {
 }
 
 /// What a keeper reports.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Report {
     /// The link is up.
     Up {
@@ -57,14 +58,20 @@ pub enum Report {
         /// Why.
         why: Lost,
     },
-    /// No server has answered; the next round begins after this.
-    Retry(Duration),
+    /// There is no link; the next round begins after a pause.
+    Retry {
+        /// The server that will be tried first, as the share link names it.
+        peer: String,
+        /// The pause.
+        pause: Duration,
+    },
 }
 
 #[derive(Default)]
 struct State {
     link: Option<(LinkId, SocketAddr, Duration)>,
     echo: Option<Duration>,
+    keeper: Option<AbortHandle>,
     waiters: Vec<Waker>,
 }
 
@@ -86,13 +93,21 @@ impl Client {
     pub fn start(shard: Shard, servers: Vec<ServerAddress>, report: impl Fn(Report) + 'static) -> Self {
         let client = Self { shard, state: Rc::default() };
         let keeper = client.clone();
-        tokio::task::spawn_local(async move { keeper.keep(&servers, report).await });
+        let keeper = tokio::task::spawn_local(async move { keeper.keep(&servers, report).await });
+        client.state.borrow_mut().keeper = Some(keeper.abort_handle());
         client
     }
 
     /// The shard that the link is on.
     pub fn shard(&self) -> &Shard {
         &self.shard
+    }
+
+    /// Keeps the link no longer: when it goes, it is not brought up again.
+    pub fn stop(&self) {
+        if let Some(keeper) = self.state.borrow_mut().keeper.take() {
+            keeper.abort();
+        }
     }
 
     /// The link, its server's address and the time of its handshake; waits for it up to
@@ -153,7 +168,8 @@ impl Client {
                 }
             }
             let jittered = pause.mul_f64(rand::rng().random_range(0.7..1.3));
-            report(Report::Retry(jittered));
+            let peer = servers.first().map(|server| format!("{}:{}", server.host, server.port));
+            report(Report::Retry { peer: peer.unwrap_or_default(), pause: jittered });
             sleep(jittered).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }

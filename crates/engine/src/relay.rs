@@ -4,7 +4,7 @@
 //! stream, a reset stream an error that the caller turns into a broken socket; neither ever looks
 //! like a clean end. Buffers exist only while data is in flight: an idle relay holds none.
 
-use crate::stream::{Stream, StreamError, code};
+use crate::stream::{Early, Stream, StreamError, code};
 use bytes::{Buf, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -12,6 +12,7 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 use thiserror::Error;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -23,6 +24,10 @@ const READ_BYTES: usize = 1 << 20;
 
 /// Bytes read at once when nobody wants them.
 const DISCARD_BYTES: usize = 16 << 10;
+
+/// How long a socket that nobody listens to any more may go on talking once everything has been
+/// said to it: a reset that came too soon could overtake the last words.
+const LINGER_TIME: Duration = Duration::from_secs(1);
 
 /// Chunks handed to the socket in one call.
 const SLICES: usize = 64;
@@ -89,8 +94,9 @@ enum End {
 
 /// Relays until both directions have ended. On an error both have ended, the stream is given up,
 /// and the caller should break the socket rather than close it.
-pub async fn relay(socket: &impl Socket, stream: &Stream) -> Result<(), RelayError> {
-    let result = both(socket, stream).await;
+/// `early` is what was read of the stream before.
+pub async fn relay(socket: &impl Socket, stream: &Stream, early: Early) -> Result<(), RelayError> {
+    let result = both(socket, stream, early).await;
     if result.is_err() {
         stream.reset(code::BROKEN);
         stream.stop(code::BROKEN);
@@ -98,9 +104,9 @@ pub async fn relay(socket: &impl Socket, stream: &Stream) -> Result<(), RelayErr
     result
 }
 
-async fn both(socket: &impl Socket, stream: &Stream) -> Result<(), RelayError> {
+async fn both(socket: &impl Socket, stream: &Stream, early: Early) -> Result<(), RelayError> {
     let mut up = pin!(upstream(socket, stream));
-    let mut down = pin!(downstream(socket, stream));
+    let mut down = pin!(downstream(socket, stream, early));
     let (first, up_is_first) = tokio::select! {
         end = &mut up => (end?, true),
         end = &mut down => (end?, false),
@@ -116,7 +122,8 @@ async fn both(socket: &impl Socket, stream: &Stream) -> Result<(), RelayError> {
                 error = discard(socket) => return Err(error),
             };
             if end == End::Clean {
-                let _ = tokio::time::timeout(stream.shard().limits().step_time, discard(socket)).await;
+                let _ = tokio::time::timeout(LINGER_TIME, discard(socket)).await;
+                return Err(StreamError::Stopped(code::BROKEN).into());
             }
             end
         }
@@ -206,13 +213,12 @@ async fn wait_readable(socket: &impl Socket, stream: &Stream) -> Result<bool, Re
 }
 
 /// Stream → socket.
-async fn downstream(socket: &impl Socket, stream: &Stream) -> Result<End, RelayError> {
+async fn downstream(socket: &impl Socket, stream: &Stream, early: Early) -> Result<End, RelayError> {
+    let mut queue = VecDeque::from(early.chunks);
+    let mut ended = early.ended;
     let mut chunks = Vec::new();
-    let mut queue = VecDeque::new();
     let mut turn = 0;
     loop {
-        let ended = stream.read(READ_BYTES, &mut chunks).await?;
-        queue.extend(chunks.drain(..));
         while !queue.is_empty() {
             match write_some(socket, &mut queue) {
                 Ok(written) => turn += written,
@@ -236,11 +242,8 @@ async fn downstream(socket: &impl Socket, stream: &Stream) -> Result<End, RelayE
             let _ = socket.shutdown();
             return Ok(End::Clean);
         }
-        // An idle relay keeps nothing.
-        if queue.capacity() > SLICES {
-            queue.shrink_to(0);
-            chunks.shrink_to(0);
-        }
+        ended = stream.read(READ_BYTES, &mut chunks).await?;
+        queue.extend(chunks.drain(..));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::counters::Counters;
 use crate::driver::Driver;
-use crate::stream::{Stream, StreamState};
+use crate::stream::{Stream, StreamState, code};
 use bytes::BytesMut;
 use ginnel_carrier::udp::UdpCarrier;
 use ginnel_proto::hub::{self, Hub, LinkId, Time};
@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tokio::task::JoinHandle;
 
 /// Read buffers kept for the next relay that needs one.
 const SPARE_BUFFERS: usize = 16;
@@ -41,7 +42,9 @@ pub(crate) struct Core {
     pub(crate) driver: Option<Waker>,
     /// Streams that peers have opened and nobody has taken yet. Bounded by what the sessions
     /// allow their peers to open.
-    incoming: VecDeque<Stream>,
+    incoming: VecDeque<(LinkId, StreamId)>,
+    /// Whether peers may open streams; after a shutdown has begun they may not.
+    accepting: bool,
     acceptor: Option<Waker>,
     /// Bounded by the number of links: each tells of its coming and going, and of little more.
     link_events: VecDeque<LinkEvent>,
@@ -57,9 +60,9 @@ pub(crate) struct LinkState {
 }
 
 impl Shard {
-    /// Puts a hub behind a carrier and starts to drive them. Must be called inside a
-    /// `LocalSet` of a current-thread runtime.
-    pub fn start(hub: Hub, carrier: UdpCarrier, limits: Limits) -> Self {
+    /// Puts a hub behind a carrier and starts to drive them. The task that drives never ends but
+    /// by a fault. Must be called inside a `LocalSet` of a current-thread runtime.
+    pub fn start(hub: Hub, carrier: UdpCarrier, limits: Limits) -> (Self, JoinHandle<()>) {
         let shard = Self(Rc::new(RefCell::new(Core {
             hub,
             carrier,
@@ -69,14 +72,15 @@ impl Shard {
             blocked: None,
             driver: None,
             incoming: VecDeque::new(),
+            accepting: true,
             acceptor: None,
             link_events: VecDeque::new(),
             keeper: None,
             buffers: Vec::new(),
         })));
         let mut driver = Driver::new(shard.clone());
-        tokio::task::spawn_local(poll_fn(move |cx| driver.poll(cx)));
-        shard
+        let driving = tokio::task::spawn_local(poll_fn(move |cx| driver.poll(cx)));
+        (shard, driving)
     }
 
     /// The address that the shard's socket is bound to.
@@ -106,16 +110,26 @@ impl Shard {
     /// The next stream that a peer opens.
     pub async fn accept(&self) -> Stream {
         poll_fn(|cx| {
-            let mut core = self.0.borrow_mut();
-            match core.incoming.pop_front() {
-                Some(stream) => Poll::Ready(stream),
-                None => {
-                    core.acceptor = Some(cx.waker().clone());
-                    Poll::Pending
+            let core = &mut *self.0.borrow_mut();
+            while let Some((link, id)) = core.incoming.pop_front() {
+                if let Some(stream) = self.register(core, link, id) {
+                    return Poll::Ready(stream);
                 }
             }
+            core.acceptor = Some(cx.waker().clone());
+            Poll::Pending
         })
         .await
+    }
+
+    /// Takes no more streams from peers: those that wait, and those that come, are reset.
+    pub fn stop_accepting(&self) {
+        let core = &mut *self.0.borrow_mut();
+        core.accepting = false;
+        while let Some((link, id)) = core.incoming.pop_front() {
+            core.refuse(link, id);
+        }
+        core.wake_driver();
     }
 
     /// The next event of a link.
@@ -190,7 +204,7 @@ impl Shard {
     fn handle_event(&self, link: LinkId, event: hub::Event) {
         let mut core = self.0.borrow_mut();
         match event {
-            hub::Event::Link(link::Event::Session(event)) => self.handle_session_event(&mut core, link, event),
+            hub::Event::Link(link::Event::Session(event)) => core.handle_session_event(link, event),
             hub::Event::Link(link::Event::Lost(_)) => {
                 core.counters.links_lost += 1;
                 core.drop_link(link);
@@ -204,29 +218,6 @@ impl Shard {
             event => core.push_link_event((link, event)),
         }
     }
-
-    fn handle_session_event(&self, core: &mut Core, link: LinkId, event: session::Event) {
-        match event {
-            session::Event::Opened(id) => {
-                core.counters.streams_accepted += 1;
-                if let Some(stream) = self.register(core, link, id) {
-                    core.incoming.push_back(stream);
-                    if let Some(acceptor) = core.acceptor.take() {
-                        acceptor.wake();
-                    }
-                }
-            }
-            session::Event::MayOpen => {
-                if let Some(state) = core.links.get_mut(&link) {
-                    state.openers.drain(..).for_each(Waker::wake);
-                }
-            }
-            session::Event::Readable(id) => core.with_stream(link, id, StreamState::readable),
-            session::Event::Writable(id) => core.with_stream(link, id, StreamState::writable),
-            session::Event::Stopped(id, code) => core.with_stream(link, id, |stream| stream.stopped(code)),
-            session::Event::Ready | session::Event::Closed => {}
-        }
-    }
 }
 
 impl Core {
@@ -236,9 +227,41 @@ impl Core {
         }
     }
 
+    fn refuse(&mut self, link: LinkId, id: StreamId) {
+        if let Some(session) = self.hub.session(link) {
+            session.reset(id, code::ABANDONED);
+            session.stop(id, code::ABANDONED);
+        }
+    }
+
     fn with_stream(&mut self, link: LinkId, id: StreamId, call: impl FnOnce(&mut StreamState)) {
         if let Some(stream) = self.links.get_mut(&link).and_then(|link| link.streams.get_mut(&id)) {
             call(stream);
+        }
+    }
+
+    fn handle_session_event(&mut self, link: LinkId, event: session::Event) {
+        match event {
+            session::Event::Opened(id) => {
+                if !self.accepting {
+                    self.refuse(link, id);
+                    return;
+                }
+                self.counters.streams_accepted += 1;
+                self.incoming.push_back((link, id));
+                if let Some(acceptor) = self.acceptor.take() {
+                    acceptor.wake();
+                }
+            }
+            session::Event::MayOpen => {
+                if let Some(state) = self.links.get_mut(&link) {
+                    state.openers.drain(..).for_each(Waker::wake);
+                }
+            }
+            session::Event::Readable(id) => self.with_stream(link, id, StreamState::readable),
+            session::Event::Writable(id) => self.with_stream(link, id, StreamState::writable),
+            session::Event::Stopped(id, code) => self.with_stream(link, id, |stream| stream.stopped(code)),
+            session::Event::Ready | session::Event::Closed => {}
         }
     }
 
@@ -260,7 +283,7 @@ impl Core {
 }
 
 /// The time now, for the machines.
-pub(crate) fn now() -> Time {
+pub fn now() -> Time {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time { now: Instant::now(), wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX) }
 }

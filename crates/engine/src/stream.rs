@@ -81,6 +81,15 @@ impl StreamState {
     }
 }
 
+/// What was read of a stream before its relay began.
+#[derive(Default)]
+pub struct Early {
+    /// Bytes that belong to the relay.
+    pub chunks: Vec<Bytes>,
+    /// The peer's clean end came with them.
+    pub ended: bool,
+}
+
 /// One end of a two-way stream. Dropping it gives up whatever direction has not ended: an error
 /// never looks like a clean end, and a clean end never becomes an error.
 pub struct Stream {

@@ -13,20 +13,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use crate::open::{OpenError, OpenReply, OpenRequest, OpenRequestParser};
 use crate::parse::Progress;
 use crate::socks5::{Credentials, Socks5, Socks5Error, reply};
-use crate::target::{
-    Host, MAX_LABEL_LEN, MAX_NAME_LEN, MAX_TARGET_LEN, Target, TargetError, TargetParser,
-};
+use crate::target::{Host, MAX_LABEL_LEN, MAX_NAME_LEN, MAX_TARGET_LEN, Target, TargetError, TargetParser};
 
 /// A fuzz body.
 pub type Body = fn(&[u8]);
 
 /// Every fuzz body with its name, which is also its fuzz target's.
-pub const BODIES: &[(&str, Body)] = &[
-    ("open_request", open_request),
-    ("socks5", socks5),
-    ("target", target),
-    ("target_text", target_text),
-];
+pub const BODIES: &[(&str, Body)] =
+    &[("open_request", open_request), ("socks5", socks5), ("target", target), ("target_text", target_text)];
 
 /// The user name and password that `socks5` demands when the lowest bit of its first byte is set.
 pub const LOGIN: (&[u8], &[u8]) = (b"user", b"secret");
@@ -65,13 +59,7 @@ pub fn open_request(data: &[u8]) {
             let mut encoded = Vec::new();
             request.encode(&mut encoded);
             let again = OpenRequestParser::new().feed(&encoded);
-            assert_eq!(
-                again,
-                Ok(Progress::Done {
-                    value: request,
-                    consumed: encoded.len()
-                })
-            );
+            assert_eq!(again, Ok(Progress::Done { value: request, consumed: encoded.len() }));
         }
         Ok(None) => {}
         Err(error) => assert_ne!(error.reply(), OpenReply::Connected),
@@ -103,16 +91,10 @@ pub fn socks5(data: &[u8]) {
         assert_eq!(answer, expected);
         let sent = &data[1..1 + consumed];
         let secret = [&[4][..], LOGIN.0, &[6], LOGIN.1].concat();
-        assert!(
-            !login || sent.windows(secret.len()).any(|part| part == secret),
-            "let in without the password"
-        );
+        assert!(!login || sent.windows(secret.len()).any(|part| part == secret), "let in without the password");
     }
     for outcome in OpenReply::ALL {
-        assert_eq!(
-            reply(outcome, SocketAddr::from(([0, 0, 0, 0], 0))).len(),
-            10
-        );
+        assert_eq!(reply(outcome, SocketAddr::from(([0, 0, 0, 0], 0))).len(), 10);
     }
 }
 
@@ -120,10 +102,7 @@ pub fn socks5(data: &[u8]) {
 type Outcome<T, E> = Result<Option<(T, usize)>, E>;
 
 /// Feeds pieces until there is a result, and checks that no more was taken than given.
-fn feed_all<T, E>(
-    pieces: &[&[u8]],
-    mut feed: impl FnMut(&[u8]) -> Result<Progress<T>, E>,
-) -> Outcome<T, E> {
+fn feed_all<T, E>(pieces: &[&[u8]], mut feed: impl FnMut(&[u8]) -> Result<Progress<T>, E>) -> Outcome<T, E> {
     let mut before = 0;
     for piece in pieces {
         match feed(piece)? {
@@ -139,20 +118,10 @@ fn feed_all<T, E>(
 
 /// Runs `parse` on the bytes behind the first in one piece, byte by byte, and as the first byte says.
 fn same_however_cut<R: PartialEq + Debug>(data: &[u8], parse: impl Fn(&[&[u8]]) -> R) -> R {
-    let (seed, bytes) = data
-        .split_first()
-        .map_or((0, data), |(&seed, bytes)| (seed, bytes));
+    let (seed, bytes) = data.split_first().map_or((0, data), |(&seed, bytes)| (seed, bytes));
     let whole = parse(&[bytes]);
-    assert_eq!(
-        parse(&bytes.chunks(1).collect::<Vec<_>>()),
-        whole,
-        "byte by byte differs"
-    );
-    assert_eq!(
-        parse(&cut(bytes, seed)),
-        whole,
-        "cut by seed {seed} differs"
-    );
+    assert_eq!(parse(&bytes.chunks(1).collect::<Vec<_>>()), whole, "byte by byte differs");
+    assert_eq!(parse(&cut(bytes, seed)), whole, "cut by seed {seed} differs");
     whole
 }
 
@@ -177,13 +146,7 @@ fn check_target(target: &Target) {
     let mut encoded = Vec::new();
     target.encode(&mut encoded);
     let again = TargetParser::new().feed(&encoded);
-    assert_eq!(
-        again,
-        Ok(Progress::Done {
-            value: target.clone(),
-            consumed: encoded.len()
-        })
-    );
+    assert_eq!(again, Ok(Progress::Done { value: target.clone(), consumed: encoded.len() }));
     assert_eq!(target.to_string().parse().as_ref(), Ok(target));
 }
 
@@ -193,17 +156,10 @@ fn check_host(host: &Host) {
     let Host::Name(name) = host else { return };
     let text = name.as_str();
     assert!(text.parse::<IpAddr>().is_err());
-    assert_eq!(
-        address_of_old(text),
-        None,
-        "{text} could be taken for an address"
-    );
+    assert_eq!(address_of_old(text), None, "{text} could be taken for an address");
     assert_eq!(text, text.to_ascii_lowercase());
     assert!((1..=MAX_NAME_LEN).contains(&text.len()));
-    assert!(
-        text.split('.')
-            .all(|label| (1..=MAX_LABEL_LEN).contains(&label.len()))
-    );
+    assert!(text.split('.').all(|label| (1..=MAX_LABEL_LEN).contains(&label.len())));
 }
 
 /// Reads text as `inet_aton` does: one to four numbers, decimal, octal or hexadecimal, the last one filling what is left.
@@ -219,9 +175,6 @@ fn address_of_old(text: &str) -> Option<Ipv4Addr> {
     if leading.len() > 3 || leading.iter().any(|&part| part > 255) {
         return None;
     }
-    let high = leading
-        .iter()
-        .enumerate()
-        .fold(0, |sum, (index, part)| sum | part << (24 - 8 * index));
+    let high = leading.iter().enumerate().fold(0, |sum, (index, part)| sum | part << (24 - 8 * index));
     Some((high | last).into())
 }

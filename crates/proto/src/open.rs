@@ -33,9 +33,7 @@ impl OpenError {
     /// What the server answers to such a request.
     pub const fn reply(self) -> OpenReply {
         match self {
-            Self::UnknownKind(_) | Self::Target(TargetError::UnknownAddressType(_)) => {
-                OpenReply::Unsupported
-            }
+            Self::UnknownKind(_) | Self::Target(TargetError::UnknownAddressType(_)) => OpenReply::Unsupported,
             Self::Target(_) => OpenReply::Failed,
         }
     }
@@ -68,10 +66,7 @@ pub struct OpenRequestParser {
 impl OpenRequestParser {
     /// A parser before its first byte.
     pub const fn new() -> Self {
-        Self {
-            kind: None,
-            target: TargetParser::new(),
-        }
+        Self { kind: None, target: TargetParser::new() }
     }
 
     /// Takes the next bytes of the stream.
@@ -90,16 +85,10 @@ impl OpenRequestParser {
         }
         Ok(match self.target.feed(rest)? {
             Progress::NeedMore => Progress::NeedMore,
-            Progress::Done {
-                value: target,
-                consumed,
-            } => {
+            Progress::Done { value: target, consumed } => {
                 self.kind = None;
                 let consumed = input.len() - rest.len() + consumed;
-                Progress::Done {
-                    value: OpenRequest { target },
-                    consumed,
-                }
+                Progress::Done { value: OpenRequest { target }, consumed }
             }
         })
     }
@@ -156,10 +145,7 @@ impl OpenReply {
     /// # Errors
     /// No reply has this code.
     pub fn from_byte(byte: u8) -> Result<Self, UnknownOpenReply> {
-        Self::ALL
-            .get(usize::from(byte))
-            .copied()
-            .ok_or(UnknownOpenReply(byte))
+        Self::ALL.get(usize::from(byte)).copied().ok_or(UnknownOpenReply(byte))
     }
 
     /// The wire code.
@@ -180,9 +166,7 @@ impl fmt::Display for OpenReply {
             Self::NetworkUnreachable => "the server finds no way to the target's network",
             Self::NotAllowed => "the server does not allow this target",
             Self::LimitReached => "the server has reached a limit; try again later",
-            Self::Unsupported => {
-                "the server does not know this kind of request; it may be older than the client"
-            }
+            Self::Unsupported => "the server does not know this kind of request; it may be older than the client",
             Self::Failed => "the server could not open the target",
         })
     }

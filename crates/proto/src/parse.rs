@@ -23,10 +23,7 @@ impl<T> Progress<T> {
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Progress<U> {
         match self {
             Self::NeedMore => Progress::NeedMore,
-            Self::Done { value, consumed } => Progress::Done {
-                value: change(value),
-                consumed,
-            },
+            Self::Done { value, consumed } => Progress::Done { value: change(value), consumed },
         }
     }
 }
@@ -41,10 +38,7 @@ pub(crate) struct Gather<const N: usize> {
 
 impl<const N: usize> Gather<N> {
     pub(crate) const fn new() -> Self {
-        Self {
-            bytes: [0; N],
-            len: 0,
-        }
+        Self { bytes: [0; N], len: 0 }
     }
 
     /// Tries `decode` on what was kept and `input` together.
@@ -64,10 +58,7 @@ impl<const N: usize> Gather<N> {
             Some((value, used)) => {
                 self.len = 0;
                 // What was kept was incomplete, so the message ends in this input.
-                Ok(Progress::Done {
-                    value,
-                    consumed: used.saturating_sub(kept),
-                })
+                Ok(Progress::Done { value, consumed: used.saturating_sub(kept) })
             }
             None => {
                 self.len = kept + taken;

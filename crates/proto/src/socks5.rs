@@ -81,11 +81,7 @@ enum Step {
 impl Socks5 {
     /// A negotiation before its first byte. Without credentials the client has nothing to prove.
     pub const fn new(credentials: Option<Credentials>) -> Self {
-        Self {
-            state: State::Greeting(credentials),
-            gather: Gather::new(),
-            answer: Vec::new(),
-        }
+        Self { state: State::Greeting(credentials), gather: Gather::new(), answer: Vec::new() }
     }
 
     /// Takes the next bytes from the client.
@@ -99,22 +95,13 @@ impl Socks5 {
         loop {
             match self.take_message(&input[taken..]) {
                 Ok(Progress::NeedMore) => return Ok(Progress::NeedMore),
-                Ok(Progress::Done {
-                    value: Step::Next(state),
-                    consumed,
-                }) => {
+                Ok(Progress::Done { value: Step::Next(state), consumed }) => {
                     taken += consumed;
                     self.enter(state);
                 }
-                Ok(Progress::Done {
-                    value: Step::Target(value),
-                    consumed,
-                }) => {
+                Ok(Progress::Done { value: Step::Target(value), consumed }) => {
                     self.enter(State::Over);
-                    return Ok(Progress::Done {
-                        value,
-                        consumed: taken + consumed,
-                    });
+                    return Ok(Progress::Done { value, consumed: taken + consumed });
                 }
                 Err(error) => {
                     self.answer.extend(error.answer());
@@ -134,27 +121,21 @@ impl Socks5 {
     fn take_message(&mut self, input: &[u8]) -> Result<Progress<Step>, Socks5Error> {
         match &self.state {
             State::Greeting(None) => {
-                let progress = self
-                    .gather
-                    .feed(input, |bytes| read_greeting(bytes, METHOD_NONE))?;
+                let progress = self.gather.feed(input, |bytes| read_greeting(bytes, METHOD_NONE))?;
                 Ok(progress.map(|()| {
                     self.answer.extend([VERSION, METHOD_NONE]);
                     Step::Next(State::Request)
                 }))
             }
             State::Greeting(Some(credentials)) => {
-                let progress = self
-                    .gather
-                    .feed(input, |bytes| read_greeting(bytes, METHOD_LOGIN))?;
+                let progress = self.gather.feed(input, |bytes| read_greeting(bytes, METHOD_LOGIN))?;
                 Ok(progress.map(|()| {
                     self.answer.extend([VERSION, METHOD_LOGIN]);
                     Step::Next(State::Login(credentials.clone()))
                 }))
             }
             State::Login(credentials) => {
-                let progress = self
-                    .gather
-                    .feed(input, |bytes| read_login(bytes, credentials))?;
+                let progress = self.gather.feed(input, |bytes| read_login(bytes, credentials))?;
                 Ok(progress.map(|()| {
                     self.answer.extend([LOGIN_VERSION, code::SUCCEEDED]);
                     Step::Next(State::Request)
@@ -199,9 +180,7 @@ fn read_greeting(bytes: &[u8], wanted: u8) -> Result<Option<((), usize)>, Socks5
         return Ok(None);
     };
     if !methods.contains(&wanted) {
-        return Err(Socks5Error::NoAcceptableMethod {
-            login: wanted == METHOD_LOGIN,
-        });
+        return Err(Socks5Error::NoAcceptableMethod { login: wanted == METHOD_LOGIN });
     }
     Ok(Some(((), 1 + 1 + methods.len())))
 }
@@ -259,11 +238,7 @@ mod tests {
     use super::{Credentials, Socks5};
 
     fn holds_password(socks: &Socks5) -> bool {
-        socks
-            .gather
-            .memory()
-            .windows(6)
-            .any(|part| part == b"secret")
+        socks.gather.memory().windows(6).any(|part| part == b"secret")
     }
 
     #[test]

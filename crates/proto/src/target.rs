@@ -29,9 +29,7 @@ pub enum TargetError {
     #[error("the host name has {0} bytes; at most {MAX_NAME_LEN} are allowed")]
     NameTooLong(usize),
     /// A label (the part between two dots) is empty or longer than [`MAX_LABEL_LEN`].
-    #[error(
-        "a label of the host name has {0} bytes; 1 to {MAX_LABEL_LEN} are allowed between two dots"
-    )]
+    #[error("a label of the host name has {0} bytes; 1 to {MAX_LABEL_LEN} are allowed between two dots")]
     BadLabel(usize),
     /// The name has a byte that is no letter, digit, hyphen, underscore or dot.
     #[error(
@@ -80,10 +78,7 @@ impl Host {
     /// As [`Name::new`]; a byte that is not ASCII is a [`TargetError::BadCharacter`].
     pub fn from_bytes(text: &[u8]) -> Result<Self, TargetError> {
         if let Some(index) = text.iter().position(|byte| !byte.is_ascii()) {
-            return Err(TargetError::BadCharacter {
-                byte: text[index],
-                at: index + 1,
-            });
+            return Err(TargetError::BadCharacter { byte: text[index], at: index + 1 });
         }
         // ASCII is UTF-8: the lossy form is the text itself, and borrowed.
         String::from_utf8_lossy(text).parse()
@@ -114,9 +109,7 @@ impl FromStr for Host {
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
         if let Some(inside) = text.strip_prefix('[') {
-            let address = inside
-                .strip_suffix(']')
-                .and_then(|inside| inside.parse().ok());
+            let address = inside.strip_suffix(']').and_then(|inside| inside.parse().ok());
             return address.map(Self::V6).ok_or(TargetError::BadBrackets);
         }
         if let Ok(address) = text.parse() {
@@ -167,11 +160,7 @@ impl Target {
     /// # Errors
     /// [`TargetError::BadPort`].
     pub fn new(host: Host, port: u16) -> Result<Self, TargetError> {
-        if port == 0 {
-            Err(TargetError::BadPort)
-        } else {
-            Ok(Self { host, port })
-        }
+        if port == 0 { Err(TargetError::BadPort) } else { Ok(Self { host, port }) }
     }
 }
 
@@ -187,10 +176,7 @@ impl FromStr for Target {
         if port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(TargetError::BadPort);
         }
-        Self::new(
-            host.parse()?,
-            port.parse().map_err(|_| TargetError::BadPort)?,
-        )
+        Self::new(host.parse()?, port.parse().map_err(|_| TargetError::BadPort)?)
     }
 }
 

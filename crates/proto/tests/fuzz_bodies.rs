@@ -35,11 +35,7 @@ fn seeds() -> Vec<Vec<u8>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     let mut seeds = Vec::new();
     for entry in std::fs::read_dir(directory).expect("the vectors' directory") {
-        let name = entry
-            .expect("a file")
-            .file_name()
-            .into_string()
-            .expect("a plain name");
+        let name = entry.expect("a file").file_name().into_string().expect("a plain name");
         if name.ends_with(".json") {
             collect(&vectors::load(&name), &mut seeds);
         }
@@ -52,27 +48,21 @@ fn seeds() -> Vec<Vec<u8>> {
 fn damaged(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let changes = vec((any::<Index>(), any::<u8>()), 0..3);
     let behind = vec(any::<u8>(), 0..20);
-    (any::<Option<u8>>(), select(seeds), changes, behind).prop_map(
-        |(first, mut data, changes, behind)| {
-            for (at, byte) in changes {
-                if !data.is_empty() {
-                    let at = at.index(data.len());
-                    data[at] = byte;
-                }
+    (any::<Option<u8>>(), select(seeds), changes, behind).prop_map(|(first, mut data, changes, behind)| {
+        for (at, byte) in changes {
+            if !data.is_empty() {
+                let at = at.index(data.len());
+                data[at] = byte;
             }
-            data.splice(0..0, first);
-            data.extend(behind);
-            data
-        },
-    )
+        }
+        data.splice(0..0, first);
+        data.extend(behind);
+        data
+    })
 }
 
 fn run(body: Body) {
-    let config = Config {
-        cases: 20_000,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases: 20_000, failure_persistence: None, ..Config::default() };
     let inputs = prop_oneof![1 => vec(any::<u8>(), 0..600), 4 => damaged(seeds())];
     let outcome = TestRunner::new(config).run(&inputs, |data| {
         body(&data);
@@ -97,16 +87,8 @@ fn every_body_is_a_target_of_the_fuzzer() {
     let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).expect("the fuzz folder");
     for (name, _) in fuzz::BODIES {
         let file = folder.join(format!("fuzz_targets/{name}.rs"));
-        let source = std::fs::read_to_string(&file)
-            .unwrap_or_else(|_| panic!("{} is missing", file.display()));
-        assert!(
-            source.contains(&format!("fuzz::{name}(")),
-            "{} calls another body",
-            file.display()
-        );
-        assert!(
-            manifest.contains(&format!("name = \"{name}\"")),
-            "fuzz/Cargo.toml lacks {name}"
-        );
+        let source = std::fs::read_to_string(&file).unwrap_or_else(|_| panic!("{} is missing", file.display()));
+        assert!(source.contains(&format!("fuzz::{name}(")), "{} calls another body", file.display());
+        assert!(manifest.contains(&format!("name = \"{name}\"")), "fuzz/Cargo.toml lacks {name}");
     }
 }

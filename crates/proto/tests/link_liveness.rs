@@ -128,7 +128,7 @@ fn an_echo_measures_the_probe_it_answers_once() {
     let second = client.liveness.probe(client.start + Duration::from_millis(10), &mut client.rng);
     assert_ne!(first, second);
     let now = client.start + Duration::from_millis(30);
-    assert_eq!(client.liveness.echoed(now, first), None, "an older probe");
-    assert_eq!(client.liveness.echoed(now, second), Some(Duration::from_millis(20)));
-    assert_eq!(client.liveness.echoed(now, second), None);
+    assert_eq!(client.liveness.echoed(now, first, &mut client.rng), None, "an older probe");
+    assert_eq!(client.liveness.echoed(now, second, &mut client.rng), Some(Duration::from_millis(20)));
+    assert_eq!(client.liveness.echoed(now, second, &mut client.rng), None);
 }

@@ -9,20 +9,12 @@ use vectors::{bytes, cases, error_name, load, text};
 #[test]
 fn requests_agree_with_the_vectors() {
     for case in cases(&load("open.json"), "requests") {
-        let request = OpenRequest {
-            target: text(case, "target").parse().expect("a target"),
-        };
+        let request = OpenRequest { target: text(case, "target").parse().expect("a target") };
         let mut encoded = Vec::new();
         request.encode(&mut encoded);
         assert_eq!(encoded, bytes(case, "bytes"), "{case}");
         let parsed = OpenRequestParser::new().feed(&encoded);
-        assert_eq!(
-            parsed,
-            Ok(Progress::Done {
-                value: request,
-                consumed: encoded.len()
-            })
-        );
+        assert_eq!(parsed, Ok(Progress::Done { value: request, consumed: encoded.len() }));
     }
 }
 
@@ -32,11 +24,7 @@ fn bad_requests_are_refused_with_the_reply_to_give() {
         let parsed = OpenRequestParser::new().feed(&bytes(case, "bytes"));
         let error = parsed.expect_err(text(case, "why"));
         assert_eq!(error_name(&error), text(case, "error"), "{case}");
-        assert_eq!(
-            format!("{:?}", error.reply()),
-            text(case, "reply"),
-            "{case}"
-        );
+        assert_eq!(format!("{:?}", error.reply()), text(case, "reply"), "{case}");
     }
 }
 
@@ -52,13 +40,7 @@ fn bytes_behind_the_request_stay_with_the_caller() {
     assert_eq!(parser.feed(&[]), Ok(Progress::NeedMore));
     assert_eq!(parser.feed(&stream[1..4]), Ok(Progress::NeedMore));
     let consumed = stream.len() - 4 - b"hello".len();
-    assert_eq!(
-        parser.feed(&stream[4..]),
-        Ok(Progress::Done {
-            value: request,
-            consumed
-        })
-    );
+    assert_eq!(parser.feed(&stream[4..]), Ok(Progress::Done { value: request, consumed }));
 }
 
 #[test]
@@ -72,10 +54,7 @@ fn an_unknown_kind_is_known_from_its_first_byte() {
 fn replies_agree_with_the_vectors_and_all_are_there() {
     let file = load("open.json");
     for case in cases(&file, "replies") {
-        let code = case["code"]
-            .as_u64()
-            .and_then(|code| u8::try_from(code).ok())
-            .expect("a byte");
+        let code = case["code"].as_u64().and_then(|code| u8::try_from(code).ok()).expect("a byte");
         let reply = OpenReply::from_byte(code).expect("a known code");
         assert_eq!(format!("{reply:?}"), text(case, "reply"));
         assert_eq!(reply.to_byte(), code);

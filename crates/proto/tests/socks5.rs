@@ -6,9 +6,7 @@ use std::net::SocketAddr;
 
 use ginnel_proto::open::OpenReply;
 use ginnel_proto::parse::Progress;
-use ginnel_proto::socks5::{
-    Credentials, CredentialsError, MAX_CREDENTIAL_LEN, Socks5, Socks5Error, reply,
-};
+use ginnel_proto::socks5::{Credentials, CredentialsError, MAX_CREDENTIAL_LEN, Socks5, Socks5Error, reply};
 use serde_json::Value;
 use vectors::{bytes, cases, error_name, hex, load, text};
 
@@ -42,10 +40,7 @@ fn play(case: &Value, pieces: &[&[u8]]) {
 
 fn client_messages(case: &Value) -> Vec<Vec<u8>> {
     let messages = case["client"].as_array().expect("a list");
-    messages
-        .iter()
-        .map(|message| hex(message.as_str().expect("text")))
-        .collect()
+    messages.iter().map(|message| hex(message.as_str().expect("text"))).collect()
 }
 
 #[test]
@@ -53,10 +48,7 @@ fn transcripts_agree_message_by_message_byte_by_byte_and_in_one_piece() {
     for case in cases(&load("socks5.json"), "transcripts") {
         let messages = client_messages(case);
         let stream = messages.concat();
-        play(
-            case,
-            &messages.iter().map(Vec::as_slice).collect::<Vec<_>>(),
-        );
+        play(case, &messages.iter().map(Vec::as_slice).collect::<Vec<_>>());
         play(case, &stream.chunks(1).collect::<Vec<_>>());
         play(case, &[&stream]);
     }
@@ -79,17 +71,10 @@ fn no_proper_prefix_of_a_good_negotiation_has_an_outcome() {
 
 #[test]
 fn a_request_is_taken_in_whole_before_it_is_refused() {
-    let whole = [
-        "UnsupportedCommand",
-        "BadPort",
-        "BadCharacter",
-        "EndsInNumber",
-    ];
+    let whole = ["UnsupportedCommand", "BadPort", "BadCharacter", "EndsInNumber"];
     let file = load("socks5.json");
     for name in whole {
-        let case = cases(&file, "transcripts")
-            .iter()
-            .find(|case| case["error"] == name);
+        let case = cases(&file, "transcripts").iter().find(|case| case["error"] == name);
         let stream = client_messages(case.expect("a transcript with this error")).concat();
         for len in 0..stream.len() {
             let progress = Socks5::new(None).feed(&stream[..len]);
@@ -102,17 +87,12 @@ fn a_request_is_taken_in_whole_before_it_is_refused() {
 fn the_answer_is_there_as_soon_as_the_message_is() {
     let login = Credentials::new(b"user", b"secret").expect("good credentials");
     let mut socks = Socks5::new(Some(login));
-    for (message, answer) in [
-        (&b"\x05\x01\x02"[..], &b"\x05\x02"[..]),
-        (b"\x01\x04user\x06secre", b""),
-        (b"t", b"\x01\x00"),
-    ] {
+    for (message, answer) in
+        [(&b"\x05\x01\x02"[..], &b"\x05\x02"[..]), (b"\x01\x04user\x06secre", b""), (b"t", b"\x01\x00")]
+    {
         assert_eq!(socks.feed(message), Ok(Progress::NeedMore));
         assert_eq!(socks.take_answer(), answer);
-        assert!(
-            socks.take_answer().is_empty(),
-            "an answer is handed out once"
-        );
+        assert!(socks.take_answer().is_empty(), "an answer is handed out once");
     }
 }
 
@@ -122,10 +102,7 @@ fn replies_agree_with_the_vectors_and_each_outcome_has_one() {
     for outcome in OpenReply::ALL {
         let name = format!("{outcome:?}");
         let mut seen = 0;
-        for case in cases(&file, "replies")
-            .iter()
-            .filter(|case| text(case, "outcome") == name)
-        {
+        for case in cases(&file, "replies").iter().filter(|case| text(case, "outcome") == name) {
             let bound: SocketAddr = text(case, "bound").parse().expect("an address");
             assert_eq!(reply(outcome, bound), bytes(case, "bytes"), "{case}");
             seen += 1;
@@ -147,10 +124,7 @@ fn a_client_of_another_protocol_is_told_apart_in_the_error() {
         let error = Socks5::new(None).feed(first).expect_err("not SOCKS5");
         assert_eq!(error, Socks5Error::NotSocks5(first[0]));
         let sentence = error.to_string();
-        assert!(
-            sentence.starts_with("this port speaks SOCKS5") && sentence.contains(word),
-            "{sentence}"
-        );
+        assert!(sentence.starts_with("this port speaks SOCKS5") && sentence.contains(word), "{sentence}");
     }
 }
 
@@ -172,20 +146,8 @@ fn credentials_have_the_lengths_of_rfc_1929_and_stay_out_of_debug_output() {
     assert_eq!(refusal(&longest, &longest), None);
     assert_eq!(refusal(b"", b"p"), Some(CredentialsError::UserName(0)));
     assert_eq!(refusal(b"u", b""), Some(CredentialsError::Password(0)));
-    assert_eq!(
-        refusal(&too_long, b"p"),
-        Some(CredentialsError::UserName(256))
-    );
-    assert_eq!(
-        refusal(b"u", &too_long),
-        Some(CredentialsError::Password(256))
-    );
-    let shown = format!(
-        "{:?}",
-        Credentials::new(b"alice", b"hunter2").expect("good credentials")
-    );
-    assert!(
-        !shown.contains("alice") && !shown.contains("hunter2"),
-        "{shown}"
-    );
+    assert_eq!(refusal(&too_long, b"p"), Some(CredentialsError::UserName(256)));
+    assert_eq!(refusal(b"u", &too_long), Some(CredentialsError::Password(256)));
+    let shown = format!("{:?}", Credentials::new(b"alice", b"hunter2").expect("good credentials"));
+    assert!(!shown.contains("alice") && !shown.contains("hunter2"), "{shown}");
 }

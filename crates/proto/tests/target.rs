@@ -21,22 +21,14 @@ fn text_and_bytes_agree_with_the_vectors() {
         target.encode(&mut encoded);
         assert_eq!(encoded, bytes(case, "bytes"), "{case}");
         assert_eq!(target.to_string(), text(case, "text"));
-        assert_eq!(
-            parse(&encoded),
-            Ok(Progress::Done {
-                value: target,
-                consumed: encoded.len()
-            })
-        );
+        assert_eq!(parse(&encoded), Ok(Progress::Done { value: target, consumed: encoded.len() }));
     }
 }
 
 #[test]
 fn other_spellings_become_the_one_form() {
     for case in cases(&load("target.json"), "accepted") {
-        let Ok(Progress::Done { value, .. }) = parse(&bytes(case, "bytes")) else {
-            panic!("{case}")
-        };
+        let Ok(Progress::Done { value, .. }) = parse(&bytes(case, "bytes")) else { panic!("{case}") };
         assert_eq!(value.to_string(), text(case, "text"), "{case}");
     }
 }
@@ -62,11 +54,7 @@ fn every_proper_prefix_asks_for_more() {
     for case in cases(&load("target.json"), "canonical") {
         let whole = bytes(case, "bytes");
         for len in 0..whole.len() {
-            assert_eq!(
-                parse(&whole[..len]),
-                Ok(Progress::NeedMore),
-                "{len} bytes of {case}"
-            );
+            assert_eq!(parse(&whole[..len]), Ok(Progress::NeedMore), "{len} bytes of {case}");
         }
     }
 }
@@ -78,15 +66,9 @@ fn one_parser_reads_targets_one_after_another() {
     assert_eq!(parser.feed(&first[..3]), Ok(Progress::NeedMore));
     let both = [&first[3..], second].concat();
     let value = "192.0.2.1:80".parse().expect("a target");
-    assert_eq!(
-        parser.feed(&both),
-        Ok(Progress::Done { value, consumed: 4 })
-    );
+    assert_eq!(parser.feed(&both), Ok(Progress::Done { value, consumed: 4 }));
     let value = "a:7".parse().expect("a target");
-    assert_eq!(
-        parser.feed(&both[4..]),
-        Ok(Progress::Done { value, consumed: 5 })
-    );
+    assert_eq!(parser.feed(&both[4..]), Ok(Progress::Done { value, consumed: 5 }));
 }
 
 #[test]
@@ -104,17 +86,11 @@ fn a_mapped_address_is_kept_and_canonical_shows_what_it_reaches() {
 fn a_name_is_never_an_address() {
     for text in ["127.0.0.1", "127.0.0.1.", "::1", "[::1]", "::ffff:1.2.3.4"] {
         assert!(Name::new(text).is_err(), "{text}");
-        assert!(
-            text.parse::<Host>().is_ok_and(|host| host.ip().is_some()),
-            "{text}"
-        );
+        assert!(text.parse::<Host>().is_ok_and(|host| host.ip().is_some()), "{text}");
     }
     let loopback: IpAddr = [127, 0, 0, 1].into();
     assert_eq!(Ok(Host::from(loopback)), "127.0.0.1".parse());
-    assert_eq!(
-        Host::Name(Name::new("Example.ORG.").expect("a name")).ip(),
-        None
-    );
+    assert_eq!(Host::Name(Name::new("Example.ORG.").expect("a name")).ip(), None);
 }
 
 #[test]
@@ -125,8 +101,5 @@ fn errors_say_what_and_where() {
         "the host name has '\\x07' as its byte 4; letters, digits, '-', '_' and '.' are allowed \
          (write an international name in its xn-- form)"
     );
-    assert_eq!(
-        refusal("example.org:99999"),
-        "the port is not a number from 1 to 65535"
-    );
+    assert_eq!(refusal("example.org:99999"), "the port is not a number from 1 to 65535");
 }

@@ -208,16 +208,8 @@ impl Candidates {
     /// The other family's next, if it has one; IPv6 first of all.
     fn next(&mut self) -> Option<SocketAddr> {
         let turn_of_v6 = !self.last_was_v6;
-        self.last_was_v6 = if turn_of_v6 {
-            !self.v6.is_empty()
-        } else {
-            self.v4.is_empty()
-        };
-        if self.last_was_v6 {
-            self.v6.pop_front()
-        } else {
-            self.v4.pop_front()
-        }
+        self.last_was_v6 = if turn_of_v6 { !self.v6.is_empty() } else { self.v4.is_empty() };
+        if self.last_was_v6 { self.v6.pop_front() } else { self.v4.pop_front() }
     }
 }
 

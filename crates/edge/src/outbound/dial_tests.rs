@@ -49,12 +49,7 @@ impl Script {
     /// Addresses that it does not name hang.
     fn new(fates: &[(&str, Fate)]) -> Self {
         let parsed = fates.iter().map(|&(text, fate)| (address(text), fate));
-        Self {
-            begun: Instant::now(),
-            fates: parsed.collect(),
-            dialled: RefCell::default(),
-            open: Rc::default(),
-        }
+        Self { begun: Instant::now(), fates: parsed.collect(), dialled: RefCell::default(), open: Rc::default() }
     }
 
     fn millis(&self) -> u64 {
@@ -63,10 +58,7 @@ impl Script {
 
     fn dialled(&self) -> Vec<(u64, String)> {
         let dialled = self.dialled.borrow();
-        dialled
-            .iter()
-            .map(|(at, to)| (*at, to.to_string()))
-            .collect()
+        dialled.iter().map(|(at, to)| (*at, to.to_string())).collect()
     }
 }
 
@@ -158,10 +150,7 @@ async fn a_failure_starts_the_next_attempt_at_once() {
         (V6[1], Connects(1)),
     ]);
     run(&script, &V6, &V4).await.unwrap();
-    assert_eq!(
-        script.dialled(),
-        at(&[(0, V6[0]), (10, V4[0]), (15, V6[1])])
-    );
+    assert_eq!(script.dialled(), at(&[(0, V6[0]), (10, V4[0]), (15, V6[1])]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -239,9 +228,7 @@ async fn ipv4_waits_50_milliseconds_for_ipv6() {
     let script = Script::new(&[(V6[0], Connects(0)), (V4[0], Connects(0))]);
     let options = OutboundOptions::default();
     let v6 = found_after(10 + 49, found(&V6));
-    let winner = race(&script, &options, v6, found_after(10, found(&V4)))
-        .await
-        .unwrap();
+    let winner = race(&script, &options, v6, found_after(10, found(&V4))).await.unwrap();
     assert_eq!(winner.address, address(V6[0]));
     assert_eq!(script.dialled(), at(&[(59, V6[0])]));
 }
@@ -251,9 +238,7 @@ async fn ipv4_waits_no_longer_and_late_ipv6_joins_as_next() {
     let script = Script::new(&[(V6[0], Connects(0))]);
     let options = OutboundOptions::default();
     let v6 = found_after(100, found(&V6));
-    race(&script, &options, v6, found_after(10, found(&V4)))
-        .await
-        .unwrap();
+    race(&script, &options, v6, found_after(10, found(&V4))).await.unwrap();
     assert_eq!(script.dialled(), at(&[(60, V4[0]), (310, V6[0])]));
 }
 
@@ -262,9 +247,7 @@ async fn ipv4_stops_waiting_when_ipv6_answers_with_nothing() {
     let script = Script::new(&[(V4[0], Connects(0))]);
     let options = OutboundOptions::default();
     let v6 = found_after(30, Err(ConnectError::NameUnknown));
-    race(&script, &options, v6, found_after(10, found(&V4)))
-        .await
-        .unwrap();
+    race(&script, &options, v6, found_after(10, found(&V4))).await.unwrap();
     assert_eq!(script.dialled(), at(&[(30, V4[0])]));
 }
 
@@ -279,15 +262,10 @@ async fn ipv6_does_not_wait_for_ipv4() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_still_under_way_is_waited_for_when_all_else_failed() {
-    let script = Script::new(&[
-        (V4[0], Fails(0, io::ErrorKind::ConnectionRefused)),
-        (V6[0], Connects(0)),
-    ]);
+    let script = Script::new(&[(V4[0], Fails(0, io::ErrorKind::ConnectionRefused)), (V6[0], Connects(0))]);
     let options = OutboundOptions::default();
     let v6 = found_after(1_500, found(&V6[..1]));
-    let winner = race(&script, &options, v6, ready(found(&V4[..1])))
-        .await
-        .unwrap();
+    let winner = race(&script, &options, v6, ready(found(&V4[..1]))).await.unwrap();
     assert_eq!((winner.address, script.millis()), (address(V6[0]), 1_500));
 }
 
@@ -296,21 +274,9 @@ async fn no_answer_at_all_reports_the_look_ups_more_telling_error() {
     let script = Script::new(&[]);
     let options = OutboundOptions::default();
     for (v6, v4, expected) in [
-        (
-            ConnectError::NameUnknown,
-            ConnectError::NameUnknown,
-            "NameUnknown",
-        ),
-        (
-            ConnectError::TimedOut,
-            ConnectError::NameUnknown,
-            "TimedOut",
-        ),
-        (
-            ConnectError::NameUnknown,
-            ConnectError::NotAllowed,
-            "NotAllowed",
-        ),
+        (ConnectError::NameUnknown, ConnectError::NameUnknown, "NameUnknown"),
+        (ConnectError::TimedOut, ConnectError::NameUnknown, "TimedOut"),
+        (ConnectError::NameUnknown, ConnectError::NotAllowed, "NotAllowed"),
     ] {
         let outcome = race(&script, &options, ready(Err(v6)), ready(Err(v4))).await;
         assert_eq!(format!("{:?}", outcome.unwrap_err()), expected);
@@ -321,9 +287,7 @@ async fn no_answer_at_all_reports_the_look_ups_more_telling_error() {
 async fn look_ups_that_never_answer_end_with_the_limit_too() {
     let script = Script::new(&[]);
     let options = OutboundOptions::default();
-    let error = race(&script, &options, pending(), pending())
-        .await
-        .unwrap_err();
+    let error = race(&script, &options, pending(), pending()).await.unwrap_err();
     assert!(matches!(error, ConnectError::TimedOut), "{error:?}");
     assert_eq!(script.millis(), 10_000);
 }

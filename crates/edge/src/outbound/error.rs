@@ -78,11 +78,7 @@ impl ConnectError {
 
     /// The more telling one; `self` if they say the same.
     pub(super) fn or_more_telling(self, other: Self) -> Self {
-        if other.rank() < self.rank() {
-            other
-        } else {
-            self
-        }
+        if other.rank() < self.rank() { other } else { self }
     }
 
     /// Its place in the order of the variants.
@@ -106,9 +102,7 @@ impl From<LookupError> for ConnectError {
             LookupError::Unknown | LookupError::BadName => Self::NameUnknown,
             LookupError::TimedOut => Self::TimedOut,
             LookupError::Busy => Self::LimitReached,
-            LookupError::NoServer(_) | LookupError::Failed(_) => {
-                Self::Failed(io::Error::other(error))
-            }
+            LookupError::NoServer(_) | LookupError::Failed(_) => Self::Failed(io::Error::other(error)),
         }
     }
 }

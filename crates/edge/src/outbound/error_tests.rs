@@ -45,14 +45,8 @@ fn each_error_of_the_system_has_its_meaning() {
 
 #[test]
 fn no_local_address_means_ports_in_ipv4_and_the_network_in_ipv6() {
-    assert_eq!(
-        variant(&of(libc::EADDRNOTAVAIL, "192.0.2.1:80")),
-        "LimitReached"
-    );
-    assert_eq!(
-        variant(&of(libc::EADDRNOTAVAIL, "[2001:db8::1]:80")),
-        "NetworkUnreachable"
-    );
+    assert_eq!(variant(&of(libc::EADDRNOTAVAIL, "192.0.2.1:80")), "LimitReached");
+    assert_eq!(variant(&of(libc::EADDRNOTAVAIL, "[2001:db8::1]:80")), "NetworkUnreachable");
 }
 
 #[test]
@@ -73,20 +67,10 @@ fn the_more_telling_error_is_reported_whichever_came_first() {
     for (more, telling) in in_order().into_iter().enumerate() {
         for (less, dull) in in_order().into_iter().enumerate().skip(more) {
             let told = dull.or_more_telling(in_order().into_iter().nth(more).unwrap());
-            assert_eq!(
-                variant(&told),
-                names[more],
-                "{} over {}",
-                names[more],
-                names[less]
-            );
+            assert_eq!(variant(&told), names[more], "{} over {}", names[more], names[less]);
         }
         for dull in in_order().into_iter().skip(more) {
-            let told = in_order()
-                .into_iter()
-                .nth(more)
-                .unwrap()
-                .or_more_telling(dull);
+            let told = in_order().into_iter().nth(more).unwrap().or_more_telling(dull);
             assert_eq!(variant(&told), variant(&telling));
         }
     }

@@ -78,12 +78,7 @@ impl Outbound {
     /// An outbound that asks `resolver` and dials what `policy` permits.
     pub fn new(resolver: Resolver, policy: AddressPolicy, options: OutboundOptions) -> Self {
         let dialler = TcpDialler::new(options.socket.clone());
-        Self(Rc::new(Inner {
-            resolver,
-            policy,
-            options,
-            dialler,
-        }))
+        Self(Rc::new(Inner { resolver, policy, options, dialler }))
     }
 
     /// Connects to the first address of `name` that answers. A name that is an address in letters
@@ -117,12 +112,7 @@ impl Outbound {
         }
     }
 
-    async fn targets(
-        &self,
-        name: &str,
-        family: Family,
-        port: u16,
-    ) -> Result<Vec<SocketAddr>, ConnectError> {
+    async fn targets(&self, name: &str, family: Family, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
         let answer = self.0.resolver.look_up(name, family).await;
         permitted(answer, &self.0.policy, port)
     }
@@ -130,11 +120,7 @@ impl Outbound {
 
 /// The part of an answer that may be dialled. An answer of which nothing remains is
 /// [`ConnectError::NotAllowed`].
-fn permitted(
-    answer: Answer,
-    policy: &AddressPolicy,
-    port: u16,
-) -> Result<Vec<SocketAddr>, ConnectError> {
+fn permitted(answer: Answer, policy: &AddressPolicy, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
     let found = answer?;
     let targets = found
         .iter()

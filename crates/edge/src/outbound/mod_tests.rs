@@ -16,23 +16,14 @@ fn targets(answer: Answer) -> Result<Vec<String>, ConnectError> {
 
 #[test]
 fn of_a_mixed_answer_the_public_part_remains_in_its_order() {
-    let mixed = answer(&[
-        "10.0.0.1",
-        "8.8.4.4",
-        "127.0.0.1",
-        "1.1.1.1",
-        "169.254.169.254",
-    ]);
+    let mixed = answer(&["10.0.0.1", "8.8.4.4", "127.0.0.1", "1.1.1.1", "169.254.169.254"]);
     assert_eq!(targets(mixed).unwrap(), ["8.8.4.4:443", "1.1.1.1:443"]);
 }
 
 #[test]
 fn what_is_dialled_has_the_form_that_was_checked() {
     let mapped = answer(&["::ffff:8.8.8.8", "::ffff:127.0.0.1", "2606:4700::1"]);
-    assert_eq!(
-        targets(mapped).unwrap(),
-        ["8.8.8.8:443", "[2606:4700::1]:443"]
-    );
+    assert_eq!(targets(mapped).unwrap(), ["8.8.8.8:443", "[2606:4700::1]:443"]);
 }
 
 #[test]

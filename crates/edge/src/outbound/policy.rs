@@ -30,18 +30,14 @@ impl AddressPolicy {
     /// The kernel takes the latter for loopback, but they are nobody's address (RFC 1122 §3.2.1.3)
     /// and would only be a second name for `127.0.0.1` that a list of refused addresses misses.
     pub fn new(allow_private: bool) -> Self {
-        Self {
-            allow_private,
-            refused: Vec::new(),
-        }
+        Self { allow_private, refused: Vec::new() }
     }
 
     /// Refuses these addresses too, whatever else holds.
     #[must_use]
     pub fn refusing(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let addresses = addresses.into_iter();
-        self.refused
-            .extend(addresses.map(|address| address.to_canonical()));
+        self.refused.extend(addresses.map(|address| address.to_canonical()));
         self
     }
 
@@ -66,9 +62,7 @@ impl AddressPolicy {
         let matches = |range: &&RangeV4| range.has(address);
         let never = NEVER_V4.iter().find(matches);
         let private = PRIVATE_V4.iter().filter(|_| !self.allow_private);
-        never
-            .or(private.into_iter().find(matches))
-            .map(|range| range.what)
+        never.or(private.into_iter().find(matches)).map(|range| range.what)
     }
 
     fn refusal_v6(&self, address: Ipv6Addr) -> Option<&'static str> {
@@ -78,9 +72,7 @@ impl AddressPolicy {
         }
         if let Some(carried) = carried(address) {
             // Also with `allow_private`: a carried 0.0.0.0 stays what it is.
-            return carried
-                .into_iter()
-                .find_map(|v4| self.refusal(IpAddr::V4(v4)));
+            return carried.into_iter().find_map(|v4| self.refusal(IpAddr::V4(v4)));
         }
         if self.allow_private {
             return None;
@@ -175,10 +167,8 @@ const PRIVATE_V4: &[RangeV4] = &[
     RangeV4::new([240, 0, 0, 0], 4, "reserved"),
 ];
 
-const NEVER_V6: &[RangeV6] = &[
-    RangeV6::new([0; 8], 128, "unspecified"),
-    RangeV6::new([0xff00, 0, 0, 0, 0, 0, 0, 0], 8, "multicast"),
-];
+const NEVER_V6: &[RangeV6] =
+    &[RangeV6::new([0; 8], 128, "unspecified"), RangeV6::new([0xff00, 0, 0, 0, 0, 0, 0, 0], 8, "multicast")];
 
 /// Where public IPv6 addresses come from.
 const GLOBAL_V6: RangeV6 = RangeV6::new([0x2000, 0, 0, 0, 0, 0, 0, 0], 3, "global unicast");

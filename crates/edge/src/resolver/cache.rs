@@ -27,31 +27,18 @@ struct Slot {
 impl Cache {
     /// A table of at most `bound` answers; 0 keeps none.
     pub(super) fn new(bound: usize) -> Self {
-        Self {
-            slots: HashMap::new(),
-            order: VecDeque::new(),
-            bound,
-        }
+        Self { slots: HashMap::new(), order: VecDeque::new(), bound }
     }
 
     /// The answer, if there is one that is still good at `now`.
     pub(super) fn get(&mut self, question: &Question, now: Instant) -> Option<Answer> {
-        let slot = self
-            .slots
-            .get_mut(question)
-            .filter(|slot| now < slot.until)?;
+        let slot = self.slots.get_mut(question).filter(|slot| now < slot.until)?;
         slot.used = true;
         Some(slot.answer.clone())
     }
 
     /// Keeps `answer` until `until`, in place of any older one to the same question.
-    pub(super) fn insert(
-        &mut self,
-        question: Rc<Question>,
-        answer: Answer,
-        until: Instant,
-        now: Instant,
-    ) {
+    pub(super) fn insert(&mut self, question: Rc<Question>, answer: Answer, until: Instant, now: Instant) {
         if let Some(slot) = self.slots.get_mut(&question) {
             slot.answer = answer;
             slot.until = until;
@@ -64,11 +51,7 @@ impl Cache {
             self.evict(now);
         }
         self.order.push_back(Rc::clone(&question));
-        let slot = Slot {
-            answer,
-            until,
-            used: false,
-        };
+        let slot = Slot { answer, until, used: false };
         self.slots.insert(question, slot);
     }
 

@@ -43,8 +43,7 @@ pub const ADDRESSES_PER_ANSWER: usize = 16;
 
 /// Bounds on how long an answer is kept, whatever its time to live says: even 0 serves the burst of
 /// connections that opens one page, and after an hour a moved name is found again.
-pub const ANSWER_TTL: RangeInclusive<Duration> =
-    Duration::from_secs(1)..=Duration::from_secs(60 * 60);
+pub const ANSWER_TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
 
 /// Bounds on how long "there is no such name" is kept (RFC 2308 §5). Short at the top: somebody who
 /// has just made the name is waiting for it.
@@ -120,10 +119,7 @@ struct State {
 impl Resolver {
     /// A resolver that asks `source`.
     pub fn new(source: impl DnsSource + 'static, limits: ResolverLimits) -> Self {
-        let state = State {
-            cache: Cache::new(limits.cached_answers),
-            pending: HashMap::new(),
-        };
+        let state = State { cache: Cache::new(limits.cached_answers), pending: HashMap::new() };
         Self(Rc::new(Inner {
             source: Box::new(source),
             places: Semaphore::new(limits.concurrent_lookups.clamp(1, Semaphore::MAX_PERMITS)),
@@ -220,12 +216,7 @@ impl Running {
     }
 
     async fn ask(&self) -> Reply {
-        let Inner {
-            source,
-            limits,
-            places,
-            ..
-        } = &*self.resolver.0;
+        let Inner { source, limits, places, .. } = &*self.resolver.0;
         let deadline = Instant::now() + limits.lookup_time;
         let Ok(Ok(_place)) = timeout_at(deadline, places.acquire()).await else {
             return Reply::from(LookupError::Busy);
@@ -256,12 +247,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // No borrow of the state spans a place where a look-up is dropped.
-        self.resolver
-            .0
-            .state
-            .borrow_mut()
-            .pending
-            .remove(&self.question);
+        self.resolver.0.state.borrow_mut().pending.remove(&self.question);
     }
 }
 
@@ -277,15 +263,10 @@ impl Question {
         let name = name.strip_suffix('.').unwrap_or(name);
         let label_is_good = |label: &str| {
             (1..=Self::LABEL_LEN).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         };
         let good = name.len() <= Self::NAME_LEN && name.split('.').all(label_is_good);
-        good.then(|| Self {
-            name: name.to_ascii_lowercase().into_boxed_str(),
-            family,
-        })
+        good.then(|| Self { name: name.to_ascii_lowercase().into_boxed_str(), family })
     }
 
     /// What of an answer is kept: this family's addresses, each once, so many and no more.

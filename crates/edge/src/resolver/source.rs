@@ -61,10 +61,7 @@ pub struct Reply {
 
 impl From<LookupError> for Reply {
     fn from(error: LookupError) -> Self {
-        Self {
-            result: Err(error),
-            ttl: None,
-        }
+        Self { result: Err(error), ttl: None }
     }
 }
 

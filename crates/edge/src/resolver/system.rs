@@ -39,17 +39,11 @@ impl SystemDns {
     }
 
     /// The same from configurations in hand.
-    pub fn from_parts(
-        conf: Result<(ResolverConfig, ResolverOpts), NetError>,
-        hosts: Hosts,
-    ) -> Self {
+    pub fn from_parts(conf: Result<(ResolverConfig, ResolverOpts), NetError>, hosts: Hosts) -> Self {
         let servers = conf
             .and_then(|(conf, options)| build(conf, options))
             .map_err(|cause| LookupError::NoServer(Arc::new(cause)));
-        Self {
-            hosts: Arc::new(hosts),
-            servers,
-        }
+        Self { hosts: Arc::new(hosts), servers }
     }
 
     fn pinned(&self, name: &Name, kind: RecordType) -> Option<Vec<IpAddr>> {
@@ -68,9 +62,7 @@ fn build(conf: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolve
     // Ours are in front: one cache, one reading of the hosts file.
     options.cache_size = 0;
     options.use_hosts_file = ResolveHosts::Never;
-    TokioResolver::builder_with_config(conf, TokioRuntimeProvider::default())
-        .with_options(options)
-        .build()
+    TokioResolver::builder_with_config(conf, TokioRuntimeProvider::default()).with_options(options).build()
 }
 
 impl DnsSource for SystemDns {
@@ -106,18 +98,12 @@ fn reply(result: Result<Lookup, NetError>) -> Reply {
     match result {
         Ok(lookup) => Reply {
             // The whole chain's shortest: an alias may move before the address it leads to.
-            ttl: lookup
-                .answers()
-                .iter()
-                .map(|record| record.ttl)
-                .min()
-                .map(seconds),
+            ttl: lookup.answers().iter().map(|record| record.ttl).min().map(seconds),
             result: Ok(addresses(&lookup)),
         },
-        Err(NetError::Dns(DnsError::NoRecordsFound(nothing))) => Reply {
-            result: Err(LookupError::Unknown),
-            ttl: nothing.negative_ttl.map(seconds),
-        },
+        Err(NetError::Dns(DnsError::NoRecordsFound(nothing))) => {
+            Reply { result: Err(LookupError::Unknown), ttl: nothing.negative_ttl.map(seconds) }
+        }
         Err(NetError::Timeout) => LookupError::TimedOut.into(),
         Err(cause) => LookupError::Failed(Arc::new(cause)).into(),
     }

@@ -65,8 +65,5 @@ impl DnsSource for FakeDns {
 /// A reply of these addresses, to be kept for so many seconds.
 pub(crate) fn addresses(texts: &[&str], ttl: u64) -> Reply {
     let parsed: Vec<IpAddr> = texts.iter().map(|text| text.parse().unwrap()).collect();
-    Reply {
-        result: Ok(parsed),
-        ttl: Some(Duration::from_secs(ttl)),
-    }
+    Reply { result: Ok(parsed), ttl: Some(Duration::from_secs(ttl)) }
 }

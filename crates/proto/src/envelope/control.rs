@@ -1,12 +1,23 @@
 //! Control messages: what keeps a link alive and tells its ends where they are.
 
+use super::OVERHEAD;
 use rand::{Rng, RngExt};
 
 /// The longest control message, in bytes.
 pub const CONTROL_MAX: usize = 9;
 
 /// Padding added to control messages at random, in bytes: no two of them need have one length.
-const PADDING: std::ops::Range<usize> = 8..120;
+const PADDING: std::ops::Range<usize> = 24..120;
+
+/// Bytes of a sealed control message with a token, beside its padding.
+const TOKEN_DATAGRAM: usize = CONTROL_MAX + 2 + OVERHEAD;
+
+/// The longest datagram of a control message.
+pub const DATAGRAM_MAX: usize = TOKEN_DATAGRAM + PADDING.end - 1;
+
+/// A client that moves while it is idle is heard of by one probe: even the shortest must allow
+/// the longest challenge in return, by the rule of three times the bytes received.
+const _: () = assert!(3 * (TOKEN_DATAGRAM + PADDING.start) >= DATAGRAM_MAX);
 
 /// One control message of a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -71,7 +71,13 @@ impl OuterKeys {
     }
 
     /// Wraps a Noise message into a datagram of `length` bytes, or more if it needs more.
-    pub(crate) fn wrap(&self, direction: Direction<'_>, noise: &[u8], length: usize, rng: &mut impl CryptoRng) -> Vec<u8> {
+    pub(crate) fn wrap(
+        &self,
+        direction: Direction<'_>,
+        noise: &[u8],
+        length: usize,
+        rng: &mut impl CryptoRng,
+    ) -> Vec<u8> {
         let length = length.max(OUTER_OVERHEAD + noise.len());
         let mut datagram = vec![0; length];
         rng.fill_bytes(&mut datagram[..NONCE_LEN]);

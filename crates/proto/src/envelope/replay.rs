@@ -56,6 +56,14 @@ pub trait Journal {
     /// Appends one entry. `false`: it could not be written, which is counted; the handshake goes
     /// on, for a full disk must not lock everybody out.
     fn append(&mut self, entry: &Entry) -> bool;
+
+    /// Whether the journal has grown so long that it should be written anew.
+    fn is_long(&self) -> bool {
+        false
+    }
+
+    /// Writes the journal anew, with these entries only.
+    fn rewrite(&mut self, _entries: &mut dyn Iterator<Item = Entry>) {}
 }
 
 /// A journal that forgets: for clients, and for tests of other things.

@@ -30,6 +30,31 @@ pub(super) struct Dial {
     deadline: Instant,
 }
 
+/// What a server's clock showed at a time of ours.
+#[derive(Clone, Copy)]
+pub(super) struct ServerClock {
+    server_ns: u64,
+    at: Time,
+}
+
+impl ServerClock {
+    pub(super) fn new(server_ns: u64, at: Time) -> Self {
+        Self { server_ns, at }
+    }
+
+    /// What the server's clock shows now, if ours has not been set since.
+    fn by_wall(self, time: Time) -> u64 {
+        let passed = i128::from(time.wall_ns) - i128::from(self.at.wall_ns);
+        (i128::from(self.server_ns) + passed).clamp(0, i128::from(u64::MAX)) as u64
+    }
+
+    /// What the server's clock shows now, if this machine has not slept since.
+    fn by_monotonic(self, time: Time) -> u64 {
+        let passed = time.now.saturating_duration_since(self.at.now).as_nanos();
+        self.server_ns.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
+    }
+}
+
 /// A handshake that has been answered.
 pub(super) struct Completed {
     pub(super) welcome: Welcome,
@@ -71,7 +96,7 @@ impl Dial {
         self.keys.server
     }
 
-    /// Makes the next message 1. `clock` is the server's clock less ours, if it was ever learnt.
+    /// Makes the next message 1. `clock` is the server's clock, if it was ever learnt.
     #[expect(clippy::too_many_arguments, reason = "the fields of one Hello, from three owners")]
     pub(super) fn attempt(
         &mut self,
@@ -80,13 +105,17 @@ impl Dial {
         epoch: u32,
         session: u32,
         aes: bool,
-        clock: Option<i128>,
+        clock: Option<ServerClock>,
         rng: &mut impl CryptoRng,
     ) -> Vec<u8> {
-        // By the server's clock as we know it, so that a wrong clock here does not lock us out;
-        // every second attempt by our own, in case it is the one that has been set right.
-        let clock = if self.made.is_multiple_of(2) { clock.unwrap_or(0) } else { 0 };
-        let time_ns = (i128::from(time.wall_ns) + clock).clamp(0, i128::from(u64::MAX)) as u64;
+        // By the server's clock as we know it, so that a wrong clock here does not lock us out.
+        // The attempts take turns with what may have happened since we learnt it: this machine
+        // slept, or its clock was set, or both.
+        let time_ns = match (clock, self.made % 3) {
+            (Some(clock), 0) => clock.by_wall(time),
+            (Some(clock), 1) => clock.by_monotonic(time),
+            _ => time.wall_ns,
+        };
         let hello = Hello {
             time_ns,
             identity: LinkIdentity { instance, lane: self.lane },

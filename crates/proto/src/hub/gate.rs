@@ -77,8 +77,10 @@ pub(super) struct Pending {
     pub(super) name: Arc<str>,
     pub(super) identity: LinkIdentity,
     pub(super) epoch: u32,
-    /// Where the answer went. Whoever sends data of this handshake has received there.
+    /// Where the handshake came from and its answer went.
     pub(super) path: Path,
+    /// When it was answered.
+    pub(super) since: Instant,
     pub(super) sealer: Sealer,
     pub(super) opener: Opener,
 }
@@ -179,6 +181,9 @@ impl Gate {
         if !self.journal.append(&entry) {
             self.refusals.unjournaled += 1;
         }
+        if self.journal.is_long() {
+            self.journal.rewrite(&mut self.replay.entries());
+        }
         self.prefixes.authenticated(path.remote.ip(), time.now);
         let session = loop {
             let id = rng.random();
@@ -195,7 +200,8 @@ impl Gate {
         let first = rng.random::<u64>() >> 18;
         let sealer = Sealer::new(aead, &keys.to_client, header, hello.session, first);
         let opener = Opener::new(aead, &keys.to_server);
-        let pending = Pending { user, name, identity: hello.identity, epoch: hello.epoch, path, sealer, opener };
+        let (identity, epoch, since) = (hello.identity, hello.epoch, time.now);
+        let pending = Pending { user, name, identity, epoch, path, since, sealer, opener };
         self.insert_pending(time.now, session, pending);
         Ok(answer)
     }

@@ -6,22 +6,23 @@
 //! counted. Links that have work are in a queue; nothing ever visits all links.
 
 mod dial;
+mod entrance;
 pub mod gate;
 mod prefixes;
+mod table;
 
 use crate::envelope::control::close;
 use crate::envelope::data::OpenError;
-use crate::envelope::handshake::ClientKeys;
 use crate::envelope::header::{Header, HeaderKey};
 use crate::envelope::hello::{LinkIdentity, SessionKind};
 use crate::envelope::keys::PublicKey;
 use crate::limits::Limits;
-use crate::link::{self, Link, Path, Side, Transmit};
+use crate::link::{self, Link, Path, Transmit};
 use crate::session::Session;
-use crate::session::quic::{QuicConfig, QuicSession};
+use crate::session::quic::QuicConfig;
 use bytes::BytesMut;
-use dial::Dial;
-use gate::{Gate, Pending};
+use dial::{Dial, ServerClock};
+use gate::Gate;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rustc_hash::FxHashMap;
 use slab::Slab;
@@ -100,7 +101,7 @@ struct Entry {
 }
 
 enum Role {
-    Client { instance: [u8; 16], epoch: u32, clocks: FxHashMap<PublicKey, i128> },
+    Client { instance: [u8; 16], epoch: u32, clocks: FxHashMap<PublicKey, ServerClock> },
     Server { gate: Box<Gate>, identities: FxHashMap<(PublicKey, LinkIdentity), usize> },
 }
 
@@ -169,19 +170,6 @@ impl Hub {
         }
     }
 
-    /// Begins a link to a server. Its events are [`Event::Up`] or, after `patience`,
-    /// [`Event::NoAnswer`]. `None`: this end has too many links.
-    pub fn dial(&mut self, time: Time, keys: ClientKeys, path: Path, lane: u16, patience: Duration) -> Option<LinkId> {
-        if self.entries.len() >= self.limits.links {
-            return None;
-        }
-        let session = self.new_session_id();
-        let dial = Dial::new(keys, path, lane, time.now + patience, &self.limits);
-        let slot = self.insert(session, State::Dialing(Box::new(dial)));
-        self.attempt(time, slot);
-        Some(self.id(slot))
-    }
-
     /// Takes in one datagram from the carrier.
     pub fn handle(&mut self, time: Time, path: Path, datagram: BytesMut) {
         let path = match self.role {
@@ -219,110 +207,6 @@ impl Hub {
             Err(OpenError::Replayed) => self.drops.replayed += 1,
             Err(OpenError::Forged | OpenError::Malformed) => self.drops.forged += 1,
         }
-    }
-
-    /// The first data of a half-open handshake: it becomes a link.
-    fn confirm(&mut self, time: Time, path: Path, header: &Header, mut datagram: BytesMut) {
-        let Role::Server { gate, identities } = &mut self.role else { return };
-        let opened = gate.open_pending(header, &mut datagram);
-        let Some(pending) = opened.filter(|_| self.entries.len() < self.limits.links) else {
-            self.drops.forged += 1;
-            return;
-        };
-        let Pending { user, name, identity, epoch, path: proven, sealer, opener } = pending;
-        if let Some(&older) = identities.get(&(user, identity)) {
-            if self.entries[older].epoch() >= Some(epoch) {
-                self.drops.replayed += 1;
-                return;
-            }
-            self.close_slot(time, older, close::REPLACED);
-        }
-        let session = Box::new(QuicSession::server(&self.quic, proven.datagram_max(), &mut self.rng));
-        let link = Link::new(Side::Server, (sealer, opener), session, proven, &self.limits, time.now, &mut self.rng);
-        let living = Living { link, header: None, owner: Some((user, identity, epoch)) };
-        let slot = self.insert(header.session, State::Living(Box::new(living)));
-        if let Role::Server { identities, .. } = &mut self.role {
-            identities.insert((user, identity), slot);
-        }
-        let up = Event::Up { path: proven, rtt: None, user: Some(name), kind: SessionKind::Quic };
-        self.events.push_back((self.id(slot), up));
-        if let State::Living(living) = &mut self.entries[slot].state {
-            living.link.handle_opened(time.now, path, header, datagram, &mut self.rng);
-        }
-        self.touch(slot);
-    }
-
-    fn handle_handshake(&mut self, time: Time, path: Path, datagram: &[u8]) {
-        match &mut self.role {
-            Role::Server { gate, .. } => {
-                let by_session = &self.by_session;
-                let taken = |id: u32| by_session.contains_key(&id);
-                match gate.handle(time, path, datagram, self.quic.params(), taken, &mut self.rng) {
-                    Ok(answer) => self.send_handshake(path, answer),
-                    Err(gate::Refusal::NotOurs) => self.drops.not_ours += 1,
-                    Err(_) => {}
-                }
-            }
-            Role::Client { .. } => self.complete(time, path, datagram),
-        }
-    }
-
-    /// An answer to a handshake of ours, perhaps: the link is up.
-    fn complete(&mut self, time: Time, path: Path, datagram: &[u8]) {
-        let found = self.entries.iter_mut().find_map(|(slot, entry)| match &mut entry.state {
-            State::Dialing(dial) => dial.complete(time, path, datagram).map(|completed| (slot, completed)),
-            State::Living(_) => None,
-        });
-        let Some((slot, completed)) = found else {
-            self.drops.not_ours += 1;
-            return;
-        };
-        let rtt = completed.rtt;
-        let params = &completed.welcome.params;
-        let session = QuicSession::client(&self.quic, path.datagram_max(), params, rtt, time.now, &mut self.rng);
-        let Ok(session) = session else {
-            self.drops.handshakes.malformed += 1;
-            return;
-        };
-        if let Role::Client { clocks, .. } = &mut self.role {
-            clocks.insert(completed.server, i128::from(completed.welcome.time_ns) - i128::from(time.wall_ns));
-        }
-        let header = Some(HeaderKey::new(&completed.keys.header_to_client));
-        let ends = completed.ends(&mut self.rng);
-        let session = Box::new(session);
-        let link = Link::new(Side::Client, ends, session, path, &self.limits, time.now, &mut self.rng);
-        self.entries[slot].state = State::Living(Box::new(Living { link, header, owner: None }));
-        let up = Event::Up { path, rtt: Some(rtt), user: None, kind: SessionKind::Quic };
-        self.events.push_back((self.id(slot), up));
-        self.touch(slot);
-    }
-
-    /// Sends a new message 1 for a link that is being dialled, or gives it up.
-    fn attempt(&mut self, time: Time, slot: usize) {
-        let entry = &mut self.entries[slot];
-        let (State::Dialing(dial), Role::Client { instance, epoch, clocks }) = (&mut entry.state, &mut self.role)
-        else {
-            return;
-        };
-        if dial.is_over(time.now) {
-            let id = LinkId { slot: slot as u32, generation: entry.generation };
-            self.events.push_back((id, Event::NoAnswer));
-            self.remove(slot);
-            return;
-        }
-        *epoch += 1;
-        let clock = clocks.get(&dial.server()).copied();
-        let datagram = dial.attempt(time, *instance, *epoch, entry.session, self.aes, clock, &mut self.rng);
-        let path = dial.path();
-        self.send_handshake(path, datagram);
-        self.schedule(slot);
-    }
-
-    fn send_handshake(&mut self, path: Path, datagram: Vec<u8>) {
-        if self.handshakes.len() >= self.limits.handshake_queue {
-            self.handshakes.pop_front();
-        }
-        self.handshakes.push_back((path, datagram));
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
@@ -460,97 +344,6 @@ impl Hub {
             State::Living(living) => {
                 living.link.close(time.now, code);
                 self.touch(slot);
-            }
-        }
-    }
-
-    fn insert(&mut self, session: u32, state: State) -> usize {
-        self.generation = self.generation.wrapping_add(1);
-        let entry = Entry { generation: self.generation, session, timer: None, dirty: false, state };
-        let slot = self.entries.insert(entry);
-        self.by_session.insert(session, slot);
-        slot
-    }
-
-    fn remove(&mut self, slot: usize) {
-        let entry = self.entries.remove(slot);
-        self.by_session.remove(&entry.session);
-        if let Some(at) = entry.timer {
-            self.timers.remove(&(at, slot));
-        }
-        if entry.dirty {
-            self.dirty.retain(|dirty| *dirty != slot);
-        }
-        if let (State::Living(living), Role::Server { identities, .. }) = (&entry.state, &mut self.role)
-            && let Some((user, identity, _)) = living.owner
-            && identities.get(&(user, identity)) == Some(&slot)
-        {
-            identities.remove(&(user, identity));
-        }
-    }
-
-    fn id(&self, slot: usize) -> LinkId {
-        LinkId { slot: slot as u32, generation: self.entries[slot].generation }
-    }
-
-    fn slot(&self, id: LinkId) -> Option<usize> {
-        let slot = id.slot as usize;
-        self.entries.get(slot).filter(|entry| entry.generation == id.generation).map(|_| slot)
-    }
-
-    fn living(&mut self, slot: usize) -> Option<&mut Living> {
-        match &mut self.entries[slot].state {
-            State::Living(living) => Some(living),
-            State::Dialing(_) => None,
-        }
-    }
-
-    /// A link may have something to tell and to send.
-    fn touch(&mut self, slot: usize) {
-        self.collect(slot);
-        self.mark(slot);
-    }
-
-    fn mark(&mut self, slot: usize) {
-        let entry = &mut self.entries[slot];
-        if !entry.dirty {
-            entry.dirty = true;
-            self.dirty.push_back(slot);
-        }
-    }
-
-    fn collect(&mut self, slot: usize) {
-        let id = self.id(slot);
-        let entry = &mut self.entries[slot];
-        let State::Living(living) = &mut entry.state else { return };
-        while let Some(event) = living.link.poll_event() {
-            self.events.push_back((id, Event::Link(event)));
-        }
-    }
-
-    fn schedule(&mut self, slot: usize) {
-        let entry = &mut self.entries[slot];
-        let at = match &mut entry.state {
-            State::Dialing(dial) => Some(dial.next_attempt()),
-            State::Living(living) => living.link.poll_timeout(),
-        };
-        if at == entry.timer {
-            return;
-        }
-        if let Some(old) = entry.timer.take() {
-            self.timers.remove(&(old, slot));
-        }
-        if let Some(at) = at {
-            entry.timer = Some(at);
-            self.timers.insert((at, slot));
-        }
-    }
-
-    fn new_session_id(&mut self) -> u32 {
-        loop {
-            let id = self.rng.random();
-            if !self.by_session.contains_key(&id) {
-                return id;
             }
         }
     }

@@ -57,8 +57,11 @@ impl Liveness {
     /// An authentic packet has come.
     pub fn received(&mut self, now: Instant, rng: &mut impl CryptoRng) {
         self.last_received = now;
+        let owed = self.owed_since.take().is_some();
+        // A probe is repeated until it is echoed, whatever else comes in the meantime.
+        let probing = self.probe.is_some();
         // The common case of bulk traffic draws no randomness: the probe is far away already.
-        if self.owed_since.take().is_some() || self.next_probe < now + self.keep_alive / 2 {
+        if !probing && (owed || self.next_probe < now + self.keep_alive / 2) {
             self.rest(now, rng);
         }
     }
@@ -67,7 +70,7 @@ impl Liveness {
     pub fn asked(&mut self, now: Instant) {
         if self.owed_since.is_none() {
             self.owed_since = Some(now);
-            self.next_probe = now + self.patience;
+            self.next_probe = self.next_probe.min(now + self.patience);
         }
     }
 
@@ -75,14 +78,16 @@ impl Liveness {
     pub fn probe(&mut self, now: Instant, rng: &mut impl CryptoRng) -> [u8; 8] {
         let token = token(rng);
         self.probe = Some((token, now));
+        self.next_probe = now + jittered(self.probe_interval, rng);
         token
     }
 
     /// A probe has come back; returns its round-trip time if it is the one that was sent last.
-    pub fn echoed(&mut self, now: Instant, token: [u8; 8]) -> Option<Duration> {
+    pub fn echoed(&mut self, now: Instant, token: [u8; 8], rng: &mut impl CryptoRng) -> Option<Duration> {
         match self.probe {
             Some((sent, at)) if sent == token => {
                 self.probe = None;
+                self.rest(now, rng);
                 Some(now - at)
             }
             _ => None,
@@ -101,7 +106,6 @@ impl Liveness {
             return Some(Due::Silent);
         }
         if self.side == Side::Client && now >= self.next_probe {
-            self.next_probe = now + jittered(self.probe_interval, rng);
             return Some(Due::Probe(self.probe(now, rng)));
         }
         None

@@ -8,7 +8,7 @@ pub mod liveness;
 pub mod roaming;
 
 use crate::envelope::OVERHEAD;
-use crate::envelope::control::{CONTROL_MAX, Control, close};
+use crate::envelope::control::{self, Control, close};
 use crate::envelope::data::{OpenError, Opener, Sealer};
 use crate::envelope::header::{Header, Kind};
 use crate::limits::Limits;
@@ -147,26 +147,29 @@ impl Link {
         if self.lost {
             return Ok(());
         }
-        self.came_from(now, path, length, opened.newest, rng);
+        self.locate(now, path, length, opened.newest, rng);
         self.take_in(now, path, header, datagram, rng);
         Ok(())
     }
 
     /// Takes in a datagram that this link's own opener has opened already: the one that
-    /// confirmed its handshake. Even it proves no address but the one that the answer went to.
+    /// confirmed its handshake; `length` is what it had on the wire. Even it proves no address but
+    /// the one that the answer went to.
     pub fn handle_opened(
         &mut self,
         now: Instant,
         path: Path,
         header: &Header,
+        length: usize,
         datagram: BytesMut,
         rng: &mut impl CryptoRng,
     ) {
-        self.came_from(now, path, datagram.len(), true, rng);
+        self.locate(now, path, length, true, rng);
         self.take_in(now, path, header, datagram, rng);
     }
 
-    fn came_from(&mut self, now: Instant, path: Path, length: usize, newest: bool, rng: &mut impl CryptoRng) {
+    /// Takes note of where an authentic datagram came from.
+    fn locate(&mut self, now: Instant, path: Path, length: usize, newest: bool, rng: &mut impl CryptoRng) {
         if let Some(challenge) = self.roaming.received(now, path, length, newest, rng) {
             self.send_control(challenge, path);
         }
@@ -179,19 +182,19 @@ impl Link {
             Kind::Control => {
                 datagram.truncate(datagram.len() - OVERHEAD);
                 if let Some(control) = Control::decode(&datagram) {
-                    self.handle_control(now, path, control);
+                    self.handle_control(now, path, control, rng);
                 }
             }
         }
         self.settle();
     }
 
-    fn handle_control(&mut self, now: Instant, path: Path, control: Control) {
+    fn handle_control(&mut self, now: Instant, path: Path, control: Control, rng: &mut impl CryptoRng) {
         match control {
             // To where the peer is known to be: a copied probe must not draw packets elsewhere.
             Control::Probe(token) => self.send_control(Control::Echo(token), *self.roaming.path()),
             Control::Echo(token) => {
-                if let Some(rtt) = self.liveness.echoed(now, token) {
+                if let Some(rtt) = self.liveness.echoed(now, token, rng) {
                     self.events.push_back(Event::Echoed(rtt));
                 }
             }
@@ -244,8 +247,11 @@ impl Link {
             self.control.clear();
             self.control.push_back((Control::Close(code), *self.roaming.path()));
         }
-        if let Some((control, path)) = self.control.pop_front() {
-            return self.transmit_control(now, control, path, out, rng);
+        while let Some((control, path)) = self.control.pop_front() {
+            let transmit = self.transmit_control(now, control, path, out, rng);
+            if transmit.is_some() {
+                return transmit;
+            }
         }
         if self.lost {
             return None;
@@ -265,6 +271,7 @@ impl Link {
         Some(Transmit { path: *self.roaming.path(), segment })
     }
 
+    /// Seals a control message; `None` if its path may not be sent so much, or never again.
     fn transmit_control(
         &mut self,
         now: Instant,
@@ -275,6 +282,10 @@ impl Link {
     ) -> Option<Transmit> {
         control.encode_padded(rng, out);
         out.resize(out.len() + OVERHEAD, 0);
+        if !self.roaming.may_send(&path, out.len()) {
+            out.clear();
+            return None;
+        }
         if self.sealer.seal(Kind::Control, true, out).is_err() {
             self.lose(Lost::Worn);
             out.clear();
@@ -359,7 +370,7 @@ impl Link {
 }
 
 /// The longest control datagram fits in every path's smallest.
-const _: () = assert!(CONTROL_MAX + 2 + 120 + OVERHEAD < 1200);
+const _: () = assert!(control::DATAGRAM_MAX <= 1200);
 
 /// A token that only who receives it can know.
 fn token(rng: &mut impl CryptoRng) -> [u8; 8] {

@@ -2,7 +2,7 @@
 //! challenge, and until then the old one stays in use (compare RFC 9000 section 9.3).
 
 use super::{Path, token};
-use crate::envelope::control::Control;
+use crate::envelope::control::{Control, DATAGRAM_MAX};
 use crate::limits::Limits;
 use rand::CryptoRng;
 use std::time::{Duration, Instant};
@@ -10,15 +10,14 @@ use std::time::{Duration, Instant};
 /// A candidate is sent at most this many times the bytes that came from it.
 const AMPLIFICATION: usize = 3;
 
-/// A challenge is longer than the shortest packet may allow, but never longer than this.
-const CHALLENGE_MAX: usize = 192;
-
 /// The time between two challenges to one candidate.
 const CHALLENGE_INTERVAL: Duration = Duration::from_millis(250);
 
 struct Candidate {
     path: Path,
     challenge: [u8; 8],
+    /// The challenge has been sent once at least, or is about to be.
+    challenged: bool,
     received: usize,
     sent: usize,
     since: Instant,
@@ -52,8 +51,9 @@ impl Roaming {
     }
 
     /// An authentic packet of `length` bytes came over `path`. Returns a challenge to send there
-    /// when the path is a new candidate. Only the newest packet can point to a new address: a
-    /// copy of an old one, sent from elsewhere, says nothing.
+    /// when the path is a new candidate, or when enough has come from it to send one. Only the
+    /// newest packet can point to a new address: a copy of an old one, sent from elsewhere, says
+    /// nothing.
     pub fn received(
         &mut self,
         now: Instant,
@@ -67,7 +67,7 @@ impl Roaming {
         }
         if let Some(candidate) = self.candidate.as_mut().filter(|candidate| candidate.path == path) {
             candidate.received += length;
-            return None;
+            return candidate.first_challenge();
         }
         let too_soon = self.last_candidate.is_some_and(|last| now < last + self.interval);
         if !newest || too_soon {
@@ -76,10 +76,15 @@ impl Roaming {
         self.last_candidate = Some(now);
         let challenge = token(rng);
         let next = now + CHALLENGE_INTERVAL;
-        let candidate = Candidate { path, challenge, received: length, sent: 0, since: now, next };
-        let may_send = candidate.may_send();
-        self.candidate = Some(candidate);
-        may_send.then_some(Control::Challenge(challenge))
+        let candidate = Candidate { path, challenge, challenged: false, received: length, sent: 0, since: now, next };
+        self.candidate.insert(candidate).first_challenge()
+    }
+
+    /// Whether a datagram of `length` bytes may go over `path`: always over the proven one, and
+    /// over the candidate as long as it does not make us an amplifier.
+    pub fn may_send(&self, path: &Path, length: usize) -> bool {
+        let candidate = || self.candidate.as_ref().is_some_and(|c| c.path == *path && c.may_send(length));
+        *path == self.current || candidate()
     }
 
     /// Counts what was sent to a candidate.
@@ -113,12 +118,21 @@ impl Roaming {
             return None;
         }
         candidate.next = now + CHALLENGE_INTERVAL;
-        candidate.may_send().then_some((Control::Challenge(candidate.challenge), candidate.path))
+        candidate.may_send(DATAGRAM_MAX).then_some((Control::Challenge(candidate.challenge), candidate.path))
     }
 }
 
 impl Candidate {
-    fn may_send(&self) -> bool {
-        self.sent + CHALLENGE_MAX <= AMPLIFICATION * self.received
+    fn may_send(&self, length: usize) -> bool {
+        self.sent + length <= AMPLIFICATION * self.received
+    }
+
+    /// The challenge, if it can be sent now and has not been sent yet.
+    fn first_challenge(&mut self) -> Option<Control> {
+        if self.challenged || !self.may_send(DATAGRAM_MAX) {
+            return None;
+        }
+        self.challenged = true;
+        Some(Control::Challenge(self.challenge))
     }
 }

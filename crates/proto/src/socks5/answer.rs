@@ -80,15 +80,11 @@ impl Socks5Error {
     /// What the client is told before the connection is closed; nothing if it may not speak SOCKS5 at all.
     pub(super) fn answer(self) -> Vec<u8> {
         match self {
-            Self::NotSocks5(_) | Self::LoginVersion(_) | Self::RequestVersion(_) | Self::Over => {
-                Vec::new()
-            }
+            Self::NotSocks5(_) | Self::LoginVersion(_) | Self::RequestVersion(_) | Self::Over => Vec::new(),
             Self::NoAcceptableMethod { .. } => vec![VERSION, METHOD_NONE_ACCEPTABLE],
             Self::EmptyLogin | Self::WrongLogin => vec![LOGIN_VERSION, code::FAILURE],
             Self::UnsupportedCommand(_) => failure(code::COMMAND_NOT_SUPPORTED),
-            Self::Target(TargetError::UnknownAddressType(_)) => {
-                failure(code::ADDRESS_TYPE_NOT_SUPPORTED)
-            }
+            Self::Target(TargetError::UnknownAddressType(_)) => failure(code::ADDRESS_TYPE_NOT_SUPPORTED),
             Self::Target(TargetError::BadPort) => failure(code::FAILURE),
             // All others are about the name: it cannot exist.
             Self::Target(_) => failure(code::HOST_UNREACHABLE),
@@ -104,9 +100,7 @@ pub fn reply(outcome: OpenReply, bound: SocketAddr) -> Vec<u8> {
     match outcome {
         OpenReply::Connected => encode_reply(code::SUCCEEDED, bound),
         OpenReply::Refused => failure(code::REFUSED),
-        OpenReply::HostUnreachable | OpenReply::NameUnknown | OpenReply::TimedOut => {
-            failure(code::HOST_UNREACHABLE)
-        }
+        OpenReply::HostUnreachable | OpenReply::NameUnknown | OpenReply::TimedOut => failure(code::HOST_UNREACHABLE),
         OpenReply::NetworkUnreachable => failure(code::NETWORK_UNREACHABLE),
         OpenReply::NotAllowed => failure(code::NOT_ALLOWED),
         OpenReply::Unsupported => failure(code::COMMAND_NOT_SUPPORTED),

@@ -49,11 +49,7 @@ impl Credentials {
         let same_user_name = self.0.user_name.ct_eq(user_name.as_slice());
         let same_password = self.0.password.ct_eq(password.as_slice());
         // `&` of the library's own type: no branch between the two comparisons.
-        if (same_user_name & same_password).into() {
-            Ok(())
-        } else {
-            Err(Socks5Error::WrongLogin)
-        }
+        if (same_user_name & same_password).into() { Ok(()) } else { Err(Socks5Error::WrongLogin) }
     }
 }
 

@@ -33,15 +33,9 @@ impl Name {
         }
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if let Some((index, byte)) = text.bytes().enumerate().find(|&(_, byte)| !allowed(byte)) {
-            return Err(TargetError::BadCharacter {
-                byte,
-                at: index + 1,
-            });
+            return Err(TargetError::BadCharacter { byte, at: index + 1 });
         }
-        if let Some(label) = text
-            .split('.')
-            .find(|label| label.is_empty() || label.len() > MAX_LABEL_LEN)
-        {
+        if let Some(label) = text.split('.').find(|label| label.is_empty() || label.len() > MAX_LABEL_LEN) {
             return Err(TargetError::BadLabel(label.len()));
         }
         if ends_in_number(text) {
@@ -61,11 +55,7 @@ fn ends_in_number(text: &str) -> bool {
     let last = text.rsplit('.').next().unwrap_or(text);
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    digits(last)
-        || last
-            .strip_prefix("0x")
-            .or(last.strip_prefix("0X"))
-            .is_some_and(hex)
+    digits(last) || last.strip_prefix("0x").or(last.strip_prefix("0X")).is_some_and(hex)
 }
 
 impl fmt::Display for Name {

@@ -58,12 +58,8 @@ impl<'a> Unchecked<'a> {
             return Ok(None);
         };
         let split = match kind {
-            TYPE_V4 => rest
-                .split_first_chunk()
-                .map(|(octets, rest)| (Address::V4(*octets), rest)),
-            TYPE_V6 => rest
-                .split_first_chunk()
-                .map(|(octets, rest)| (Address::V6(*octets), rest)),
+            TYPE_V4 => rest.split_first_chunk().map(|(octets, rest)| (Address::V4(*octets), rest)),
+            TYPE_V6 => rest.split_first_chunk().map(|(octets, rest)| (Address::V6(*octets), rest)),
             TYPE_NAME => rest
                 .split_first()
                 .and_then(|(&len, rest)| rest.split_at_checked(len.into()))
@@ -76,10 +72,7 @@ impl<'a> Unchecked<'a> {
         let Some((port, rest)) = rest.split_first_chunk() else {
             return Ok(None);
         };
-        let whole = Self {
-            address,
-            port: u16::from_be_bytes(*port),
-        };
+        let whole = Self { address, port: u16::from_be_bytes(*port) };
         Ok(Some((whole, bytes.len() - rest.len())))
     }
 
@@ -105,9 +98,7 @@ pub struct TargetParser {
 impl TargetParser {
     /// A parser before its first byte.
     pub const fn new() -> Self {
-        Self {
-            gather: Gather::new(),
-        }
+        Self { gather: Gather::new() }
     }
 
     /// Takes the next bytes of the stream.

@@ -9,9 +9,7 @@ use serde_json::Value;
 
 /// One file of vectors.
 pub(crate) fn load(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/vectors")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name);
     let text = std::fs::read_to_string(&path).expect("the vectors lie beside the tests");
     serde_json::from_str(&text).expect("the vectors are JSON")
 }
@@ -25,9 +23,7 @@ pub(crate) fn cases<'a>(file: &'a Value, key: &str) -> &'a [Value] {
 
 /// The text under a key.
 pub(crate) fn text<'a>(case: &'a Value, key: &str) -> &'a str {
-    case[key]
-        .as_str()
-        .unwrap_or_else(|| panic!("{case} has no text '{key}'"))
+    case[key].as_str().unwrap_or_else(|| panic!("{case} has no text '{key}'"))
 }
 
 /// The bytes under a key, written in hexadecimal.
@@ -46,8 +42,5 @@ pub(crate) fn hex(digits: &str) -> Vec<u8> {
 pub(crate) fn error_name(error: &impl Debug) -> String {
     let text = format!("{error:?}");
     let inner = text.trim_start_matches("Target(");
-    inner
-        .chars()
-        .take_while(char::is_ascii_alphanumeric)
-        .collect()
+    inner.chars().take_while(char::is_ascii_alphanumeric).collect()
 }

@@ -163,10 +163,12 @@ impl QuicSession {
         Ok(session)
     }
 
-    /// The server's end, which begins with the client's first packet.
-    pub fn server(config: &QuicConfig, datagram_max: u16, rng: &mut impl CryptoRng) -> Self {
+    /// The server's end, which begins with the client's first packet. `rtt` is how long that
+    /// packet took to come after the handshake's answer: what is lost of the first flight is sent
+    /// again after a few times as long, instead of after the library's second.
+    pub fn server(config: &QuicConfig, datagram_max: u16, rtt: Duration, rng: &mut impl CryptoRng) -> Self {
         let mut server = quic::ServerConfig::new(Arc::new(null::Server), Arc::new(null::NoTokens));
-        server.transport = config.transport(datagram_max, None);
+        server.transport = config.transport(datagram_max, Some(rtt));
         server.migration(false).max_incoming(1);
         let endpoint = Endpoint::new(config.endpoint.clone(), Some(Arc::new(server)), true, Some(rng.random()));
         Self::new(endpoint)

@@ -1,0 +1,180 @@
+//! `Engine`: a handle of one host.
+
+use crate::convert;
+use crate::spec::{ClientConfig, ServerConfig, address, user_table};
+use ginnel_edge::host::{Command, CommandError, Host, Role};
+use ginnel_proto::limits::Limits;
+use ginnel_proto::socks5::Credentials;
+use ginnel_proto::target::{Host as TargetHost, Target};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use std::time::Duration;
+
+/// The longest time that a command may be told to wait: a year.
+const TIME_MAX: f64 = 365.0 * 86_400.0;
+
+/// One engine: its thread, one shard, its links, and an inbox of replies and events.
+#[pyclass(frozen, module = "ginnel._engine")]
+pub(crate) struct Engine {
+    /// There until `drop`, which leaves it alone in a fork and lets the interpreter go meanwhile.
+    host: Option<Host>,
+    address: (String, u16),
+    descriptor: i32,
+    process: u32,
+}
+
+#[pymethods]
+impl Engine {
+    /// Starts a server.
+    #[staticmethod]
+    fn server(py: Python<'_>, config: ServerConfig) -> PyResult<Self> {
+        Self::start(py, Role::Server(config.spec()?))
+    }
+
+    /// Starts a client, which sets up its link at once.
+    #[staticmethod]
+    fn client(py: Python<'_>, config: ClientConfig) -> PyResult<Self> {
+        Self::start(py, Role::Client(config.spec()?))
+    }
+
+    /// Host and port of the UDP socket.
+    #[getter]
+    fn local_address(&self) -> (String, u16) {
+        self.address.clone()
+    }
+
+    /// A descriptor that is readable when the inbox went from empty to non-empty.
+    fn fileno(&self) -> i32 {
+        self.descriptor
+    }
+
+    /// Takes all that is in the inbox, oldest first. RuntimeError: the engine has ended, and why.
+    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        let messages = self.host()?.inbox().drain().map_err(PyRuntimeError::new_err)?;
+        for message in messages {
+            list.append(convert::message(py, message)?)?;
+        }
+        Ok(list)
+    }
+
+    /// Waits until the link is up.
+    fn connect(&self, ticket: u64, timeout: f64) -> PyResult<()> {
+        self.command(ticket, Command::Connect { timeout: seconds("timeout", timeout)? })
+    }
+
+    /// Sends one probe on the live link.
+    fn probe(&self, ticket: u64, timeout: f64) -> PyResult<()> {
+        self.command(ticket, Command::Probe { timeout: seconds("timeout", timeout)? })
+    }
+
+    /// Listens for SOCKS5 on a TCP address.
+    fn listen_socks5(
+        &self,
+        ticket: u64,
+        host: &str,
+        port: u16,
+        username: Option<&str>,
+        password: Option<&str>,
+    ) -> PyResult<()> {
+        let credentials = match (username, password) {
+            (None, None) => None,
+            (Some(user), Some(password)) => {
+                let credentials = Credentials::new(user.as_bytes(), password.as_bytes());
+                Some(credentials.map_err(|error| PyValueError::new_err(error.to_string()))?)
+            }
+            _ => return Err(PyValueError::new_err("username and password go together: give both or none")),
+        };
+        self.command(ticket, Command::ListenSocks5 { address: address("host", host, port)?, credentials })
+    }
+
+    /// Stops accepting; streams that came through the listener live on.
+    fn close_listener(&self, ticket: u64, listener: u64) -> PyResult<()> {
+        self.command(ticket, Command::CloseListener(listener))
+    }
+
+    /// Opens a stream to a target and hands its socket over.
+    fn open(&self, ticket: u64, host: &str, port: u16) -> PyResult<()> {
+        let target = TargetHost::from_bytes(host.as_bytes()).and_then(|host| Target::new(host, port));
+        let target = target.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        self.command(ticket, Command::Open(target))
+    }
+
+    /// Replaces a server's user table.
+    fn set_users(&self, ticket: u64, users: Vec<(String, Vec<u8>)>) -> PyResult<()> {
+        self.command(ticket, Command::SetUsers(user_table(users)?))
+    }
+
+    /// Ends gracefully: `drain` seconds for the streams, then closes.
+    fn shutdown(&self, ticket: u64, drain: f64) -> PyResult<()> {
+        self.command(ticket, Command::Shutdown { drain: seconds("drain", drain)? })
+    }
+
+    /// The counters, by name.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let host = self.host()?;
+        let stats = py.detach(|| host.stats()).map_err(refused)?;
+        let dict = PyDict::new(py);
+        for (name, count) in stats {
+            dict.set_item(name, count)?;
+        }
+        Ok(dict)
+    }
+}
+
+impl Engine {
+    fn start(py: Python<'_>, role: Role) -> PyResult<Self> {
+        let host = py.detach(|| Host::start(role, Limits::default()))?;
+        let address = host.local_address();
+        Ok(Self {
+            address: (address.ip().to_string(), address.port()),
+            descriptor: host.inbox().descriptor(),
+            process: std::process::id(),
+            host: Some(host),
+        })
+    }
+
+    fn command(&self, ticket: u64, command: Command) -> PyResult<()> {
+        if ticket == 0 {
+            return Err(PyValueError::new_err("ticket: 0 stands for events; a command's is above it"));
+        }
+        self.host()?.command(ticket, command).map_err(refused)
+    }
+
+    /// The host, unless this process is a fork of the one that made it: the engine's thread did
+    /// not come along, and waiting for it would be waiting for ever.
+    fn host(&self) -> PyResult<&Host> {
+        if std::process::id() != self.process {
+            let made = self.process;
+            let message = format!("this engine lives in process {made}; make a new one after a fork");
+            return Err(PyRuntimeError::new_err(message));
+        }
+        self.host.as_ref().ok_or_else(|| refused(CommandError::Closed))
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let host = self.host.take();
+        if std::process::id() == self.process {
+            Python::attach(|py| py.detach(|| drop(host)));
+        } else {
+            // The thread to join is in another process.
+            std::mem::forget(host);
+        }
+    }
+}
+
+fn refused(error: CommandError) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}
+
+/// A time that a command waits, in seconds.
+fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+    if (0.0..=TIME_MAX).contains(&value) {
+        Ok(Duration::from_secs_f64(value))
+    } else {
+        Err(PyValueError::new_err(format!("{name}: {value} is not a number of seconds from 0 to a year")))
+    }
+}

@@ -1,0 +1,84 @@
+//! The configuration values that Python hands in, checked.
+
+use ginnel_edge::host::{ClientSpec, ServerSpec, users};
+use ginnel_engine::client::ServerAddress;
+use ginnel_proto::envelope::handshake::ClientKeys;
+use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
+use ginnel_proto::hub::gate::Users;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use std::net::{IpAddr, SocketAddr};
+
+/// The most servers in one share link.
+const SERVERS_MAX: usize = 8;
+
+#[derive(FromPyObject)]
+pub(crate) struct ServerConfig {
+    listen_host: String,
+    listen_port: u16,
+    psk: Vec<u8>,
+    previous_psk: Option<Vec<u8>>,
+    private_key: Vec<u8>,
+    users: Vec<(String, Vec<u8>)>,
+    allow_private: bool,
+    replay_file: String,
+}
+
+#[derive(FromPyObject)]
+pub(crate) struct ClientConfig {
+    servers: Vec<(String, u16, Vec<u8>)>,
+    psk: Vec<u8>,
+    private_key: Vec<u8>,
+}
+
+impl ServerConfig {
+    pub(crate) fn spec(self) -> PyResult<ServerSpec> {
+        let mut psks = vec![Psk::new(key32("psk", &self.psk)?)];
+        if let Some(previous) = &self.previous_psk {
+            psks.push(Psk::new(key32("previous_psk", previous)?));
+        }
+        Ok(ServerSpec {
+            listen: address("listen_host", &self.listen_host, self.listen_port)?,
+            psks,
+            key: PrivateKey::new(key32("private_key", &self.private_key)?),
+            users: user_table(self.users)?,
+            allow_private: self.allow_private,
+            replay_file: self.replay_file.into(),
+        })
+    }
+}
+
+impl ClientConfig {
+    pub(crate) fn spec(self) -> PyResult<ClientSpec> {
+        if self.servers.is_empty() || self.servers.len() > SERVERS_MAX {
+            let count = self.servers.len();
+            return Err(PyValueError::new_err(format!("servers: 1 to {SERVERS_MAX} are allowed, here are {count}")));
+        }
+        let psk = Psk::new(key32("psk", &self.psk)?);
+        let user = PrivateKey::new(key32("private_key", &self.private_key)?);
+        let servers = self.servers.into_iter().map(|(host, port, key)| {
+            let server = PublicKey(key32("servers: public key", &key)?);
+            let keys = ClientKeys { psk: psk.clone(), server, user: user.clone() };
+            Ok(ServerAddress { host, port, keys })
+        });
+        Ok(ClientSpec { servers: servers.collect::<PyResult<_>>()? })
+    }
+}
+
+pub(crate) fn user_table(list: Vec<(String, Vec<u8>)>) -> PyResult<Users> {
+    let list = list.into_iter().map(|(name, key)| Ok((name, key32("users: public key", &key)?)));
+    Ok(users(list.collect::<PyResult<Vec<_>>>()?))
+}
+
+/// An IP address and a port.
+pub(crate) fn address(name: &str, host: &str, port: u16) -> PyResult<SocketAddr> {
+    let ip: IpAddr =
+        host.parse().map_err(|_| PyValueError::new_err(format!("{name}: {host:?} is not an IP address")))?;
+    Ok(SocketAddr::new(ip, port))
+}
+
+/// A key of 32 bytes. The error names the field and the length, never the bytes.
+pub(crate) fn key32(name: &str, bytes: &[u8]) -> PyResult<[u8; 32]> {
+    let length = bytes.len();
+    bytes.try_into().map_err(|_| PyValueError::new_err(format!("{name}: 32 bytes are needed, here are {length}")))
+}

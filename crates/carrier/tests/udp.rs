@@ -1,0 +1,107 @@
+//! The UDP carrier against real sockets on loopback.
+
+use ginnel_carrier::udp::{Received, UdpCarrier};
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+use tokio::time::timeout;
+
+const V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const V6: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0);
+
+async fn send(carrier: &UdpCarrier, to: SocketAddr, local: Option<IpAddr>, data: &[u8], segment: usize) {
+    for batch in data.chunks(segment * carrier.max_segments()) {
+        while !carrier.try_send(to, local, batch, segment) {
+            poll_fn(|cx| carrier.poll_writable(cx)).await.unwrap();
+        }
+    }
+}
+
+/// Receives until `total` bytes are there.
+async fn receive(carrier: &mut UdpCarrier, total: usize) -> Vec<Received> {
+    let mut batches = Vec::new();
+    let all = async {
+        while batches.iter().map(|batch: &Received| batch.data.len()).sum::<usize>() < total {
+            poll_fn(|cx| carrier.poll_receive(cx, &mut batches)).await.unwrap();
+        }
+    };
+    timeout(Duration::from_secs(10), all).await.expect("everything arrives on loopback");
+    batches
+}
+
+fn datagrams(batches: &[Received]) -> Vec<Vec<u8>> {
+    batches.iter().flat_map(|batch| batch.data.chunks(batch.segment).map(<[u8]>::to_vec)).collect()
+}
+
+async fn a_batch_arrives_as_it_was_cut(address: SocketAddr) {
+    let mut receiver = UdpCarrier::bind(address).unwrap();
+    let sender = UdpCarrier::bind(address).unwrap();
+    // Forty-three whole datagrams and a shorter one, each with bytes of its own.
+    let data: Vec<u8> = (0..43 * 1400 + 77).map(|at| (at / 1400) as u8 ^ at as u8).collect();
+    send(&sender, receiver.local_address().unwrap(), None, &data, 1400).await;
+    let batches = receive(&mut receiver, data.len()).await;
+    let expected: Vec<Vec<u8>> = data.chunks(1400).map(<[u8]>::to_vec).collect();
+    assert_eq!(datagrams(&batches), expected);
+    let from = sender.local_address().unwrap();
+    assert!(batches.iter().all(|batch| batch.remote == from && batch.local == Some(address.ip())));
+}
+
+#[tokio::test]
+async fn a_batch_arrives_as_it_was_cut_over_ipv4() {
+    a_batch_arrives_as_it_was_cut(V4).await;
+}
+
+#[tokio::test]
+async fn a_batch_arrives_as_it_was_cut_over_ipv6() {
+    a_batch_arrives_as_it_was_cut(V6).await;
+}
+
+#[tokio::test]
+async fn datagrams_of_one_segment_need_no_offload() {
+    let mut receiver = UdpCarrier::bind(V4).unwrap();
+    let sender = UdpCarrier::bind(V4).unwrap();
+    let to = receiver.local_address().unwrap();
+    for length in [1usize, 33, 1200, 1472] {
+        send(&sender, to, None, &vec![7; length], length).await;
+        let batches = receive(&mut receiver, length).await;
+        assert_eq!(datagrams(&batches), vec![vec![7; length]]);
+    }
+}
+
+#[tokio::test]
+async fn a_socket_for_both_families_speaks_ipv4_in_ipv4_addresses() {
+    let mut server = UdpCarrier::bind(V4).unwrap();
+    let mut client = UdpCarrier::bind_any().unwrap();
+    send(&client, server.local_address().unwrap(), None, b"there", 5).await;
+    let there = receive(&mut server, 5).await;
+    assert!(there[0].remote.is_ipv4(), "{}", there[0].remote);
+    send(&server, there[0].remote, there[0].local, b"back!", 5).await;
+    let back = receive(&mut client, 5).await;
+    assert_eq!(back[0].remote, server.local_address().unwrap());
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn an_answer_leaves_from_the_address_that_was_hit() {
+    let any = SocketAddr::from(([0, 0, 0, 0], 0));
+    let mut server = UdpCarrier::bind(any).unwrap();
+    let mut client = UdpCarrier::bind(V4).unwrap();
+    let hit = SocketAddr::from(([127, 0, 0, 9], server.local_address().unwrap().port()));
+    send(&client, hit, None, b"there", 5).await;
+    let there = receive(&mut server, 5).await;
+    assert_eq!(there[0].local, Some(hit.ip()));
+    send(&server, there[0].remote, there[0].local, b"back!", 5).await;
+    let back = receive(&mut client, 5).await;
+    assert_eq!(back[0].remote, hit);
+}
+
+#[tokio::test]
+async fn a_datagram_that_cannot_be_sent_is_lost_and_no_more() {
+    let sender = UdpCarrier::bind(V4).unwrap();
+    let mut receiver = UdpCarrier::bind(V4).unwrap();
+    let to = receiver.local_address().unwrap();
+    // Larger than UDP can carry at all.
+    send(&sender, to, None, &vec![0; 70_000], 70_000).await;
+    send(&sender, to, None, b"next", 4).await;
+    assert_eq!(datagrams(&receive(&mut receiver, 4).await), vec![b"next".to_vec()]);
+}

@@ -1,0 +1,207 @@
+//! A client's loop: what it is told, and what it reports.
+
+use super::command::{Command, Event, Failure, Outcome, Value};
+use super::{ClientSpec, Commands, Common, Inbox, Started, driver_ended, hub_config};
+use crate::inbound::handover::{HandoverError, hand_over};
+use crate::inbound::socks5::Socks5Inbound;
+use crate::opening::OpenFailure;
+use ginnel_carrier::udp::UdpCarrier;
+use ginnel_engine::client::{Client, Report};
+use ginnel_engine::shard::{self, Shard};
+use ginnel_proto::envelope::control::close;
+use ginnel_proto::hub::Hub;
+use ginnel_proto::limits::Limits;
+use ginnel_proto::link::Lost;
+use ginnel_proto::open::OpenReply;
+use ginnel_proto::socks5::Credentials;
+use ginnel_proto::target::Target;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+struct Loop {
+    common: Rc<Common>,
+    client: Client,
+    /// Where the first server is, as the share link says, for messages.
+    server: String,
+    listeners: HashMap<u64, JoinHandle<()>>,
+    /// Numbers listeners and handed-over streams.
+    last: u64,
+}
+
+pub(super) async fn run(
+    spec: ClientSpec,
+    limits: Limits,
+    mut commands: Commands,
+    inbox: &Arc<Inbox>,
+    started: &Started,
+) -> io::Result<()> {
+    let carrier = UdpCarrier::bind_any()?;
+    let address = carrier.local_address()?;
+    let hub = Hub::client(hub_config(&limits), shard::now());
+    let (shard, driving) = Shard::start(hub, carrier, limits);
+    let server = spec.servers.first().map(|server| format!("{}:{}", server.host, server.port));
+    let reports = inbox.clone();
+    let client = Client::start(shard.clone(), spec.servers, move |report| reports.push_event(event(report)));
+    let _ = started.send(Ok(address));
+
+    let common = Rc::new(Common { shard, inbox: inbox.clone() });
+    let server = server.unwrap_or_default();
+    let mut state = Loop { common, client, server, listeners: HashMap::new(), last: 0 };
+    tokio::select! {
+        biased;
+        () = state.obey(&mut commands) => Ok(()),
+        error = driver_ended(driving) => Err(error),
+    }
+}
+
+impl Loop {
+    /// Does what it is told until it is told to end.
+    async fn obey(&mut self, commands: &mut Commands) {
+        while let Some((ticket, command)) = commands.recv().await {
+            if let Command::Shutdown { drain } = command {
+                self.listeners.values().for_each(JoinHandle::abort);
+                self.client.stop();
+                self.common.shut_down(ticket, drain, commands).await;
+                return;
+            }
+            self.handle(ticket, command).await;
+        }
+    }
+
+    async fn handle(&mut self, ticket: u64, command: Command) {
+        match command {
+            Command::Connect { timeout } => {
+                let (client, server) = (self.client.clone(), self.server.clone());
+                self.answer(ticket, async move { connect(&client, server, timeout).await });
+            }
+            Command::Probe { timeout } => {
+                let client = self.client.clone();
+                self.answer(ticket, async move {
+                    let rtt = client.probe(timeout).await;
+                    rtt.map(Value::Seconds).ok_or_else(|| Failure::new("link_down", "no answer on the link"))
+                });
+            }
+            Command::ListenSocks5 { address, credentials } => {
+                let outcome = self.listen(address, credentials).await;
+                self.common.reply(ticket, outcome);
+            }
+            Command::CloseListener(listener) => {
+                if let Some(task) = self.listeners.remove(&listener) {
+                    task.abort();
+                    // The socket is closed when the task is, and not before.
+                    let _ = task.await;
+                }
+                self.common.reply(ticket, Ok(Value::Done));
+            }
+            Command::Open(target) => self.open(ticket, target),
+            Command::Stats(sender) => {
+                let _ = sender.send(self.common.shard.counters());
+            }
+            Command::SetUsers(_) => self.common.refuse(ticket, "a client's engine has no users"),
+            // Taken by the loop.
+            Command::Shutdown { .. } => {}
+        }
+    }
+
+    /// Replies when `work` is done, without holding up the loop.
+    fn answer(&self, ticket: u64, work: impl Future<Output = Outcome> + 'static) {
+        let common = self.common.clone();
+        tokio::task::spawn_local(async move { common.reply(ticket, work.await) });
+    }
+
+    async fn listen(&mut self, address: SocketAddr, credentials: Option<Credentials>) -> Outcome {
+        let failed = |error: io::Error| {
+            let number = i64::from(error.raw_os_error().unwrap_or(0));
+            Failure::new("listen", error.to_string()).with("errno", number).with("address", address)
+        };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let inbound = Socks5Inbound::new(self.client.clone(), credentials);
+        self.last += 1;
+        self.listeners.insert(self.last, tokio::task::spawn_local(inbound.serve(listener)));
+        Ok(Value::Listener(self.last, bound))
+    }
+
+    fn open(&mut self, ticket: u64, target: Target) {
+        self.last += 1;
+        let (number, client, inbox) = (self.last, self.client.clone(), self.common.inbox.clone());
+        self.answer(ticket, async move {
+            let broken = move || {
+                let facts = vec![("stream", (number as i64).into())];
+                inbox.push_event(Event { name: "stream_reset", facts });
+            };
+            let opened = hand_over(&client, target.clone(), broken).await;
+            opened.map(|socket| Value::Socket(socket, number)).map_err(|error| failure(&error, &target))
+        });
+    }
+}
+
+async fn connect(client: &Client, server: String, timeout: Duration) -> Outcome {
+    match client.link(timeout).await {
+        Some((_, peer, rtt)) => Ok(Value::Link { peer, rtt }),
+        None => {
+            let message = format!("no answer from {server} in {} s", timeout.as_secs_f64());
+            Err(Failure::new("no_answer", message).with("peer", server).with("seconds", timeout))
+        }
+    }
+}
+
+fn failure(error: &HandoverError, target: &Target) -> Failure {
+    let kind = match error {
+        HandoverError::Socket(_) => "limit",
+        HandoverError::Open(OpenFailure::LinkDown) => "link_down",
+        HandoverError::Open(OpenFailure::NoReply) => "failed",
+        HandoverError::Open(OpenFailure::Refused(reply)) => match reply {
+            OpenReply::Refused => "target_refused",
+            OpenReply::HostUnreachable => "host_unreachable",
+            OpenReply::NameUnknown => "name_unknown",
+            OpenReply::TimedOut => "timed_out",
+            OpenReply::NetworkUnreachable => "network_unreachable",
+            OpenReply::NotAllowed => "not_allowed",
+            OpenReply::LimitReached => "limit",
+            OpenReply::Connected | OpenReply::Unsupported | OpenReply::Failed => "failed",
+        },
+    };
+    Failure::new(kind, format!("{target}: {error}")).with("target", target.to_string())
+}
+
+fn event(report: Report) -> Event {
+    match report {
+        Report::Up { peer, rtt } => Event {
+            name: "link_up",
+            facts: vec![
+                ("peer", peer.into()),
+                ("rtt", rtt.into()),
+                ("session", "quic".into()),
+                ("carrier", "udp".into()),
+            ],
+        },
+        Report::Down { peer, why } => {
+            Event { name: "link_down", facts: vec![("peer", peer.into()), ("reason", reason(why).into())] }
+        }
+        Report::Retry { peer, pause } => {
+            Event { name: "link_retry", facts: vec![("peer", peer.into()), ("seconds", pause.into())] }
+        }
+    }
+}
+
+/// Why a link ended, as a person reads it.
+pub(super) fn reason(why: Lost) -> &'static str {
+    match why {
+        Lost::Closed => "closed here",
+        Lost::ByPeer(close::SHUTDOWN) => "the other end was stopped",
+        Lost::ByPeer(close::REVOKED) => "this user is no longer allowed",
+        Lost::ByPeer(close::REPLACED) => "replaced by a newer link",
+        Lost::ByPeer(close::SESSION_FAILED) => "the session failed at the other end",
+        Lost::ByPeer(_) => "closed by the other end",
+        Lost::Silent => "no answer any more",
+        Lost::Session => "the session failed",
+        Lost::Worn => "used up",
+    }
+}

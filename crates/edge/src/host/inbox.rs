@@ -1,0 +1,121 @@
+//! The inbox: replies and events on their way to whoever holds the host, and a descriptor that is
+//! readable while there are any.
+
+use super::CommandError;
+use super::command::{Event, Message, Outcome};
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+struct Queue {
+    messages: VecDeque<Message>,
+    /// Commands whose reply has not been pushed, or not been taken out.
+    reserved: usize,
+    events: usize,
+    dropped: u64,
+    /// What of `dropped` an event has told.
+    dropped_told: u64,
+    /// Why nothing more will come.
+    closed: Option<String>,
+}
+
+/// Replies and events of one host.
+pub struct Inbox {
+    queue: Mutex<Queue>,
+    replies_max: usize,
+    events_max: usize,
+    bell: UnixStream,
+    ear: UnixStream,
+}
+
+impl Inbox {
+    pub(super) fn new(replies_max: usize, events_max: usize) -> io::Result<Self> {
+        let (bell, ear) = UnixStream::pair()?;
+        bell.set_nonblocking(true)?;
+        ear.set_nonblocking(true)?;
+        let queue =
+            Queue { messages: VecDeque::new(), reserved: 0, events: 0, dropped: 0, dropped_told: 0, closed: None };
+        Ok(Self { queue: Mutex::new(queue), replies_max, events_max, bell, ear })
+    }
+
+    /// Readable from when the inbox went from empty to non-empty until it is drained.
+    pub fn descriptor(&self) -> RawFd {
+        self.ear.as_raw_fd()
+    }
+
+    /// Takes everything out. An error: nothing is there, and nothing will come; it says why.
+    pub fn drain(&self) -> Result<Vec<Message>, String> {
+        let mut queue = self.lock();
+        let mut rung = [0; 64];
+        // Nothing to read is fine: the queue says what there is.
+        while matches!((&self.ear).read(&mut rung), Ok(length) if length == rung.len()) {}
+        let mut messages: Vec<Message> = queue.messages.drain(..).collect();
+        if messages.is_empty()
+            && let Some(reason) = &queue.closed
+        {
+            return Err(reason.clone());
+        }
+        let untold = queue.dropped - queue.dropped_told;
+        if untold > 0 {
+            queue.dropped_told = queue.dropped;
+            let facts = vec![("count", i64::try_from(untold).unwrap_or(i64::MAX).into())];
+            messages.push(Message::Event(Event { name: "dropped", facts }));
+        }
+        queue.reserved -= messages.iter().filter(|message| matches!(message, Message::Reply(..))).count();
+        queue.events = 0;
+        Ok(messages)
+    }
+
+    /// Events that nobody took out in time.
+    pub fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    /// Sets room for one reply aside.
+    pub(super) fn reserve(&self) -> Result<(), CommandError> {
+        let mut queue = self.lock();
+        if queue.closed.is_some() {
+            return Err(CommandError::Closed);
+        }
+        if queue.reserved >= self.replies_max {
+            return Err(CommandError::TooMany);
+        }
+        queue.reserved += 1;
+        Ok(())
+    }
+
+    pub(super) fn push_reply(&self, ticket: u64, outcome: Outcome) {
+        self.push(self.lock(), Message::Reply(ticket, outcome));
+    }
+
+    pub(super) fn push_event(&self, event: Event) {
+        let mut queue = self.lock();
+        if queue.events >= self.events_max {
+            queue.dropped += 1;
+            return;
+        }
+        queue.events += 1;
+        self.push(queue, Message::Event(event));
+    }
+
+    /// The engine is gone: nothing more will come.
+    pub(super) fn close(&self, reason: String) {
+        self.lock().closed = Some(reason);
+        let _ = (&self.bell).write(&[1]);
+    }
+
+    fn push(&self, mut queue: MutexGuard<'_, Queue>, message: Message) {
+        queue.messages.push_back(message);
+        if queue.messages.len() == 1 {
+            // A full pair means that the bell has been rung often enough.
+            let _ = (&self.bell).write(&[1]);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // No call under the lock can leave the queue half changed.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

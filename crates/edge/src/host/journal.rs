@@ -1,0 +1,66 @@
+//! The replay file: handshakes that a server has accepted, for its next start.
+
+use ginnel_proto::envelope::replay::{Entry, Journal, ReplayCache, TOTAL_MAX};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// The most of a file that is read: whatever is beyond cannot be ours.
+const FILE_MAX: u64 = (4 * TOTAL_MAX * Entry::LEN) as u64;
+
+/// Appended entries after which the file is written anew.
+const LONG: usize = 2 * TOTAL_MAX;
+
+/// The replay file of one server.
+pub(super) struct FileJournal {
+    path: PathBuf,
+    file: File,
+    appended: usize,
+}
+
+impl FileJournal {
+    /// Reads what the file holds, writes it anew without what has expired, and opens it for more.
+    pub(super) fn open(path: &Path, now_ns: u64) -> io::Result<(Self, ReplayCache)> {
+        let mut bytes = Vec::new();
+        match File::open(path) {
+            Ok(file) => {
+                file.take(FILE_MAX).read_to_end(&mut bytes)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let cache = ReplayCache::restore(Entry::decode_all(&bytes), now_ns);
+        let file = write_anew(path, &mut cache.entries())?;
+        Ok((Self { path: path.to_owned(), file, appended: 0 }, cache))
+    }
+}
+
+impl Journal for FileJournal {
+    fn append(&mut self, entry: &Entry) -> bool {
+        self.appended += 1;
+        self.file.write_all(&entry.encode()).is_ok()
+    }
+
+    fn is_long(&self) -> bool {
+        self.appended >= LONG
+    }
+
+    fn rewrite(&mut self, entries: &mut dyn Iterator<Item = Entry>) {
+        // On failure the old file goes on growing until the next try.
+        self.appended = 0;
+        if let Ok(file) = write_anew(&self.path, entries) {
+            self.file = file;
+        }
+    }
+}
+
+/// Writes a new file beside the old one and puts it in its place.
+fn write_anew(path: &Path, entries: &mut dyn Iterator<Item = Entry>) -> io::Result<File> {
+    let new = path.with_extension("new");
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+    let bytes: Vec<u8> = entries.flat_map(|entry| entry.encode()).collect();
+    file.write_all(&bytes)?;
+    std::fs::rename(&new, path)?;
+    Ok(file)
+}

@@ -1,0 +1,108 @@
+//! A server's loop: what it is told, and what it reports.
+
+use super::command::{Command, Event, Value};
+use super::journal::FileJournal;
+use super::{Commands, Common, Inbox, ServerSpec, Started, driver_ended, hub_config};
+use crate::outbound::{AddressPolicy, Outbound, OutboundOptions};
+use crate::resolver::{Resolver, ResolverLimits};
+use crate::serve::serve;
+use ginnel_carrier::udp::UdpCarrier;
+use ginnel_engine::shard::{self, Shard};
+use ginnel_proto::hub::gate::GateConfig;
+use ginnel_proto::hub::{self, Hub, LinkId};
+use ginnel_proto::limits::Limits;
+use ginnel_proto::link;
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+pub(super) async fn run(
+    spec: ServerSpec,
+    limits: Limits,
+    mut commands: Commands,
+    inbox: &Arc<Inbox>,
+    started: &Started,
+) -> io::Result<()> {
+    let carrier = UdpCarrier::bind(spec.listen)?;
+    let address = carrier.local_address()?;
+    let time = shard::now();
+    let (journal, replay) = FileJournal::open(&spec.replay_file, time.wall_ns)?;
+    let gate = GateConfig { psks: spec.psks, key: spec.key, users: spec.users, replay, journal: Box::new(journal) };
+    let hub = Hub::server(hub_config(&limits), gate, time);
+    let (shard, driving) = Shard::start(hub, carrier, limits.clone());
+    let resolver = Resolver::system(ResolverLimits { lookup_time: limits.resolve_time, ..ResolverLimits::default() });
+    let options = OutboundOptions { connect_timeout: limits.connect_time, ..OutboundOptions::default() };
+    let outbound = Outbound::new(resolver, AddressPolicy::new(spec.allow_private), options);
+    let serving = tokio::task::spawn_local(serve(shard.clone(), outbound));
+    tokio::task::spawn_local(report(shard.clone(), inbox.clone()));
+    let _ = started.send(Ok(address));
+
+    let common = Common { shard, inbox: inbox.clone() };
+    tokio::select! {
+        biased;
+        () = obey(&common, &mut commands, &serving) => Ok(()),
+        error = driver_ended(driving) => Err(error),
+    }
+}
+
+/// Does what it is told until it is told to end.
+async fn obey(common: &Common, commands: &mut Commands, serving: &JoinHandle<()>) {
+    while let Some((ticket, command)) = commands.recv().await {
+        match command {
+            Command::SetUsers(users) => {
+                common.shard.with_hub(|hub, time| hub.set_users(time, users));
+                common.reply(ticket, Ok(Value::Done));
+            }
+            Command::Shutdown { drain } => {
+                serving.abort();
+                common.shut_down(ticket, drain, commands).await;
+                return;
+            }
+            Command::Stats(sender) => {
+                let _ = sender.send(common.shard.counters());
+            }
+            _ => common.refuse(ticket, "a server's engine cannot do that"),
+        }
+    }
+}
+
+/// Turns the events of links into events for the inbox.
+async fn report(shard: Shard, inbox: Arc<Inbox>) {
+    // One entry a link that is up.
+    let mut links: HashMap<LinkId, (Arc<str>, String)> = HashMap::new();
+    loop {
+        let (id, event) = shard.link_event().await;
+        match event {
+            hub::Event::Up { path, user, kind, .. } => {
+                let (user, peer) = (user.unwrap_or_default(), path.remote.to_string());
+                let facts = vec![
+                    ("user", (&*user).into()),
+                    ("peer", peer.clone().into()),
+                    ("session", kind.name().into()),
+                    ("carrier", "udp".into()),
+                ];
+                inbox.push_event(Event { name: "link_up", facts });
+                links.insert(id, (user, peer));
+            }
+            hub::Event::Link(link::Event::Moved { from, to }) => {
+                let user = links.get_mut(&id).map(|(user, peer)| {
+                    *peer = to.to_string();
+                    user.to_string()
+                });
+                let facts = vec![("user", user.unwrap_or_default().into()), ("old", from.into()), ("new", to.into())];
+                inbox.push_event(Event { name: "address_changed", facts });
+            }
+            hub::Event::Link(link::Event::Lost(why)) => {
+                let (user, peer) = links.remove(&id).unwrap_or_default();
+                let facts = vec![
+                    ("user", (&*user).into()),
+                    ("peer", peer.into()),
+                    ("reason", super::client::reason(why).into()),
+                ];
+                inbox.push_event(Event { name: "link_down", facts });
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The SOCKS5 inbound: accept, negotiate, open, relay.
+
+use crate::opening::{OpenFailure, open};
+use crate::socket::{self, SocketOptions};
+use bytes::Bytes;
+use ginnel_engine::client::Client;
+use ginnel_engine::relay::relay;
+use ginnel_proto::limits::Limits;
+use ginnel_proto::open::OpenReply;
+use ginnel_proto::parse::Progress;
+use ginnel_proto::socks5::{Credentials, Socks5, reply};
+use ginnel_proto::target::Target;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+/// The address in a reply to CONNECT. The real one is at the far end, and nobody's business.
+const BOUND: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// After a failed accept (no descriptors left, say), a pause: it may pass, it must not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes read at once while negotiating; what comes behind the request goes to the target.
+const NEGOTIATION_BYTES: usize = 1024;
+
+/// One SOCKS5 listener.
+#[derive(Clone)]
+pub struct Socks5Inbound {
+    client: Client,
+    credentials: Option<Credentials>,
+    limits: Rc<Limits>,
+    slots: Arc<Semaphore>,
+}
+
+impl Socks5Inbound {
+    /// With credentials, applications must log in.
+    pub fn new(client: Client, credentials: Option<Credentials>) -> Self {
+        let limits = Rc::new(client.shard().limits());
+        let slots = Arc::new(Semaphore::new(limits.inbound_connections));
+        Self { client, credentials, limits, slots }
+    }
+
+    /// Serves a listener until dropped. Connections that were accepted go on.
+    pub async fn serve(self, listener: TcpListener) {
+        loop {
+            let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((socket, _)) => {
+                    let inbound = self.clone();
+                    tokio::task::spawn_local(async move {
+                        inbound.serve_connection(socket).await;
+                        drop(slot);
+                    });
+                }
+                Err(_) => sleep(ACCEPT_PAUSE).await,
+            }
+        }
+    }
+
+    async fn serve_connection(&self, mut application: TcpStream) {
+        // Without its options the connection works, only less well.
+        let _ = socket::tune(&application, &SocketOptions::default());
+        let Ok(Some((target, early))) = self.negotiate(&mut application).await else { return };
+        match open(&self.client, target, &self.limits).await {
+            Ok((stream, answered)) => {
+                let sent = application.write_all(&reply(OpenReply::Connected, BOUND)).await.is_ok();
+                let begun = sent && (early.is_empty() || stream.write_all(early).await.is_ok());
+                if !begun || relay(&application, &stream, answered).await.is_err() {
+                    socket::break_off(&application);
+                }
+            }
+            Err(failure) => self.refuse(application, failure).await,
+        }
+    }
+
+    async fn refuse(&self, mut application: TcpStream, failure: OpenFailure) {
+        if application.write_all(&reply(failure.reply(), BOUND)).await.is_ok() {
+            let _ = application.shutdown().await;
+        }
+    }
+
+    /// The target, and what the application has sent behind its request. `None`: refused, and
+    /// told so.
+    async fn negotiate(&self, application: &mut TcpStream) -> io::Result<Option<(Target, Bytes)>> {
+        let mut machine = Socks5::new(self.credentials.clone());
+        let mut buffer = [0; NEGOTIATION_BYTES];
+        loop {
+            let length = timeout(self.limits.step_time, application.read(&mut buffer)).await??;
+            if length == 0 {
+                return Ok(None);
+            }
+            let fed = machine.feed(&buffer[..length]);
+            let answer = machine.take_answer();
+            application.write_all(&answer).await?;
+            match fed {
+                Ok(Progress::NeedMore) => {}
+                Ok(Progress::Done { value, consumed }) => {
+                    return Ok(Some((value, Bytes::copy_from_slice(&buffer[consumed..length]))));
+                }
+                Err(_) => {
+                    application.shutdown().await?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}

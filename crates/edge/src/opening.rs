@@ -1,0 +1,76 @@
+//! Opening a stream to a target through a link: the client's half of the open request.
+
+use bytes::{Buf, Bytes};
+use ginnel_engine::client::Client;
+use ginnel_engine::stream::{Early, Stream, StreamError};
+use ginnel_proto::limits::Limits;
+use ginnel_proto::open::{OpenReply, OpenRequest};
+use ginnel_proto::target::Target;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::time::timeout;
+
+/// Bytes that may come together with the reply and are taken in at once.
+const EARLY_MAX: usize = 64 << 10;
+
+/// What the far end may need beyond its own limits, for the way there and back.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// Why a stream to a target could not be had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum OpenFailure {
+    /// There is no link, or it went away meanwhile.
+    #[error("the link is down")]
+    LinkDown,
+    /// The far end says no.
+    #[error("{0}")]
+    Refused(OpenReply),
+    /// The far end says nothing, or something that is not a reply.
+    #[error("the far end did not answer the open request")]
+    NoReply,
+}
+
+impl OpenFailure {
+    /// The reply that says the same.
+    pub fn reply(self) -> OpenReply {
+        match self {
+            Self::Refused(reply) => reply,
+            Self::LinkDown | Self::NoReply => OpenReply::Failed,
+        }
+    }
+}
+
+/// Opens a stream to `target`. What came together with the reply is handed on.
+pub async fn open(client: &Client, target: Target, limits: &Limits) -> Result<(Stream, Early), OpenFailure> {
+    let stream = client.open(limits.link_wait).await.ok_or(OpenFailure::LinkDown)?;
+    let mut request = Vec::new();
+    OpenRequest { target }.encode(&mut request);
+    stream.write_all(request.into()).await?;
+    let patience = limits.resolve_time + limits.connect_time + MARGIN;
+    let early = timeout(patience, read_reply(&stream)).await.map_err(|_| OpenFailure::NoReply)??;
+    Ok((stream, early))
+}
+
+async fn read_reply(stream: &Stream) -> Result<Early, OpenFailure> {
+    let mut chunks: Vec<Bytes> = Vec::new();
+    let ended = stream.read(EARLY_MAX, &mut chunks).await?;
+    let Some(first) = chunks.first_mut().filter(|chunk| !chunk.is_empty()) else {
+        return Err(OpenFailure::NoReply);
+    };
+    match OpenReply::from_byte(first.get_u8()) {
+        Ok(OpenReply::Connected) => {}
+        Ok(reply) => return Err(OpenFailure::Refused(reply)),
+        Err(_) => return Err(OpenFailure::NoReply),
+    }
+    chunks.retain(|chunk| !chunk.is_empty());
+    Ok(Early { chunks, ended })
+}
+
+impl From<StreamError> for OpenFailure {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::LinkDown => Self::LinkDown,
+            StreamError::Reset(_) | StreamError::Stopped(_) => Self::NoReply,
+        }
+    }
+}

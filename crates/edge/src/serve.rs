@@ -1,0 +1,107 @@
+//! The server's half of a stream: read the open request, connect, reply, relay.
+
+use crate::outbound::{ConnectError, Outbound};
+use crate::socket;
+use bytes::{Buf, Bytes};
+use ginnel_engine::relay::relay;
+use ginnel_engine::shard::Shard;
+use ginnel_engine::stream::{Early, Stream, StreamError, code};
+use ginnel_proto::open::{OpenError, OpenReply, OpenRequest, OpenRequestParser};
+use ginnel_proto::parse::Progress;
+use ginnel_proto::target::{Host, Target};
+use std::net::SocketAddr;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Bytes behind an open request that are taken in with it.
+const EARLY_MAX: usize = 64 << 10;
+
+/// Serves the streams that clients open, until the shard's runtime ends it.
+pub async fn serve(shard: Shard, outbound: Outbound) {
+    loop {
+        let stream = shard.accept().await;
+        tokio::task::spawn_local(serve_stream(stream, outbound.clone()));
+    }
+}
+
+/// What came instead of an open request.
+#[derive(Debug, Error)]
+enum RequestError {
+    #[error(transparent)]
+    Bad(#[from] OpenError),
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    #[error("the stream ended before its open request was complete")]
+    Ended,
+}
+
+async fn serve_stream(stream: Stream, outbound: Outbound) {
+    let step_time = stream.shard().limits().step_time;
+    let (request, early) = match timeout(step_time, read_request(&stream)).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(RequestError::Bad(error))) => return refuse(&stream, error.reply()).await,
+        Ok(Err(_)) | Err(_) => {
+            stream.reset(code::BAD_REQUEST);
+            return;
+        }
+    };
+    match connect(&outbound, &request.target).await {
+        Ok(target) => {
+            let connected = Bytes::copy_from_slice(&[OpenReply::Connected.to_byte()]);
+            let sent = stream.write_all(connected).await.is_ok();
+            if !sent || relay(&target, &stream, early).await.is_err() {
+                socket::break_off(&target);
+            }
+        }
+        Err(error) => refuse(&stream, reply_for(&error)).await,
+    }
+}
+
+async fn refuse(stream: &Stream, reply: OpenReply) {
+    if stream.write_all(Bytes::copy_from_slice(&[reply.to_byte()])).await.is_ok() {
+        stream.finish();
+    }
+}
+
+async fn read_request(stream: &Stream) -> Result<(OpenRequest, Early), RequestError> {
+    let mut parser = OpenRequestParser::new();
+    let mut chunks: Vec<Bytes> = Vec::new();
+    loop {
+        let ended = stream.read(EARLY_MAX, &mut chunks).await?;
+        for index in 0..chunks.len() {
+            if let Progress::Done { value, consumed } = parser.feed(&chunks[index])? {
+                chunks[index].advance(consumed);
+                chunks.drain(..index);
+                chunks.retain(|chunk| !chunk.is_empty());
+                return Ok((value, Early { chunks, ended }));
+            }
+        }
+        if ended {
+            return Err(RequestError::Ended);
+        }
+        chunks.clear();
+    }
+}
+
+async fn connect(outbound: &Outbound, target: &Target) -> Result<TcpStream, ConnectError> {
+    match &target.host {
+        Host::V4(ip) => outbound.connect_addr(SocketAddr::from((*ip, target.port))).await,
+        Host::V6(ip) => outbound.connect_addr(SocketAddr::from((*ip, target.port))).await,
+        Host::Name(name) => outbound.connect_name(name.as_str(), target.port).await,
+    }
+}
+
+fn reply_for(error: &ConnectError) -> OpenReply {
+    match error {
+        ConnectError::Refused => OpenReply::Refused,
+        ConnectError::HostUnreachable => OpenReply::HostUnreachable,
+        ConnectError::NameUnknown => OpenReply::NameUnknown,
+        ConnectError::TimedOut => OpenReply::TimedOut,
+        ConnectError::NetworkUnreachable => OpenReply::NetworkUnreachable,
+        ConnectError::NotAllowed => OpenReply::NotAllowed,
+        ConnectError::LimitReached => OpenReply::LimitReached,
+        // A resolver without servers, and whatever else kept us from the host.
+        ConnectError::Failed(_) => OpenReply::HostUnreachable,
+    }
+}

@@ -1,0 +1,86 @@
+//! A client's and a server's shard on one thread, over real UDP on loopback.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use bytes::Bytes;
+use ginnel_carrier::udp::UdpCarrier;
+use ginnel_engine::client::{Client, Report, ServerAddress};
+use ginnel_engine::shard::{self, Shard};
+use ginnel_engine::stream::Stream;
+use ginnel_proto::envelope::handshake::ClientKeys;
+use ginnel_proto::envelope::keys::{PrivateKey, Psk};
+use ginnel_proto::envelope::replay::{NoJournal, ReplayCache};
+use ginnel_proto::hub::gate::GateConfig;
+use ginnel_proto::hub::{Hub, HubConfig};
+use ginnel_proto::limits::Limits;
+use std::cell::RefCell;
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::LocalSet;
+
+pub(crate) const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) struct Pair {
+    pub(crate) client: Client,
+    pub(crate) server: Shard,
+    pub(crate) reports: Rc<RefCell<Vec<Report>>>,
+}
+
+/// Runs a test on a thread of its own kind, and not for ever.
+pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(Pair) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let test = test(Pair::start());
+        tokio::time::timeout(Duration::from_secs(30), test).await.expect("the test ends in time");
+    });
+}
+
+fn config(seed: u8) -> HubConfig {
+    HubConfig { limits: Limits::default(), aes: true, seed: [seed; 32] }
+}
+
+impl Pair {
+    fn start() -> Self {
+        let (psk, key, user) = (Psk::new([1; 32]), PrivateKey::new([2; 32]), PrivateKey::new([3; 32]));
+        let gate = GateConfig {
+            psks: vec![psk.clone()],
+            key: key.clone(),
+            users: [(user.public(), "laptop".into())].into_iter().collect(),
+            replay: ReplayCache::default(),
+            journal: Box::new(NoJournal),
+        };
+        let carrier = UdpCarrier::bind(LOOPBACK).unwrap();
+        let address = carrier.local_address().unwrap();
+        let (server, _) = Shard::start(Hub::server(config(1), gate, shard::now()), carrier, Limits::default());
+        let hub = Hub::client(config(2), shard::now());
+        let (shard, _) = Shard::start(hub, UdpCarrier::bind_any().unwrap(), Limits::default());
+        let keys = ClientKeys { psk, server: key.public(), user };
+        let servers = vec![ServerAddress { host: address.ip().to_string(), port: address.port(), keys }];
+        let reports = Rc::new(RefCell::new(Vec::new()));
+        let seen = reports.clone();
+        let client = Client::start(shard, servers, move |report| seen.borrow_mut().push(report));
+        Self { client, server, reports }
+    }
+
+    /// A stream with both its ends. The peer learns of it by its first byte, which is taken.
+    pub(crate) async fn stream(&self) -> (Stream, Stream) {
+        let near = self.client.open(PATIENCE).await.expect("a link");
+        near.write_all(Bytes::from_static(b"!")).await.unwrap();
+        let far = self.server.accept().await;
+        let mut chunks = Vec::new();
+        far.read(1, &mut chunks).await.unwrap();
+        assert_eq!(chunks.concat(), b"!");
+        (near, far)
+    }
+}
+
+/// Two connected TCP sockets.
+pub(crate) async fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind(LOOPBACK).await.unwrap();
+    let connect = TcpStream::connect(listener.local_addr().unwrap());
+    let (one, other) = tokio::join!(connect, listener.accept());
+    (one.unwrap(), other.unwrap().0)
+}

@@ -1,0 +1,146 @@
+//! How links begin: handshakes that go out and come in.
+
+use super::dial::{Dial, ServerClock};
+use super::gate::{self, Pending};
+use super::{Event, Hub, LinkId, Living, Role, State, Time};
+use crate::envelope::control::close;
+use crate::envelope::handshake::ClientKeys;
+use crate::envelope::header::{Header, HeaderKey};
+use crate::envelope::hello::SessionKind;
+use crate::link::{Link, Path, Side};
+use crate::session::quic::QuicSession;
+use bytes::BytesMut;
+use rand::RngExt;
+use std::time::Duration;
+
+impl Hub {
+    /// Begins a link to a server. Its events are [`Event::Up`] or, after `patience`,
+    /// [`Event::NoAnswer`]. `None`: this end has too many links.
+    pub fn dial(&mut self, time: Time, keys: ClientKeys, path: Path, lane: u16, patience: Duration) -> Option<LinkId> {
+        if self.entries.len() >= self.limits.links {
+            return None;
+        }
+        let session = self.new_session_id();
+        let dial = Dial::new(keys, path, lane, time.now + patience, &self.limits);
+        let slot = self.insert(session, State::Dialing(Box::new(dial)));
+        self.attempt(time, slot);
+        Some(self.id(slot))
+    }
+
+    /// The first data of a half-open handshake: it becomes a link, on the path of the handshake.
+    /// Who sends this data has received the answer there, while the data itself may be a copy
+    /// that somebody sends from elsewhere.
+    pub(super) fn confirm(&mut self, time: Time, path: Path, header: &Header, mut datagram: BytesMut) {
+        let Role::Server { gate, identities } = &mut self.role else { return };
+        let length = datagram.len();
+        let opened = gate.open_pending(header, &mut datagram);
+        let Some(pending) = opened.filter(|_| self.entries.len() < self.limits.links) else {
+            self.drops.forged += 1;
+            return;
+        };
+        let Pending { user, name, identity, epoch, path: proven, since, sealer, opener } = pending;
+        if let Some(&older) = identities.get(&(user, identity)) {
+            if self.entries[older].epoch() >= Some(epoch) {
+                self.drops.replayed += 1;
+                return;
+            }
+            self.close_slot(time, older, close::REPLACED);
+        }
+        let rtt = time.now - since;
+        let session = Box::new(QuicSession::server(&self.quic, proven.datagram_max(), rtt, &mut self.rng));
+        let link = Link::new(Side::Server, (sealer, opener), session, proven, &self.limits, time.now, &mut self.rng);
+        let living = Living { link, header: None, owner: Some((user, identity, epoch)) };
+        let slot = self.insert(header.session, State::Living(Box::new(living)));
+        if let Role::Server { identities, .. } = &mut self.role {
+            identities.insert((user, identity), slot);
+        }
+        let up = Event::Up { path: proven, rtt: None, user: Some(name), kind: SessionKind::Quic };
+        self.events.push_back((self.id(slot), up));
+        if let State::Living(living) = &mut self.entries[slot].state {
+            living.link.handle_opened(time.now, path, header, length, datagram, &mut self.rng);
+        }
+        self.touch(slot);
+    }
+
+    pub(super) fn handle_handshake(&mut self, time: Time, path: Path, datagram: &[u8]) {
+        match &mut self.role {
+            Role::Server { gate, .. } => {
+                let by_session = &self.by_session;
+                let taken = |id: u32| by_session.contains_key(&id);
+                match gate.handle(time, path, datagram, self.quic.params(), taken, &mut self.rng) {
+                    Ok(answer) => self.send_handshake(path, answer),
+                    Err(gate::Refusal::NotOurs) => self.drops.not_ours += 1,
+                    Err(_) => {}
+                }
+            }
+            Role::Client { .. } => self.complete(time, path, datagram),
+        }
+    }
+
+    /// An answer to a handshake of ours, perhaps: the link is up.
+    pub(super) fn complete(&mut self, time: Time, path: Path, datagram: &[u8]) {
+        let found = self.entries.iter_mut().find_map(|(slot, entry)| match &mut entry.state {
+            State::Dialing(dial) => dial.complete(time, path, datagram).map(|completed| (slot, completed)),
+            State::Living(_) => None,
+        });
+        let Some((slot, completed)) = found else {
+            self.drops.not_ours += 1;
+            return;
+        };
+        let rtt = completed.rtt;
+        let params = &completed.welcome.params;
+        let session = QuicSession::client(&self.quic, path.datagram_max(), params, rtt, time.now, &mut self.rng);
+        let Ok(session) = session else {
+            self.drops.handshakes.malformed += 1;
+            return;
+        };
+        if let Role::Client { clocks, .. } = &mut self.role {
+            clocks.insert(completed.server, ServerClock::new(completed.welcome.time_ns, time));
+        }
+        let header = Some(HeaderKey::new(&completed.keys.header_to_client));
+        let ends = completed.ends(&mut self.rng);
+        let session = Box::new(session);
+        let link = Link::new(Side::Client, ends, session, path, &self.limits, time.now, &mut self.rng);
+        self.entries[slot].state = State::Living(Box::new(Living { link, header, owner: None }));
+        let up = Event::Up { path, rtt: Some(rtt), user: None, kind: SessionKind::Quic };
+        self.events.push_back((self.id(slot), up));
+        self.touch(slot);
+    }
+
+    /// Sends a new message 1 for a link that is being dialled, or gives it up.
+    pub(super) fn attempt(&mut self, time: Time, slot: usize) {
+        let entry = &mut self.entries[slot];
+        let (State::Dialing(dial), Role::Client { instance, epoch, clocks }) = (&mut entry.state, &mut self.role)
+        else {
+            return;
+        };
+        if dial.is_over(time.now) {
+            let id = LinkId { slot: slot as u32, generation: entry.generation };
+            self.events.push_back((id, Event::NoAnswer));
+            self.remove(slot);
+            return;
+        }
+        *epoch += 1;
+        let clock = clocks.get(&dial.server()).copied();
+        let datagram = dial.attempt(time, *instance, *epoch, entry.session, self.aes, clock, &mut self.rng);
+        let path = dial.path();
+        self.send_handshake(path, datagram);
+        self.schedule(slot);
+    }
+
+    pub(super) fn send_handshake(&mut self, path: Path, datagram: Vec<u8>) {
+        if self.handshakes.len() >= self.limits.handshake_queue {
+            self.handshakes.pop_front();
+        }
+        self.handshakes.push_back((path, datagram));
+    }
+
+    pub(super) fn new_session_id(&mut self) -> u32 {
+        loop {
+            let id = self.rng.random();
+            if !self.by_session.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+"""Types of the native module. Written by hand, and checked against the built module in `make lint`.
+
+Only `ginnel._native` imports it.
+"""
+
+class Engine:
+    """One engine: its thread, one shard, its links, and an inbox of replies and events.
+
+    No method blocks. A command takes a `ticket`: a number above 0, chosen by the caller, unique among those in
+    flight. It gets exactly one reply, read with `drain`. Commands are obeyed in the order in which they were
+    given. A command raises RuntimeError when the engine is closed, when the process is a fork of the one that
+    made it, and when too many are in flight.
+    """
+
+    @staticmethod
+    def server(config: object) -> Engine:
+        """Start a server.
+
+        Read from `config`: `listen_host: str` (an IP address), `listen_port: int` (0: any), `psk: bytes` (32),
+        `previous_psk: bytes | None`, `private_key: bytes` (32), `users: list[tuple[str, bytes]]` (name and
+        32-byte public key), `allow_private: bool`, `replay_file: str`.
+
+        Raises OSError when the address cannot be bound (errno is set), ValueError for a bad value.
+        """
+
+    @staticmethod
+    def client(config: object) -> Engine:
+        """Start a client, which sets up its link at once.
+
+        Read from `config`: `servers: list[tuple[str, int, bytes]]` (host name or IP address, port, public key),
+        `psk: bytes` (32), `private_key: bytes` (32).
+
+        Raises OSError when no socket can be had, ValueError for a bad value.
+        """
+
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """Host and port of the UDP socket."""
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when the inbox went from empty to non-empty; `drain` resets it."""
+
+    def drain(self) -> list[tuple[int, bool, object]]:
+        """Take all that is in the inbox: `(ticket, ok, value)`, oldest first.
+
+        Ticket 0 is an event: `value` is `(name: str, facts: dict[str, object])`. When `ok` is False, `value` is
+        `(kind: str, message: str, facts: dict[str, object])`.
+        """
+
+    def connect(self, ticket: int, timeout: float) -> None:
+        """Wait until the link is up, at most `timeout` seconds.
+
+        Reply: `{"peer": "192.0.2.1:5", "rtt": seconds, "session": "quic", "carrier": "udp"}`, or `no_answer`.
+        """
+
+    def probe(self, ticket: int, timeout: float) -> None:
+        """Send one probe on the live link. Reply: the round-trip time in seconds, a float."""
+
+    def listen_socks5(
+        self, ticket: int, host: str, port: int, username: str | None, password: str | None
+    ) -> None:
+        """Listen for SOCKS5 on a TCP address. Reply: `(listener: int, host: str, port: int)`, or `listen`."""
+
+    def close_listener(self, ticket: int, listener: int) -> None:
+        """Stop accepting; streams that came through the listener live on. Reply: None."""
+
+    def open(self, ticket: int, host: str, port: int) -> None:
+        """Open a stream to a target. Reply: `(fd: int, stream: int)`.
+
+        `fd` is a connected AF_UNIX stream socket, non-blocking, close-on-exec, and belongs to the caller.
+        """
+
+    def set_users(self, ticket: int, users: list[tuple[str, bytes]]) -> None:
+        """Replace a server's user table: name and 32-byte public key each. Reply: None."""
+
+    def shutdown(self, ticket: int, drain: float) -> None:
+        """End gracefully: `drain` seconds for the streams, then close. Reply, when all is closed: None.
+
+        A second call with 0.0 ends it at once.
+        """
+
+    def stats(self) -> dict[str, int]:
+        """Return the counters, by name."""
+
+def generate_private_key() -> bytes:
+    """Draw an X25519 private key: 32 bytes."""
+
+def public_key(private_key: bytes) -> bytes:
+    """Compute the public key (32 bytes) of an X25519 private key (RFC 7748, section 5)."""
+
+def derive_user_key(server_private_key: bytes, user: str, generation: int) -> bytes:
+    """Derive the X25519 private key (32 bytes) of a user, always the same for the same arguments."""
+
+def engine_version() -> str:
+    """Return the engine's version, such as "0.1.0"."""

@@ -1,0 +1,174 @@
+"""A client: one link to a server, and the ways into it."""
+
+import asyncio
+import logging
+import ssl as _ssl
+from types import TracebackType
+from typing import Any, Self
+
+from ginnel._native import ClientSetup, Native
+from ginnel.api.events import EventHandler, LinkUp, read_event
+from ginnel.api.listener import Listener
+from ginnel.api.streams import Stream, Streams, StreamWriter
+from ginnel.config.address import normal_host, parse_listen
+from ginnel.config.sharelink import ShareLink
+from ginnel.config.values import ClientConfig
+from ginnel.errors import ClosedError, ConfigError
+
+STREAM_LIMIT_BYTES = 64 * 1024
+"""Default bound of a reader's buffer, as in asyncio."""
+PING_TIMEOUT_SECONDS = 5.0
+_MAX_CREDENTIAL_BYTES = 255  # RFC 1929, section 2
+
+_log = logging.getLogger("ginnel.client")
+
+
+class Client:
+    """A link to a server.
+
+    ::
+
+        async with ginnel.Client("ginnel://…") as client:
+            reader, writer = await client.open_connection("example.org", 80)
+
+    `link` is a share link, as text or parsed. `on_event` is called on the event loop with each `Event`.
+    Raises ConfigError (ShareLinkError) for what cannot be used; nothing else happens before `start`.
+    """
+
+    def __init__(
+        self,
+        link: str | ShareLink,
+        *,
+        connect_timeout_seconds: float = 10.0,
+        drain_seconds: float = 4.0,
+        on_event: EventHandler | None = None,
+    ) -> None:
+        self.config = ClientConfig.build(
+            link=link if isinstance(link, ShareLink) else ShareLink.parse(link),
+            connect_timeout_seconds=float(connect_timeout_seconds),
+            drain_seconds=float(drain_seconds),
+        )
+        self._on_event = on_event
+        self._streams = Streams()
+        self._native: Native | None = None
+        self._started = False
+        self.link: LinkUp | None = None
+        """How the link came up; None before `start`."""
+
+    async def start(self) -> None:
+        """Set up the link. `async with` does it.
+
+        Raises NoAnswer when no server answers in time. A link that is lost later comes back by itself.
+        """
+        if self._started:
+            raise ClosedError("a client starts once; make a new one")
+        self._started = True
+        link = self.config.link
+        native = Native.client(
+            ClientSetup(
+                servers=[(server.host, server.port, server.public_key) for server in link.servers],
+                psk=link.psk.reveal(),
+                private_key=link.private_key.reveal(),
+            ),
+            self._take_event,
+        )
+        try:
+            facts = await native.connect(self.config.connect_timeout_seconds)
+            event = read_event("link_up", facts)
+            self.link = event if isinstance(event, LinkUp) else None
+        except BaseException:
+            await native.shutdown(0.0)
+            raise
+        self._native = native
+
+    async def aclose(self, drain_seconds: float | None = None) -> None:
+        """Close: let the streams finish for so long (None: as configured), then end what is left.
+
+        May be called again while it runs: `aclose(0)` ends the drain.
+        """
+        if self._native is not None:
+            await self._native.shutdown(self.config.drain_seconds if drain_seconds is None else drain_seconds)
+
+    async def open_connection(
+        self,
+        host: str,
+        port: int,
+        *,
+        limit: int = STREAM_LIMIT_BYTES,
+        ssl: _ssl.SSLContext | bool | None = None,
+        server_hostname: str | None = None,
+    ) -> tuple[asyncio.StreamReader, StreamWriter]:
+        """Connect to a target through the link, like `asyncio.open_connection`.
+
+        The server resolves the name. `writer.write_eof()` ends one direction and leaves the other open; when the
+        far side resets the stream, reading and draining raise StreamReset (a ConnectionResetError). With `ssl`,
+        TLS is spoken with the target itself.
+
+        Raises TargetError by kind, LinkDown, LimitReached, ClosedError, ConfigError for a host that is none.
+        """
+        host = normal_host(host)
+        if not 1 <= port <= 65535:
+            raise ConfigError(f"port = {port} is not between 1 and 65535", setting="port")
+        stream = await self._running().open(host, port, self._streams.accept, Stream.discard)
+        return await stream.open((host, port), limit, ssl, server_hostname)
+
+    async def socks5(
+        self, address: str = "127.0.0.1:0", *, username: str | None = None, password: str | None = None
+    ) -> Listener:
+        """Listen for SOCKS5 on a TCP address, `[ADDR:]PORT`; port 0 takes a free one, see `Listener.address`.
+
+        With a username and a password, applications must show them (RFC 1929).
+        Raises ListenError when the address cannot be bound.
+        """
+        if (username is None) != (password is None):
+            raise ConfigError("socks5 takes a username and a password together, or neither")
+        for setting, value in (("username", username), ("password", password)):
+            if value is not None and not 1 <= len(value.encode()) <= _MAX_CREDENTIAL_BYTES:
+                raise ConfigError(
+                    f"{setting}: 1 to {_MAX_CREDENTIAL_BYTES} bytes are possible (RFC 1929)", setting=setting
+                )
+        wanted = parse_listen(address, default_host="127.0.0.1", setting="socks5")
+        native = self._running()
+        number, host, port = await native.listen_socks5(wanted.host, wanted.port, username, password)
+        return Listener(native, number, wanted._replace(host=host, port=port))
+
+    async def ping(self, timeout_seconds: float = PING_TIMEOUT_SECONDS) -> float:
+        """Measure one round trip to the server on the live link, in seconds.
+
+        Raises NoAnswer or LinkDown.
+        """
+        return await self._running().probe(timeout_seconds)
+
+    def stats(self) -> dict[str, int]:
+        """Return the engine's counters, by name."""
+        return self._running().stats()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        servers = ", ".join(str(server.address) for server in self.config.link.servers)
+        return f"<ginnel.Client of {servers}>"
+
+    def _running(self) -> Native:
+        if self._native is None:
+            raise ClosedError("the client has not started: use `async with`, or `await client.start()`")
+        return self._native
+
+    def _take_event(self, name: str, facts: dict[str, Any]) -> None:
+        if name == "stream_reset":
+            self._streams.reset(facts["stream"])
+            return
+        if name == "stopped":
+            self._streams.reset_all()
+        event = read_event(name, facts)
+        if event is None:
+            _log.debug("event %s is not known to this version", name)
+        elif self._on_event is not None:
+            self._on_event(event)

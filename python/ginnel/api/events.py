@@ -1,0 +1,93 @@
+"""What happens on a client or server while it runs, as values that a handler can match on."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """A link came up, for the first time or again."""
+
+    peer: str
+    """The other side's address, `host:port`."""
+    rtt_seconds: float | None
+    """How long the handshake took; only a client knows."""
+    session: str
+    carrier: str
+    user: str | None = None
+    """Whose link it is; only a server knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLost:
+    """A link went away; a client sets it up again by itself."""
+
+    peer: str
+    reason: str
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRetry:
+    """A client tries to set up its link again after a pause."""
+
+    peer: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AddressChanged:
+    """The far end of a link has a new address; nothing was lost."""
+
+    user: str | None
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventsDropped:
+    """So many events were dropped, because they came faster than they were taken. Replies never are."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStopped:
+    """The engine is gone without having been asked to: nothing works any more; close, and start anew."""
+
+    reason: str
+
+
+Event = LinkUp | LinkLost | LinkRetry | AddressChanged | EventsDropped | EngineStopped
+EventHandler = Callable[[Event], None]
+"""Called on the event loop, in order; it must not block."""
+
+
+def read_event(name: str, facts: Mapping[str, Any]) -> Event | None:
+    """Read the engine's event; None for one that this version does not know.
+
+    Raises KeyError, TypeError or ValueError when a fact is missing or of the wrong kind.
+    """
+    user = None if facts.get("user") is None else str(facts["user"])
+    match name:
+        case "link_up":
+            return LinkUp(
+                peer=str(facts["peer"]),
+                rtt_seconds=float(facts["rtt"]) if "rtt" in facts else None,
+                session=str(facts["session"]),
+                carrier=str(facts["carrier"]),
+                user=user,
+            )
+        case "link_down":
+            return LinkLost(peer=str(facts["peer"]), reason=str(facts["reason"]), user=user)
+        case "link_retry":
+            return LinkRetry(peer=str(facts["peer"]), seconds=float(facts["seconds"]))
+        case "address_changed":
+            return AddressChanged(user=user, old=str(facts["old"]), new=str(facts["new"]))
+        case "dropped":
+            return EventsDropped(count=int(facts["count"]))
+        case "stopped":
+            return EngineStopped(reason=str(facts["reason"]))
+        case _:
+            return None

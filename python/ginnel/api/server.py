@@ -1,0 +1,262 @@
+"""A server: keys and users in a state directory, and the engine that serves them."""
+
+import asyncio
+import errno
+import logging
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from ginnel import _native
+from ginnel._native import Native, ServerSetup
+from ginnel.api.events import EventHandler, read_event
+from ginnel.api.links import share_link
+from ginnel.api.reach import Reachable, find_reachable
+from ginnel.config.address import Address, parse_listen, parse_reachable
+from ginnel.config.secret import Secret
+from ginnel.config.state import ServerState, StateDirectory, default_state_directory
+from ginnel.config.values import ServerConfig
+from ginnel.errors import ClosedError, GinnelError, ListenError, StateError
+from ginnel.policy.users import FIRST_USER, compile_users, with_user
+
+WILDCARD = "0.0.0.0"  # noqa: S104 - a server serves all its addresses unless told otherwise
+DRAWN_PORTS = range(10_000, 60_000)
+"""Ports are drawn from here: above those that need rights, and with no default that a filter could look for."""
+_DRAWS = 32
+"""So many drawn ports may be taken before we give up."""
+_WATCH_SECONDS = 1.0
+"""How soon a user that `ginnel link` added to the state is known to the running server."""
+
+_log = logging.getLogger("ginnel.server")
+
+
+class Server:
+    """A ginnel server.
+
+    ::
+
+        async with ginnel.Server(listen="0.0.0.0:4433") as server:
+            print(server.share_link("laptop"))
+
+    `listen` is `[ADDR:]PORT`; without it a port is drawn at the first start and kept. `state` is the directory of
+    keys and users, made when it does not exist. `advertise` is `HOST[:PORT]` for share links, worked out when left
+    out. `allow_private` lets clients reach loopback and private addresses. `on_event` is called on the event loop
+    with each `Event`. Raises ConfigError for what cannot be used; nothing else happens before `start`.
+    """
+
+    def __init__(
+        self,
+        *,
+        listen: str | None = None,
+        state: str | os.PathLike[str] | None = None,
+        advertise: str | None = None,
+        allow_private: bool = False,
+        session: Literal["quic"] = "quic",
+        carrier: Literal["udp"] = "udp",
+        drain_seconds: float = 4.0,
+        on_event: EventHandler | None = None,
+    ) -> None:
+        self.config = ServerConfig.build(
+            state=Path(state) if state is not None else default_state_directory(),
+            listen=None if listen is None else parse_listen(listen, default_host=WILDCARD),
+            advertise=None if advertise is None else parse_reachable(advertise),
+            allow_private=allow_private,
+            session=session,
+            carrier=carrier,
+            drain_seconds=float(drain_seconds),
+        )
+        self._on_event = on_event
+        self._directory = StateDirectory(self.config.state)
+        self._state: ServerState | None = None
+        self._stamp: tuple[int, int] | None = None
+        self._native: Native | None = None
+        self._reachable: Reachable | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._started = False
+        self.new_keys = False
+        """Whether this start made the keys."""
+        self.port_origin: Literal["given", "drawn", "kept", "any"] = "any"
+        """Where the port came from: `given` and `drawn` ones are kept for the next start."""
+
+    async def start(self) -> None:
+        """Claim the state, make what is missing in it, bind, serve. `async with` does it.
+
+        Raises StateError (StateInUse) and ListenError.
+        """
+        if self._started:
+            raise ClosedError("a server starts once; make a new one")
+        self._started = True
+        self._directory.acquire()
+        try:
+            before = self._directory.read()
+            self.new_keys = before is None
+            state = before or _new_state()
+            self._native = self._bind(state)
+            self._reachable = find_reachable(self.config.advertise, self.address)
+            # The keys reach the disk before any link with them is shown.
+            self._remember(state)
+            self._watcher = asyncio.create_task(self._watch())
+        except BaseException:
+            await self.aclose(0.0)
+            raise
+
+    async def aclose(self, drain_seconds: float | None = None) -> None:
+        """Close: let the streams finish for so long (None: as configured), then end what is left.
+
+        May be called again while it runs: `aclose(0)` ends the drain.
+        """
+        if self._watcher is not None:
+            self._watcher.cancel()
+        try:
+            if self._native is not None:
+                await self._native.shutdown(
+                    self.config.drain_seconds if drain_seconds is None else drain_seconds
+                )
+        finally:
+            self._directory.release()
+
+    @property
+    def address(self) -> Address:
+        """The UDP address it listens on: a tuple of host and port."""
+        return Address(*self._running().local_address)
+
+    @property
+    def reachable(self) -> Reachable:
+        """The address that share links name, and where it comes from."""
+        self._running()
+        if self._reachable is None:
+            raise ClosedError("the server is still starting")
+        return self._reachable
+
+    def share_link(self, user: str = FIRST_USER) -> str:
+        """Return the share link of a user: a secret. A user that does not exist is made, and may connect at once.
+
+        Raises ConfigError for a name that no user can have, LimitReached, StateError.
+        """
+        native = self._running()
+        state = self._update(lambda state: with_user(state, user), native)
+        return share_link(state, user, self.reachable.address).to_text()
+
+    def users(self) -> tuple[str, ...]:
+        """Return the names of the users."""
+        self._running()
+        return tuple(user.name for user in self._state.users) if self._state is not None else ()
+
+    def stats(self) -> dict[str, int]:
+        """Return the engine's counters, by name."""
+        return self._running().stats()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        where = self.config.listen if self._native is None else self.address
+        return f"<ginnel.Server on {where or 'a port to be drawn'}>"
+
+    def _running(self) -> Native:
+        if self._native is None:
+            raise ClosedError("the server has not started: use `async with`, or `await server.start()`")
+        return self._native
+
+    def _bind(self, state: ServerState) -> Native:
+        """Start the engine on the port that was given, kept or drawn, in this order."""
+        listen = self.config.listen
+        if listen is not None:
+            self.port_origin = "given" if listen.port else "any"
+            return self._start_engine(state, listen)
+        if state.port is not None:
+            self.port_origin = "kept"
+            try:
+                return self._start_engine(state, Address(WILDCARD, state.port))
+            except ListenError as error:
+                error.hint = (
+                    "This port was kept because share links name it. Free it, or take another and make new links:\n"
+                    "  ginnel server --listen PORT"
+                )
+                raise
+        self.port_origin = "drawn"
+        draw = random.SystemRandom()
+        for _ in range(_DRAWS - 1):
+            try:
+                return self._start_engine(state, Address(WILDCARD, draw.choice(DRAWN_PORTS)))
+            except ListenError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+        return self._start_engine(state, Address(WILDCARD, draw.choice(DRAWN_PORTS)))
+
+    def _start_engine(self, state: ServerState, listen: Address) -> Native:
+        setup = ServerSetup(
+            listen_host=listen.host,
+            listen_port=listen.port,
+            psk=state.psk.reveal(),
+            previous_psk=None if state.previous_psk is None else state.previous_psk.reveal(),
+            private_key=state.private_key.reveal(),
+            users=compile_users(state, _native),
+            allow_private=self.config.allow_private,
+            replay_file=str(self._directory.replay_file),
+        )
+        return Native.server(setup, self._take_event)
+
+    def _remember(self, state: ServerState) -> None:
+        """Write the state as this start found and changed it."""
+        changes: dict[str, Any] = {"reachable": str(self.reachable.address)}
+        if self.port_origin in ("given", "drawn"):
+            changes["port"] = self.address.port
+        self._state = self._directory.update(lambda now: (now or state).replaced(**changes))
+        self._stamp = self._directory.stamp()
+
+    def _update(self, change: Callable[[ServerState], ServerState], native: Native) -> ServerState:
+        """Change the state on disk, and tell the engine if that changed the users."""
+
+        def checked(now: ServerState | None) -> ServerState:
+            if now is None:
+                raise StateError(
+                    f"the state in {self.config.state} has vanished while the server runs",
+                    path=str(self.config.state),
+                )
+            return change(now)
+
+        after = self._directory.update(checked)
+        before, self._state = self._state, after
+        self._stamp = self._directory.stamp()
+        if before is None or before.users != after.users:
+            native.set_users(compile_users(after, _native))
+        return after
+
+    async def _watch(self) -> None:
+        """Notice users that `ginnel link` adds to the state while the server runs."""
+        native = self._running()
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if self._directory.stamp() == self._stamp:
+                continue
+            try:
+                self._update(lambda state: state, native)
+            except ClosedError:
+                return
+            except GinnelError as error:
+                # Said once per change of the file; the server goes on with the users it knows.
+                self._stamp = self._directory.stamp()
+                _log.warning("the changed state is not used: %s", error)
+
+    def _take_event(self, name: str, facts: dict[str, Any]) -> None:
+        event = read_event(name, facts)
+        if event is None:
+            _log.debug("event %s is not known to this version", name)
+        elif self._on_event is not None:
+            self._on_event(event)
+
+
+def _new_state() -> ServerState:
+    return with_user(
+        ServerState(psk=Secret.generate(), private_key=Secret(_native.generate_private_key())), FIRST_USER
+    )

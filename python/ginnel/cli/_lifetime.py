@@ -1,0 +1,109 @@
+"""From start to signal: what `server` and `client` have in common."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Protocol
+
+from ginnel.errors import EngineError, GinnelError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Service(Protocol):
+    """A `ginnel.Server` or `ginnel.Client`."""
+
+    async def start(self) -> None:
+        """Start."""
+
+    async def aclose(self, drain_seconds: float | None = None) -> None:
+        """Close, with so much time for streams."""
+
+
+class Ending:
+    """Why and when to end: a first signal (or a failure) asks for it, a second one hurries it."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._hurried = asyncio.Event()
+        self._failure: GinnelError | None = None
+
+    def signalled(self) -> None:
+        """A signal arrived."""
+        (self._hurried if self._asked.is_set() else self._asked).set()
+
+    def engine_stopped(self, reason: str) -> None:
+        """The engine is gone: end, and fail."""
+        self._failure = EngineError(reason)
+        self._asked.set()
+
+    async def before(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do the work unless the end is asked for first, which cancels it; whether it was done."""
+        return await _unless(self._asked, work)
+
+    async def wait(self) -> None:
+        """Wait until the end is asked for; raises what the engine failed with."""
+        await self._asked.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    async def close(self, service: Service, drain_seconds: float) -> None:
+        """Close the service, at once when hurried."""
+        closing = asyncio.create_task(service.aclose(drain_seconds))
+        hurried = asyncio.create_task(self._hurried.wait())
+        await asyncio.wait({closing, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        if not closing.done():
+            await service.aclose(0.0)
+        hurried.cancel()
+        await closing
+
+
+@contextlib.contextmanager
+def signals(ending: Ending) -> Iterator[None]:
+    """Send SIGINT and SIGTERM to `ending`."""
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, ending.signalled)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+async def run_until_signal(
+    service: Service,
+    ending: Ending,
+    *,
+    ready: Callable[[], Coroutine[Any, Any, None]],
+    goodbye: Callable[[], None],
+    drain_seconds: float,
+) -> None:
+    """Start, call `ready`, wait for a signal, call `goodbye`, close.
+
+    A signal during the start ends it there. Errors of `start` and `ready` are raised after closing.
+    """
+    with signals(ending):
+        try:
+            if await ending.before(service.start()) and await ending.before(ready()):
+                await ending.wait()
+                goodbye()
+        except BaseException:
+            await ending.close(service, 0.0)
+            raise
+        await ending.close(service, drain_seconds)
+
+
+async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    working = asyncio.create_task(work)
+    waiting = asyncio.create_task(event.wait())
+    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not working.done():
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+        return False
+    await working
+    return True

@@ -1,0 +1,91 @@
+"""What a person sees: facts, events and errors on standard error; what scripts read on standard output."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+from ginnel.errors import GinnelError
+
+_NAME_WIDTH = 10
+_VALUE_WIDTH = 24
+_BOLD, _DIM, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
+
+
+class Terminal:
+    """The two streams of a command. `quiet` leaves only errors and standard output."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._err = sys.stderr
+        self._colour = _is_terminal(self._err) and "NO_COLOR" not in os.environ
+        self.is_watched = _is_terminal(sys.stdout) and _is_terminal(self._err)
+        """Whether a person sees both streams: only then are secrets repeated and pictures drawn."""
+
+    def out(self, line: str) -> None:
+        """Write a line for scripts, at once: they wait for it."""
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    def say(self, line: str = "") -> None:
+        """Write a line for people."""
+        if not self.quiet:
+            self._write(line)
+
+    def title(self, line: str) -> None:
+        """Write the first line, and an empty one below."""
+        self.say(f"  {self._in(_BOLD, line)}\n")
+
+    def fact(self, name: str, value: str, note: str = "") -> None:
+        """Write one fact: a name, a value, and how it came about."""
+        text = (
+            f"  {name:<{_NAME_WIDTH}} {value:<{_VALUE_WIDTH}}" if note else f"  {name:<{_NAME_WIDTH}} {value}"
+        )
+        self.say(f"{text} {self._in(_DIM, note)}" if note else text)
+
+    def event(self, name: str, text: str) -> None:
+        """Write what happened, and when."""
+        self.say(f"  {self._in(_DIM, time.strftime('%H:%M:%S'))}  {f'{name:<{_NAME_WIDTH}} {text}'.rstrip()}")
+
+    def warn(self, line: str) -> None:
+        """Write a warning, in quiet mode too."""
+        self._write(f"warning: {line}")
+
+    def error(self, error: GinnelError) -> None:
+        """Write what is wrong, and below it what would be right."""
+        self._write(f"{self._in(_RED, 'error:')} {error}")
+        for line in error.hint.splitlines():
+            self._write(f"  {line}")
+
+    def _write(self, line: str) -> None:
+        self._err.write(line + "\n")
+        self._err.flush()
+
+    def _in(self, style: str, text: str) -> str:
+        return f"{style}{text}{_PLAIN}" if self._colour else text
+
+
+def short_path(path: Path) -> str:
+    """Write a path with `~` for the home directory."""
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except (ValueError, RuntimeError):
+        return str(path)
+
+
+def qr_code(link: str) -> str:
+    """Draw a link as a QR code of half blocks, indented by two."""
+    import io
+
+    import segno
+
+    # In capitals it fits QR's compact alphabet; a link means the same in either case.
+    code = segno.make(link.upper(), error="l", boost_error=False, micro=False)
+    picture = io.StringIO()
+    code.terminal(out=picture, border=2, compact=True)
+    return "\n".join(f"  {line}" for line in picture.getvalue().rstrip("\n").split("\n"))
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"

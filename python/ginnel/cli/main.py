@@ -1,0 +1,113 @@
+"""The program `ginnel`: finds the command, runs it, tells its errors, ends with the right exit code.
+
+Exit codes: 0 done, 1 the world's fault (no answer, refused), 2 the user's (arguments, files), 130 Ctrl-C.
+"""
+
+import sys
+
+from ginnel.cli._argv import take_arguments
+
+COMMANDS = {
+    "server": "serve: make keys, print the share link, connect clients to their targets",
+    "client": "connect to a server by its share link, and listen for SOCKS5",
+    "link": "print the share link of a user; a new name makes a new user",
+    "ping": "ask whether a server is reachable, and how far away it is",
+    "keygen": "print fresh keys",
+    "version": "print versions",
+}
+"""Every command and what it does. Its module, of the same name, is imported only when it is the one to run."""
+
+_USAGE = """\
+ginnel: a SOCKS5 tunnel through obfuscated QUIC over UDP
+
+  on the server     ginnel server                  prints a share link
+  on the client     ginnel client 'ginnel://…'     listens on 127.0.0.1:1080
+  is it there?      ginnel ping 'ginnel://…'
+
+commands:
+{commands}
+
+`ginnel COMMAND --help` explains each, with examples. `--debug` shows a traceback with an error.
+"""
+_DONE, _WORLD, _USER, _INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program with `arguments` (None: those of the process) and return its exit code."""
+    # First of all, before anything heavy is imported: a share link among the arguments is visible until then.
+    given = take_arguments() if arguments is None else arguments
+    debug = "--debug" in given
+    try:
+        return _run(given)
+    except SystemExit as end:  # argparse, after it has printed help
+        return end.code if isinstance(end.code, int) else _DONE
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return _WORLD
+    except BaseException as error:
+        # Also a panic of the engine, which is no Exception.
+        if debug:
+            raise
+        return _tell(error)
+
+
+def _run(arguments: list[str]) -> int:
+    words = [word for word in arguments if word != "--debug"]
+    if not words or words[0] in ("-h", "--help", "help"):
+        commands = "\n".join(f"  {name:<9} {what}" for name, what in COMMANDS.items())
+        sys.stdout.write(_USAGE.format(commands=commands))
+        return _DONE
+    name = "version" if words[0] in ("-V", "--version") else words[0]
+    if name not in COMMANDS:
+        raise _unknown(name)
+    from importlib import import_module
+
+    from ginnel.cli._arguments import Parser
+
+    command = import_module(f"ginnel.cli.{name}")
+    parser = Parser(name, command.SUMMARY, command.EXAMPLES)
+    command.configure(parser)
+    result: int = command.run(parser.parse(words[1:]))
+    return result
+
+
+def _unknown(word: str) -> Exception:
+    import difflib
+
+    from ginnel.errors import ConfigError
+
+    if "ginnel://" in word.lower():
+        return ConfigError("a share link is not a command", hint="ginnel client 'ginnel://…'")
+    near = difflib.get_close_matches(word, COMMANDS, n=1)
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    return ConfigError(f"unknown command {word[:40]!r}.{guess}", hint=f"Commands: {', '.join(COMMANDS)}.")
+
+
+def _tell(error: BaseException) -> int:
+    """Write the error for a person; the exit code says whose fault it is."""
+    from ginnel.cli._terminal import Terminal
+    from ginnel.errors import ConfigError, GinnelError, StateError, StateInUse
+
+    if not isinstance(error, GinnelError):
+        # The message of an error that nobody foresaw may hold anything, so only its kind is shown.
+        what = type(error).__name__
+        if isinstance(error, OSError):
+            what = error.strerror or what
+        elif isinstance(error, ImportError):
+            what = str(error)
+        error = GinnelError(
+            f"something unforeseen: {what}",
+            hint="The same command with --debug shows where; please report it.",
+        )
+    Terminal().error(error)
+    is_users = isinstance(error, ConfigError | StateError) and not isinstance(error, StateInUse)
+    return _USER if is_users else _WORLD
+
+
+def _forget_stdout() -> None:
+    """Whoever read our output is gone; without this, Python would complain while it flushes at exit."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

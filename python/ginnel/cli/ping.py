@@ -1,0 +1,93 @@
+"""`ginnel ping`."""
+
+import argparse
+import asyncio
+import json
+import time
+
+from ginnel.api.client import Client
+from ginnel.cli._arguments import Parser, add_link
+from ginnel.cli._events import link_facts
+from ginnel.cli._source import resolve_link
+from ginnel.cli._terminal import Terminal
+from ginnel.config.units import format_duration, parse_duration
+from ginnel.config.values import MAX_CONNECT_SECONDS
+from ginnel.errors import ConfigError, LinkError
+
+SUMMARY = "Ask whether the server of a share link is reachable, and how far away it is. Exit code 0 or 1."
+EXAMPLES = (
+    ("ginnel ping 'ginnel://…'", "set up a link, measure a few round trips"),
+    ("ginnel ping link.txt -c 1 && echo up", "in a script"),
+    ("ginnel ping link.txt --timeout 2s --json", "for a monitor"),
+)
+MAX_COUNT = 1_000_000
+_INTERVAL_SECONDS = 1.0
+
+
+def configure(parser: Parser) -> None:
+    """Declare the arguments."""
+    add_link(parser)
+    parser.add_argument("-c", "--count", metavar="N", default="3", help="how many round trips to measure (3)")
+    parser.add_argument(
+        "--timeout", metavar="TIME", default="10s", help="how long to wait for an answer (10s)"
+    )
+    parser.add_argument("--json", action="store_true", help="write one line of JSON at the end instead")
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Set up a link, measure, say so."""
+    link = resolve_link(parsed.link)
+    count = _count(parsed.count)
+    timeout = parse_duration(parsed.timeout, setting="--timeout", maximum_seconds=MAX_CONNECT_SECONDS)
+    if timeout <= 0:
+        raise ConfigError("--timeout = 0 leaves no time to answer", setting="--timeout")
+    terminal = Terminal()
+    client = Client(link, connect_timeout_seconds=timeout, drain_seconds=0.0)
+    try:
+        times = asyncio.run(_measure(client, count, timeout, None if parsed.json else terminal))
+    except LinkError as error:
+        if parsed.json:
+            terminal.out(json.dumps({"reachable": False, "peer": error.peer, "error": str(error)}))
+            return 1
+        raise _with_checks(error, client) from error
+    if parsed.json and client.link is not None:
+        facts = {"reachable": True, "peer": client.link.peer, "rtt_seconds": times}
+        terminal.out(json.dumps(facts))
+    return 0
+
+
+async def _measure(
+    client: Client, count: int, timeout_seconds: float, terminal: Terminal | None
+) -> list[float]:
+    """Measure round trips, the first at once and then one a second; write each to `terminal`."""
+    times: list[float] = []
+    async with client:
+        if terminal is not None and client.link is not None:
+            terminal.out(f"reachable  {client.link.peer} · {link_facts(client.link)}")
+        for number in range(count):
+            before = time.monotonic()
+            times.append(await client.ping(timeout_seconds))
+            if terminal is not None:
+                terminal.out(f"{number + 1:>9}  {format_duration(times[-1])}")
+            if number + 1 < count:
+                await asyncio.sleep(max(0.0, before + _INTERVAL_SECONDS - time.monotonic()))
+    return times
+
+
+def _with_checks(error: LinkError, client: Client) -> LinkError:
+    """Add what to check, in the order in which it is likely and easy."""
+    ports = ", ".join(str(server.port) for server in client.config.link.servers)
+    error.hint = (error.hint + "\n" if error.hint else "") + (
+        "Check, on the server:  is `ginnel server` running, and does `ginnel link` print this same share link?\n"
+        f"In between:            does every firewall, and the hoster's, let UDP port {ports} in?\n"
+        "Here:                  is the clock right to two minutes? Does UDP leave this network at all?"
+    )
+    return error
+
+
+def _count(text: str) -> int:
+    if text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= MAX_COUNT:
+        return int(text)
+    raise ConfigError(
+        f"--count = {text[:20]!r} is not possible", hint=f"Allowed: 1 to {MAX_COUNT:,}.", setting="--count"
+    )

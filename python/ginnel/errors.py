@@ -1,0 +1,256 @@
+"""Every way ginnel can fail, as a tree that can be caught by kind.
+
+::
+
+    GinnelError
+    ├── ConfigError (ValueError)              a setting, an argument or a file says something unusable
+    │   └── ShareLinkError                    a share link that is damaged, cut off or too new
+    ├── StateError                            the state directory cannot be used as it is
+    │   └── StateInUse                        another server holds it
+    ├── LinkError (ConnectionError)           the association with the server
+    │   ├── NoAnswer (TimeoutError)           it never came up
+    │   └── LinkDown                          it was up and is not now
+    ├── TargetError (OSError)                 the server answered; the target could not be reached from there
+    │   ├── TargetRefused (ConnectionRefusedError)
+    │   ├── HostUnreachable                   errno EHOSTUNREACH
+    │   ├── NameUnknown (socket.gaierror)
+    │   ├── TargetTimedOut (TimeoutError)
+    │   ├── NetworkUnreachable                errno ENETUNREACH
+    │   └── TargetNotAllowed (PermissionError)
+    ├── StreamReset (ConnectionResetError)    a stream was cut, not ended
+    ├── ListenError (OSError)                 an address that cannot be bound; errno says why
+    ├── LimitReached                          a bound of the program or of the user; trying later may work
+    ├── ClosedError                           used before its start or after its end
+    └── EngineError                           the engine failed, is missing, or belongs to another process
+
+Where a class of the standard library is what people already catch, the error is one of those too: code
+written for ``asyncio.open_connection`` handles ``TargetRefused`` unchanged.
+
+Each error carries its facts as attributes (``error.peer``, ``error.seconds``, …; ``None`` when unknown), a
+one-line message (``str(error)``) and a ``hint``: what to do next, possibly empty, possibly several lines. No
+message, hint or fact ever contains a key or a share link.
+"""
+
+import errno as _errno
+import os
+from collections.abc import Mapping
+from socket import EAI_NONAME, gaierror
+from typing import NamedTuple
+
+
+class GinnelError(Exception):
+    """The base of all of them.
+
+    ``facts`` given to the constructor must be declared by the class; they become attributes.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", **facts: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        for name, value in facts.items():
+            if not hasattr(type(self), name):
+                raise TypeError(f"{type(self).__name__} has no fact named {name!r}")
+            setattr(self, name, value)
+
+    def __str__(self) -> str:
+        # OSError would put "[Errno 111]" in front.
+        return self.message
+
+
+class ConfigError(GinnelError, ValueError):
+    """A setting, an argument or a file says something that cannot be used."""
+
+    setting: str | None = None
+    """Name of the setting, as it is written."""
+
+
+class ShareLinkError(ConfigError):
+    """A share link that cannot be read. Never contains any part of the link but single characters."""
+
+    position: int | None = None
+    """1-based character at or near which the damage is, counted with ``ginnel://``."""
+    length: int | None = None
+    """Characters that the link has, white space left out."""
+    expected_length: int | None = None
+    """Characters that it should have, where its beginning is intact enough to say so."""
+
+
+class StateError(GinnelError):
+    """The state directory, or the file in it, cannot be used as it is."""
+
+    path: str | None = None
+
+
+class StateInUse(StateError):
+    """Another server runs with this state directory."""
+
+    process: int | None = None
+    """Its process id."""
+
+
+class LinkError(GinnelError, ConnectionError):
+    """The link to the server is not there."""
+
+    peer: str | None = None
+    """The server's address, ``host:port``."""
+
+
+class NoAnswer(LinkError, TimeoutError):
+    """No server answered in time: down, unreachable, or it does not know our keys."""
+
+    seconds: float | None = None
+    """How long we waited."""
+
+
+class LinkDown(LinkError):
+    """The link was lost; it is being set up again."""
+
+
+class TargetError(GinnelError, OSError):
+    """The server could not connect to the target."""
+
+    host: str | None = None
+    port: int | None = None
+
+
+class TargetRefused(TargetError, ConnectionRefusedError):
+    """The target answered that nothing listens there."""
+
+
+class HostUnreachable(TargetError):
+    """No way to the target's host."""
+
+
+class NameUnknown(TargetError, gaierror):
+    """The server's resolver does not know the name."""
+
+
+class TargetTimedOut(TargetError, TimeoutError):
+    """The target did not answer the server in time."""
+
+
+class NetworkUnreachable(TargetError):
+    """The server has no route to the target's network."""
+
+
+class TargetNotAllowed(TargetError, PermissionError):
+    """The server does not connect to such a target."""
+
+
+class StreamReset(GinnelError, ConnectionResetError):
+    """The far side cut the stream; what was on its way may be lost."""
+
+
+class ListenError(GinnelError, OSError):
+    """An address that could not be bound."""
+
+    address: str | None = None
+
+
+class LimitReached(GinnelError):
+    """A bound was reached; nothing is broken, and trying later may work."""
+
+
+class ClosedError(GinnelError):
+    """A client, server or listener was used before its start or after its end."""
+
+
+class EngineError(GinnelError):
+    """The engine failed, is missing, or belongs to the process that this one was forked from."""
+
+    kind: str | None = None
+    """The engine's own word for it."""
+
+
+NO_ANSWER_HINT = (
+    "The server is down, the address or port is wrong, UDP is blocked on the way, or the keys do not match:\n"
+    "a ginnel server answers nobody whose keys it does not know, so these look the same from here."
+)
+_NOT_ALLOWED_HINT = "A server connects to public addresses only, unless it was started with --allow-private."
+
+
+class _Kind(NamedTuple):
+    error: type[GinnelError]
+    template: str = ""  # used when all its facts are known, else the engine's own message
+    hint: str = ""
+    errno: int | None = None
+
+
+_KINDS: Mapping[str, _Kind] = {
+    "no_answer": _Kind(NoAnswer, "no answer from {peer} in {seconds:g} s", NO_ANSWER_HINT, _errno.ETIMEDOUT),
+    "link_down": _Kind(LinkDown),
+    "target_refused": _Kind(TargetRefused, "{host}:{port} refused the connection", errno=_errno.ECONNREFUSED),
+    "host_unreachable": _Kind(
+        HostUnreachable, "{host}:{port} cannot be reached from the server", errno=_errno.EHOSTUNREACH
+    ),
+    "name_unknown": _Kind(NameUnknown, "the server finds no address for the name {host}", errno=EAI_NONAME),
+    "timed_out": _Kind(
+        TargetTimedOut, "{host}:{port} did not answer the server in time", errno=_errno.ETIMEDOUT
+    ),
+    "network_unreachable": _Kind(
+        NetworkUnreachable,
+        "the server has no route to the network of {host}:{port}",
+        errno=_errno.ENETUNREACH,
+    ),
+    "not_allowed": _Kind(
+        TargetNotAllowed, "the server does not connect to {host}:{port}", _NOT_ALLOWED_HINT, _errno.EACCES
+    ),
+    "limit": _Kind(LimitReached),
+    "listen": _Kind(ListenError),
+    "closed": _Kind(ClosedError),
+    "failed": _Kind(EngineError),
+}
+
+
+def from_engine(kind: str, message: str, facts: Mapping[str, object]) -> GinnelError:
+    """Turn the engine's answer to a failed command into the error that the caller sees.
+
+    Facts that the error does not declare are left out, so that a newer engine can say more.
+    """
+    if kind == "listen":
+        number = facts.get("errno")
+        return listen_error(
+            str(facts.get("address", "the address")), number if isinstance(number, int) else None, message
+        )
+    known = _KINDS.get(kind, _KINDS["failed"])
+    text = message
+    if known.template:
+        try:
+            text = known.template.format(**facts)
+        except (KeyError, TypeError, ValueError):
+            text = message
+    error = known.error(
+        text or kind,
+        hint=known.hint,
+        **{name: value for name, value in facts.items() if _declares(known.error, name)},
+    )
+    if isinstance(error, OSError) and known.errno is not None:
+        error.errno = known.errno
+    if isinstance(error, EngineError):
+        error.kind = kind
+    return error
+
+
+def listen_error(address: str, number: int | None, message: str = "") -> ListenError:
+    """The error for an address that could not be bound; ``number`` is the system's errno."""
+    reasons = {
+        _errno.EADDRINUSE: ("is in use by another program", ""),
+        _errno.EACCES: (
+            "may not be bound by this user",
+            "Ports below 1024 need a right: take a higher port, or give CAP_NET_BIND_SERVICE.",
+        ),
+        _errno.EADDRNOTAVAIL: ("is not an address of this machine", "See: ip address"),
+    }
+    reason, hint = reasons.get(number or 0, ("", ""))
+    if not reason:
+        why = message or (os.strerror(number) if number else "for a reason the system does not name")
+        reason = f"cannot be bound: {why}"
+    error = ListenError(f"{address} {reason}", hint=hint, address=address)
+    error.errno = number
+    return error
+
+
+def _declares(error: type[GinnelError], name: str) -> bool:
+    """Whether `name` is one of the error's own facts, and not something it inherited from OSError."""
+    return any(name in vars(parent) for parent in error.__mro__ if issubclass(parent, GinnelError))

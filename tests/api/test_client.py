@@ -1,0 +1,137 @@
+"""The client: start, failures, what it passes to the engine, close."""
+
+import asyncio
+
+import pytest
+
+from ginnel.api.client import Client
+from ginnel.api.events import Event, LinkLost, LinkUp
+from ginnel.config.sharelink import ShareLink
+from ginnel.errors import (
+    ClosedError,
+    ConfigError,
+    HostUnreachable,
+    LimitReached,
+    NameUnknown,
+    NetworkUnreachable,
+    NoAnswer,
+    ShareLinkError,
+    TargetNotAllowed,
+    TargetRefused,
+    TargetTimedOut,
+)
+from tests.fake_engine import Engine
+
+
+async def test_a_link_as_text_or_parsed_starts_the_same_client(
+    engines: list[Engine], link: ShareLink
+) -> None:
+    for given in (link, link.to_text()):
+        async with Client(given) as client:
+            assert client.link == LinkUp("192.0.2.1:5", rtt_seconds=0.041, session="quic", carrier="udp")
+    for engine in engines:
+        assert engine.config.servers == [("192.0.2.1", 5, bytes(32))]
+        assert engine.config.private_key == bytes(range(32))
+        assert engine.calls == [("connect", 10.0), ("shutdown", 4.0)]
+
+
+async def test_no_answer_closes_what_was_begun(engines: list[Engine], link: ShareLink) -> None:
+    Engine.answer_connect = False
+    with pytest.raises(NoAnswer, match=r"no answer from 192.0.2.1:5 in 2.5 s"):
+        async with Client(link, connect_timeout_seconds=2.5):
+            pass
+    assert engines[0].closed
+
+
+async def test_a_start_that_is_cancelled_closes_what_was_begun(
+    engines: list[Engine], link: ShareLink
+) -> None:
+    client = Client(link)
+    starting = asyncio.create_task(client.start())
+    await asyncio.sleep(0)
+    engines[0].hold = {"connect"}
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert engines[0].closed
+
+
+@pytest.mark.parametrize(
+    ("host", "error"),
+    [
+        ("refused.test", TargetRefused),
+        ("unreachable.test", HostUnreachable),
+        ("unknown.test", NameUnknown),
+        ("slow.test", TargetTimedOut),
+        ("nowhere.test", NetworkUnreachable),
+        ("private.test", TargetNotAllowed),
+        ("busy.test", LimitReached),
+    ],
+)
+async def test_each_way_to_fail_is_an_error_of_its_own(
+    client: Client, host: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        await client.open_connection(host, 80)
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("", 80), ("a b", 80), ("example.org", 0), ("example.org", 65536)]
+)
+async def test_a_target_that_is_none_never_reaches_the_engine(
+    client: Client, engines: list[Engine], host: str, port: int
+) -> None:
+    with pytest.raises(ConfigError):
+        await client.open_connection(host, port)
+    assert [call[0] for call in engines[0].calls] == ["connect"]
+
+
+async def test_ping_and_stats(client: Client) -> None:
+    assert await client.ping() == 0.0125
+    assert client.stats() == {"links": 1}
+
+
+async def test_events_reach_the_handler(client: Client, engines: list[Engine], events: list[Event]) -> None:
+    engines[0].emit("link_down", peer="192.0.2.1:5", reason="no answer for 15 s")
+    engines[0].emit("of_a_newer_engine", anything=1)
+    await client.ping()
+    assert events == [LinkLost("192.0.2.1:5", "no answer for 15 s")]
+
+
+async def test_a_client_starts_once_and_not_before_it_is_asked(link: ShareLink) -> None:
+    client = Client(link)
+    await client.aclose()
+    with pytest.raises(ClosedError, match="has not started"):
+        await client.ping()
+    with pytest.raises(ClosedError, match="has not started"):
+        client.stats()
+
+
+async def test_a_closed_client_says_so(engines: list[Engine], link: ShareLink) -> None:
+    async with Client(link) as client:
+        pass
+    with pytest.raises(ClosedError):
+        await client.open_connection("example.org", 80)
+    with pytest.raises(ClosedError):
+        await client.start()
+    await client.aclose()
+    assert engines[0].calls == [("connect", 10.0), ("shutdown", 4.0)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"link": "ginnel://nonsense"}, ShareLinkError),
+        ({"connect_timeout_seconds": 0}, ConfigError),
+        ({"drain_seconds": -1}, ConfigError),
+    ],
+)
+def test_bad_settings_are_told_before_anything_happens(
+    link: ShareLink, settings: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        Client(**{"link": link, **settings})  # type: ignore[arg-type]  # wrong values are the test
+
+
+def test_its_repr_names_the_server_and_no_key(link: ShareLink) -> None:
+    assert repr(Client(link)) == "<ginnel.Client of 192.0.2.1:5>"

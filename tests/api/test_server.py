@@ -1,0 +1,204 @@
+"""The server: keys, port, users, state, close."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from ginnel.api import server as server_module
+from ginnel.api.client import Client
+from ginnel.api.events import Event, LinkUp
+from ginnel.api.links import stored_link
+from ginnel.api.server import DRAWN_PORTS, Server
+from ginnel.config.sharelink import ShareLink
+from ginnel.config.state import StateDirectory
+from ginnel.errors import ClosedError, ConfigError, ListenError, StateError, StateInUse
+from ginnel.policy.users import compile_users
+from tests import fake_engine
+from tests.fake_engine import Engine
+from tests.waiting import until
+
+
+async def test_the_example_of_the_documentation(engines: list[Engine], state: Path) -> None:
+    async with (
+        Server(listen="127.0.0.1:0", state=state) as server,
+        Client(server.share_link("laptop")) as client,
+    ):
+        _, writer = await client.open_connection("example.org", 80)
+        socks = await client.socks5("127.0.0.1:0")
+        assert socks.address[0] == "127.0.0.1"
+        writer.close()
+    users = dict(engines[0].calls[0][1])
+    assert set(users) == {"default", "laptop"}
+    # The engine knows the laptop before the laptop connects, and by the key that is in its link.
+    assert users["laptop"] == fake_engine.public_key(engines[1].config.private_key)
+    assert engines[1].config.servers == [
+        ("127.0.0.1", 40_000, fake_engine.public_key(engines[0].config.private_key))
+    ]
+    assert engines[1].config.psk == engines[0].config.psk
+
+
+async def test_the_first_start_makes_everything_and_the_second_keeps_it(
+    engines: list[Engine], state: Path
+) -> None:
+    async with Server(state=state) as server:
+        assert (server.new_keys, server.port_origin) == (True, "drawn")
+        assert server.address.port in DRAWN_PORTS
+        first = server.share_link()
+    assert stat.S_IMODE((state / "server.json").stat().st_mode) == 0o600
+    async with Server(state=state) as server:
+        assert (server.new_keys, server.port_origin) == (False, "kept")
+        assert server.share_link() == first
+    assert engines[0].config.psk == engines[1].config.psk
+    assert engines[0].config.replay_file == str(state / "replay")
+    assert engines[0].config.listen_host == "0.0.0.0"  # noqa: S104 - what the fake was told
+
+
+async def test_two_deployments_share_nothing(engines: list[Engine], tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        async with Server(state=tmp_path / name):
+            pass
+    one, other = (engine.config for engine in engines)
+    assert one.psk != other.psk
+    assert one.private_key != other.private_key
+    assert one.users[0][1] != other.users[0][1]
+
+
+async def test_a_given_port_is_kept_and_port_0_is_not(engines: list[Engine], state: Path) -> None:
+    async with Server(state=state, listen="127.0.0.1:4433") as server:
+        assert server.port_origin == "given"
+    async with Server(state=state, listen="127.0.0.1:0") as server:
+        assert server.port_origin == "any"
+    async with Server(state=state) as server:
+        assert (server.port_origin, server.address.port) == ("kept", 4433)
+
+
+async def test_a_drawn_port_that_is_taken_is_drawn_again(engines: list[Engine], state: Path) -> None:
+    Engine.busy_ports.update(port for port in DRAWN_PORTS if port % 2)
+    async with Server(state=state) as server:
+        assert server.address.port % 2 == 0
+
+
+async def test_drawing_gives_up_some_time(engines: list[Engine], state: Path) -> None:
+    Engine.busy_ports.update(DRAWN_PORTS)
+    with pytest.raises(ListenError, match="is in use"):
+        await Server(state=state).start()
+    # And it holds nothing afterwards.
+    Engine.busy_ports.clear()
+    async with Server(state=state):
+        pass
+
+
+async def test_a_kept_port_that_is_taken_is_not_quietly_changed(engines: list[Engine], state: Path) -> None:
+    async with Server(state=state) as server:
+        Engine.busy_ports.add(server.address.port)
+    with pytest.raises(ListenError, match="is in use") as caught:
+        await Server(state=state).start()
+    assert "ginnel server --listen PORT" in caught.value.hint
+
+
+async def test_users_are_made_once_and_at_once(engines: list[Engine], state: Path) -> None:
+    async with Server(state=state, listen="127.0.0.1:0") as server:
+        links = [server.share_link(user) for user in ("anna", "bob", "anna")]
+        assert links[0] == links[2] != links[1]
+        assert server.users() == ("default", "anna", "bob")
+        tables = [call[1] for call in engines[0].calls if call[0] == "set_users"]
+        assert [[name for name, _ in table] for table in tables] == [
+            ["default", "anna"],
+            ["default", "anna", "bob"],
+        ]
+        for bad in ("", "Anna", "a b"):
+            with pytest.raises(ConfigError):
+                server.share_link(bad)
+
+
+async def test_a_user_added_from_outside_is_noticed(
+    engines: list[Engine], state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "_WATCH_SECONDS", 0.001)
+    async with Server(state=state, listen="127.0.0.1:0") as server:
+        link, _ = stored_link(state, "phone")
+        await until(lambda: server.users() == ("default", "phone"))
+        (call,) = (call for call in engines[0].calls if call[0] == "set_users")
+        assert dict(call[1])["phone"] == fake_engine.public_key(link.private_key.reveal())
+
+
+async def test_a_state_that_is_damaged_while_it_runs_stops_nothing(
+    state: Path, engines: list[Engine], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server_module, "_WATCH_SECONDS", 0.001)
+    async with Server(state=state, listen="127.0.0.1:0") as server:
+        good = (state / "server.json").read_bytes()
+        (state / "server.json").write_text("{")
+        await until(lambda: "server.json:1 is damaged" in caplog.text)
+        assert server.users() == ("default",)
+        (state / "server.json").write_bytes(good)
+        stored_link(state, "phone")
+        await until(lambda: server.users() == ("default", "phone"))
+
+
+async def test_a_state_that_vanished_is_not_made_anew(engines: list[Engine], state: Path) -> None:
+    async with Server(state=state, listen="127.0.0.1:0") as server:
+        (state / "server.json").unlink()
+        with pytest.raises(StateError, match="has vanished while the server runs"):
+            server.share_link("anna")
+
+
+async def test_one_server_per_state(engines: list[Engine], state: Path) -> None:
+    async with Server(state=state, listen="127.0.0.1:0"):
+        with pytest.raises(StateInUse, match=f"process {os.getpid()}"):
+            await Server(state=state, listen="127.0.0.1:0").start()
+        # The one that failed did not take the lock with it.
+        with pytest.raises(StateInUse):
+            StateDirectory(state).acquire()
+
+
+async def test_what_goes_into_the_link_as_the_address(engines: list[Engine], state: Path) -> None:
+    async with Server(state=state, listen="0.0.0.0:4433", advertise="Ext.Example.net:443") as server:
+        assert (server.reachable.origin, server.reachable.address) == ("given", ("ext.example.net", 443))
+        assert ShareLink.parse(server.share_link()).servers[0].address == ("ext.example.net", 443)
+    assert stored_link(state, "default")[0].servers[0].address == ("ext.example.net", 443)
+
+
+async def test_settings_reach_the_engine(engines: list[Engine], state: Path) -> None:
+    events: list[Event] = []
+    async with Server(
+        state=state, listen="127.0.0.1:0", allow_private=True, drain_seconds=1, on_event=events.append
+    ) as server:
+        facts = {"peer": "192.0.2.9:5", "rtt": 0.01, "session": "quic", "carrier": "udp", "user": "default"}
+        engines[0].emit("link_up", **facts)
+        engines[0].emit("of_a_newer_engine")
+        await until(lambda: events)
+        assert server.stats() == {"links": 1}
+        assert repr(server) == "<ginnel.Server on 127.0.0.1:40000>"
+    assert engines[0].config.allow_private is True
+    assert engines[0].calls[-1] == ("shutdown", 1.0)
+    assert events == [LinkUp("192.0.2.9:5", 0.01, "quic", "udp", "default")]
+    kept = StateDirectory(state).read()
+    assert kept is not None
+    assert engines[0].config.users == compile_users(kept, fake_engine)
+
+
+async def test_before_its_start_and_after_its_end(engines: list[Engine], state: Path) -> None:
+    server = Server(state=state)
+    with pytest.raises(ClosedError, match="has not started"):
+        server.share_link()
+    assert StateDirectory(state).read() is None
+    assert repr(server) == "<ginnel.Server on a port to be drawn>"
+    async with server:
+        pass
+    with pytest.raises(ClosedError):
+        server.stats()
+    with pytest.raises(ClosedError):
+        await server.start()
+    await server.aclose()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"listen": "nonsense"}, {"advertise": "a b"}, {"drain_seconds": -1}, {"session": "kcp"}]
+)
+def test_bad_settings_are_told_before_anything_happens(state: Path, settings: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        Server(state=state, **settings)  # type: ignore[arg-type]  # wrong values are the test
+    assert not state.exists()

@@ -1,0 +1,64 @@
+"""`ginnel ping`."""
+
+import json
+
+import pytest
+
+from ginnel.cli import ping
+from tests.cli.conftest import Command
+from tests.fake_engine import Engine
+
+pytestmark = pytest.mark.usefixtures("engines")
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ping, "_INTERVAL_SECONDS", 0.0)
+
+
+def test_reachable(run: Command, link: str, engines: list[Engine]) -> None:
+    result = run("ping", link)
+    assert result == (
+        0,
+        "reachable  192.0.2.1:5 · 41 ms · quic over udp\n        1  12 ms\n        2  12 ms\n        3  12 ms\n",
+        "",
+    )
+    assert engines[0].calls == [("connect", 10.0), *[("probe", 10.0)] * 3, ("shutdown", 0.0)]
+
+
+def test_silent_says_what_to_check_and_exits_with_1(run: Command, link: str) -> None:
+    Engine.answer_connect = False
+    result = run("ping", link, "--timeout", "2s")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("error: no answer from 192.0.2.1:5 in 2 s\n")
+    for word in ("ginnel server", "ginnel link", "UDP port 5", "clock"):
+        assert word in result.err
+
+
+def test_json(run: Command, link: str) -> None:
+    result = run("ping", link, "--json", "-c", "2")
+    assert result.code == 0
+    assert json.loads(result.out) == {
+        "reachable": True,
+        "peer": "192.0.2.1:5",
+        "rtt_seconds": [0.0125, 0.0125],
+    }
+    Engine.answer_connect = False
+    result = run("ping", link, "--json")
+    assert (result.code, result.err) == (1, "")
+    assert json.loads(result.out)["reachable"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["-c", "0"], "--count = '0' is not possible"),
+        (["-c", "many"], "--count = 'many' is not possible"),
+        (["--timeout", "0"], "--timeout = 0 leaves no time to answer"),
+        (["--timeout", "1h"], "--timeout = '1h' is too long"),
+    ],
+)
+def test_mistakes(run: Command, link: str, arguments: list[str], error: str) -> None:
+    result = run("ping", link, *arguments)
+    assert result.code == 2
+    assert result.err.startswith(f"error: {error}")

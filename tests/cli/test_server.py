@@ -1,0 +1,81 @@
+"""`ginnel server`, as a process: what it prints where, and how it ends."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from ginnel.config.sharelink import ShareLink
+from tests.cli.program import running
+
+
+def test_the_first_start_from_nothing(tmp_path: Path) -> None:
+    with running(tmp_path, "server", "--state", str(tmp_path / "state")) as server:
+        link = server.out.readline().rstrip("\n")
+        port = ShareLink.parse(link).servers[0].port
+        server.signal(signal.SIGTERM)
+        code, rest, said = server.end()
+    assert code == 0
+    assert rest == ""
+    lines = said.splitlines()
+    assert "· server on " in lines[0]
+    assert lines[2] == "  keys       new, in ~/state (only you can read them)"
+    assert lines[3].startswith(f"  listening  udp 0.0.0.0:{port}")
+    assert lines[3].endswith("drawn for this deployment, kept for the next start")
+    assert lines[4].startswith("  reachable  ")
+    assert any(line == "  user       default" for line in lines)
+    assert "  On the other machine:   ginnel client LINK" in lines
+    # The secret is on standard output and nowhere else: standard error may be a log.
+    assert link.removeprefix("ginnel://") not in said
+    assert "▄" not in said
+    assert "stopping" in said
+
+
+def test_the_next_start_says_the_same_link(tmp_path: Path) -> None:
+    links = []
+    for notes in ("kept for the next start", "as at the last start"):
+        listen = ["--listen", "4433"] if "next" in notes else []
+        with running(
+            tmp_path, "server", "--state", str(tmp_path / "state"), "--advertise", "a.example", *listen
+        ) as server:
+            links.append(server.out.readline())
+            server.signal(signal.SIGINT)
+            code, _, said = server.end()
+        assert code == 0
+        assert notes in said
+        assert "a.example:4433           as given" in said
+    assert links[0] == links[1]
+
+
+def test_quiet_says_nothing_but_the_link(tmp_path: Path) -> None:
+    with running(tmp_path, "server", "--quiet", "--state", str(tmp_path / "state")) as server:
+        assert server.out.readline().startswith("ginnel://")
+        server.signal(signal.SIGTERM)
+        assert server.end() == (0, "", "")
+
+
+def test_a_second_server_on_the_same_state(tmp_path: Path) -> None:
+    with running(tmp_path, "server", "--state", str(tmp_path / "state")) as server:
+        server.out.readline()
+        with running(tmp_path, "server", "--state", str(tmp_path / "state")) as second:
+            code, out, said = second.end()
+        assert (code, out) == (1, "")
+        assert f"error: another ginnel server (process {server.process.pid}) uses the state in" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_the_drain(tmp_path: Path, number: signal.Signals) -> None:
+    arguments = ["server", "--state", str(tmp_path / "state"), "--drain", "1h"]
+    with running(tmp_path, *arguments, FAKE_HOLD="shutdown") as server:
+        server.out.readline()
+        server.signal(number)
+        server.read_err("stopping")
+        server.signal(number)
+        assert server.end()[0] == 0
+
+
+def test_an_engine_that_dies_ends_the_program(tmp_path: Path) -> None:
+    with running(tmp_path, "server", "--state", str(tmp_path / "state"), FAKE_DIE="1") as server:
+        code, _, said = server.end()
+    assert code == 1
+    assert "error: the engine stopped" in said

@@ -1,0 +1,66 @@
+"""Fixtures of the end-to-end tests: one server and one client per module, started as a person starts them."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from .process import RECENT
+from .program import SESSIONS, Client, Server
+
+DESCRIPTORS = 16_384
+"""Soft limit of open files for this run and the programs it starts: 1,000 connections are four descriptors each."""
+
+TEST_LIMIT = 120
+"""Seconds for a test that names no limit of its own: ends a hang, judges no speed."""
+
+HERE = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Raise the soft limit of descriptors; the programs under test inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test here a time limit."""
+    for item in items:
+        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_LIMIT))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show, below a failure, all that the programs said which ran meanwhile."""
+    report = yield
+    if report.failed and HERE in item.path.parents:
+        began = time.monotonic() - (call.stop - call.start)
+        for process in RECENT:
+            if process.ended is None or process.ended >= began:
+                report.sections.append((f"process {process.pid}", process.describe()))
+    return report
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on loopback that lets streams go to loopback targets."""
+    with Server(tmp_path_factory.mktemp("server") / "state") as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=SESSIONS, ids=[f"socks5_over_{session}" for session in SESSIONS])
+def client(
+    request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    """A client of `server`, once over each kind of session."""
+    with Client(server.link, tmp_path_factory.mktemp("client"), session=request.param) as running:
+        yield running

@@ -1,0 +1,139 @@
+"""ginnel's command line as the tests use it: a server with its share link, a client with its SOCKS5 address."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+from .machine import udp_sockets
+from .process import Process
+
+SESSIONS: dict[str, tuple[str, ...]] = {"quic": ()}
+"""Each kind of session that the tests run over, and the client's arguments that choose it."""
+
+LOOPBACK = "127.0.0.1"
+
+
+def command(*arguments: str) -> list[str]:
+    """The program under test; `GINNEL_E2E_COMMAND` names another one, such as an installed `ginnel`."""
+    program = os.environ.get("GINNEL_E2E_COMMAND")
+    return [*(shlex.split(program) if program else [sys.executable, "-m", "ginnel"]), *arguments]
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """An environment that cannot touch the user's own state and prints plain, wide text."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GINNEL_", "XDG_"))}
+    kept |= {name: value for name, value in os.environ.items() if name.startswith("GINNEL_E2E_")}
+    return kept | {"HOME": str(home), "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120"} | more
+
+
+def address(text: str) -> tuple[str, int]:
+    """`host:port` or `[v6]:port` as a pair."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+class Server:
+    """`ginnel server`, ready: its share link is known and its socket is bound."""
+
+    def __init__(
+        self,
+        state: Path,
+        *,
+        listen: str = f"{LOOPBACK}:0",
+        advertise: str | None = None,
+        allow_private: bool = True,
+        wrap: Sequence[str] = (),
+    ) -> None:
+        self.state = state
+        arguments = ["server", "--listen", listen, "--state", str(state)]
+        arguments += ["--advertise", advertise] if advertise else []
+        arguments += ["--allow-private"] if allow_private else []
+        self.process = Process([*wrap, *command(*arguments)], env=environment(state.parent))
+        with killed_on_error(self.process):
+            self.link = self.process.wait_line("ginnel://")
+
+    @property
+    def port(self) -> int:
+        """The UDP port, asked of the kernel: nothing that a person reads is parsed."""
+        sockets = udp_sockets(self.process.pid)
+        assert len(sockets) == 1, f"a server of one shard has one UDP socket, not {sockets}"
+        return sockets[0].port
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.__exit__(kind, error, trace)
+
+
+class Client:
+    """`ginnel client`, ready: its SOCKS5 listener takes connections. The share link goes in by standard input."""
+
+    def __init__(self, link: str, home: Path, *, session: str = "quic", wrap: Sequence[str] = ()) -> None:
+        arguments = ["client", "-", "-D", f"{LOOPBACK}:0", *SESSIONS[session]]
+        self.process = Process([*wrap, *command(*arguments)], stdin=link + "\n", env=environment(home))
+        with killed_on_error(self.process):
+            self.socks = address(self.process.wait_line("socks5 ").split()[1])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.__exit__(kind, error, trace)
+
+
+class killed_on_error:  # noqa: N801 - used as a statement, `with killed_on_error(process):`
+    """A process that does not get ready must not stay behind."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._process.kill()
+
+
+class Running(Protocol):
+    """What `beside_loop` can own."""
+
+    process: Process
+
+
+R = TypeVar("R", bound=Running)
+
+
+@asynccontextmanager
+async def beside_loop(start: Callable[[], R]) -> AsyncIterator[R]:
+    """Start and stop a program without holding up the event loop, which may be carrying its packets."""
+    running = await asyncio.to_thread(start)
+    try:
+        yield running
+    except BaseException:
+        running.process.kill()
+        raise
+    if running.process.alive:
+        await asyncio.to_thread(running.process.stop)
+
+
+def ginnel(*arguments: str, home: Path, stdin: str | None = None, limit: float = 30.0, **env: str) -> Process:
+    """Run one command to its end."""
+    process = Process(command(*arguments), stdin=stdin, env=environment(home, **env))
+    process.wait(limit)
+    return process

@@ -1,0 +1,159 @@
+"""A server answers nobody who lacks the keys, whatever is sent to it, and whoever has them notices nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from .machine import descriptors, resident_memory, stored_bytes, threads, udp_drops, udp_sockets
+from .prober import Prober
+from .program import Client, Server, beside_loop
+from .socks import connected
+from .strangers import SHAPES, flipped, spliced, truncated
+from .streams import Received, close, payload, read_to_end, send
+from .targets import echo, read_then_answer, serve, source
+from .udp_proxy import udp_proxy
+
+PROXY_HOST = "127.0.0.6"
+LIVE_SIZE = 2_000_000
+FLOOD = 20_000
+FLOOD_SIZE = 1200
+MEMORY_SLACK = 8 * 1024 * 1024
+"""Bytes by which a server's memory may move under a flood of 24 MB; what allocators keep, not what was sent."""
+
+
+@asynccontextmanager
+async def live_downloads(client: Client) -> AsyncIterator[None]:
+    """Downloads one after another through `client`, each checked; at least one lies within the body."""
+    over = asyncio.Event()
+    data = payload(LIVE_SIZE, 5)
+    completed = 0
+
+    async def downloads(target: tuple[str, int]) -> None:
+        nonlocal completed
+        while not over.is_set() or completed == 0:
+            async with asyncio.timeout(60), connected(client.socks, target) as (reader, _):
+                assert await read_to_end(reader) == Received.whole(data)
+            completed += 1
+
+    async with serve(source(data, pause=0.01)) as target, asyncio.TaskGroup() as group:
+        group.create_task(downloads(target.address))
+        try:
+            yield
+        finally:
+            over.set()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_strangers_get_no_answer(server: Server, client: Client, shape: str) -> None:
+    draw = random.Random()
+    async with live_downloads(client), Prober(server.process.pid, server.port) as prober:
+        await prober.send(SHAPES[shape](draw))
+        await prober.silence()
+    assert server.process.alive
+
+
+async def test_a_client_answers_strangers_no_more_than_a_server(client: Client) -> None:
+    sockets = udp_sockets(client.process.pid)
+    draw = random.Random()
+    async with live_downloads(client), Prober(client.process.pid, sockets[0].port) as prober:
+        for shape in SHAPES.values():
+            await prober.send(shape(draw))
+        await prober.silence()
+
+
+async def test_a_flood_leaves_nothing_behind(server: Server) -> None:
+    """Memory, descriptors, threads and files are as before."""
+    pid, draw = server.process.pid, random.Random()
+    noise = [draw.randbytes(FLOOD_SIZE) for _ in range(1000)]
+    async with Prober(pid, server.port) as prober:
+        await prober.send(noise * 3)
+        before = descriptors(pid), threads(pid), stored_bytes(server.state)
+        memory = resident_memory(pid)
+        for _ in range(FLOOD // len(noise)):
+            await prober.send(noise)
+        await prober.silence()
+    assert (descriptors(pid), threads(pid), stored_bytes(server.state)) == before
+    assert resident_memory(pid) - memory < MEMORY_SLACK
+
+
+async def some_traffic(client: Client) -> None:
+    """Streams in both directions, each small enough for the smallest of receive buffers: nothing may be dropped."""
+    up, down = payload(30_000, 1), payload(30_000, 2)
+    for _ in range(20):
+        async with (
+            serve(read_then_answer(down)) as target,
+            connected(client.socks, target.address) as (reader, writer),
+        ):
+            await send(writer, up)
+            writer.write_eof()
+            assert await read_to_end(reader) == Received.whole(down)
+            assert await target.outcome() == Received.whole(up)
+            await close(writer)
+
+
+async def one_echo(client: Client) -> None:
+    """Whether the link works."""
+    async with serve(echo) as target, connected(client.socks, target.address) as (reader, writer):
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"hello"
+
+
+def tampered(recorded: list[bytes]) -> list[bytes]:
+    """Truncated, bit-flipped and spliced: the handshake and the first data packets, of both kinds of client life."""
+    draw = random.Random()
+    first = recorded[:6]
+    made = spliced(recorded[:200], draw)
+    for datagram in first:
+        made += truncated(datagram) + flipped(datagram, draw)
+    return made
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["restart", "restart_after_a_crash"])
+async def test_recorded_datagrams_are_never_answered(tmp_path: Path, end: signal.Signals) -> None:
+    """Replayed at once, after a second, after the client has gone and after a restart; tampered with each time."""
+    state = tmp_path / "state"
+    async with beside_loop(lambda: Server(state, advertise=PROXY_HOST)) as server:
+        port, pid = server.port, server.process.pid
+        async with udp_proxy(PROXY_HOST, port) as proxy:
+            async with beside_loop(lambda: Client(server.link, tmp_path)) as client:
+                await some_traffic(client)
+                async with Prober(pid, port) as prober:
+                    # What the server has not read is new to it, and then it would be right to answer.
+                    assert udp_drops(pid, port) == 0
+                    await prober.send(proxy.sent)
+                    await prober.silence()
+                    await prober.send(proxy.sent)
+                    await prober.send(tampered(proxy.sent))
+                    await prober.silence()
+                    await one_echo(client)
+            recorded = proxy.sent
+            assert len(recorded) > 100
+            async with Prober(pid, port) as prober:
+                await prober.send(recorded)
+                await prober.silence()
+        if end == signal.SIGKILL:
+            server.process.kill()
+        else:
+            await asyncio.to_thread(server.process.stop, end)
+
+    # No proxy any more: the new server names itself.
+    listen = f"127.0.0.1:{port}"
+    async with (
+        beside_loop(lambda: Server(state, listen=listen)) as restarted,
+        Prober(restarted.process.pid, port) as prober,
+    ):
+        await prober.send(recorded)
+        await prober.silence()
+        await prober.send(recorded + tampered(recorded))
+        async with beside_loop(lambda: Client(restarted.link, tmp_path)) as client:
+            await one_echo(client)
+            await prober.send(recorded)
+            await prober.silence()
+            await one_echo(client)
