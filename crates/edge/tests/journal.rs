@@ -14,7 +14,7 @@ fn an_accepted_handshake_is_in_the_file_that_only_its_owner_reads() {
     assert_eq!(std::fs::read(&file).unwrap().len(), 0);
     End::client(server.host.local_address(), Limits::default()).connect();
     let length = std::fs::read(&file).unwrap().len();
-    assert!(length > 0 && length % 24 == 0, "{length} bytes");
+    assert!(length > 0 && length.is_multiple_of(24), "{length} bytes");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     drop(server);
     let _again = End::server(&directory, LOOPBACK).unwrap();
