@@ -244,6 +244,21 @@ fn one_source_begins_no_more_than_its_share() {
     assert_eq!(pair.server.drops().handshakes.limited, 9);
 }
 
+/// A recorded handshake is known before a token is taken for it, and before any Noise.
+#[test]
+fn a_recorded_handshake_uses_up_nobodys_share() {
+    let deployment = Deployment::new();
+    let (mut pair, _) = Pair::up(&deployment);
+    let recorded = pair.recorded[..1].to_vec();
+    for _ in 0..1000 {
+        deliver(&mut pair.server, pair.time, client_path(), &recorded);
+    }
+    assert_eq!((pair.server.drops().handshakes.replayed, pair.server.drops().handshakes.limited), (1000, 0));
+    let second = pair.dial(&deployment, 1);
+    pair.exchange();
+    assert!(pair.alive(second));
+}
+
 #[test]
 fn only_the_same_lane_of_the_same_process_replaces_a_link() {
     let deployment = Deployment::new();
