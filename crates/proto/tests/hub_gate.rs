@@ -287,6 +287,26 @@ fn only_the_same_lane_of_the_same_process_replaces_a_link() {
 }
 
 #[test]
+fn an_older_handshake_of_the_same_lane_replaces_nothing() {
+    let deployment = Deployment::new();
+    let mut pair = Pair::new(&deployment);
+    // Two hubs of one seed are one client process; this one stays with its first attempt.
+    let mut early = client(8, pair.time);
+    early.dial(pair.time, deployment.client_keys(), server_path(), 0, Duration::from_secs(9)).unwrap();
+    deliver(&mut pair.server, pair.time, client_path(), &sent(&mut early, pair.time));
+    let answer = sent(&mut pair.server, pair.time);
+    deliver(&mut early, pair.time, server_path(), &answer);
+    let late = sent(&mut early, pair.time);
+    let link = pair.dial(&deployment, 0);
+    sent(&mut pair.client, pair.time);
+    pair.pass(Duration::from_secs(1));
+    assert!(pair.alive(link));
+    deliver(&mut pair.server, pair.time, client_path(), &late);
+    assert_silent(&mut pair.server, pair.time, (1, 0), "data of an older handshake");
+    assert!(pair.alive(link));
+}
+
+#[test]
 fn a_revoked_user_is_gone_also_when_half_open() {
     let deployment = Deployment::new();
     let (mut pair, link) = Pair::up(&deployment);
