@@ -3,6 +3,11 @@
 Only `ginnel._native` imports it.
 """
 
+from typing import final
+
+__all__ = ["Engine", "derive_user_key", "engine_version", "generate_private_key", "public_key"]
+
+@final
 class Engine:
     """One engine: its thread, one shard, its links, and an inbox of replies and events.
 

@@ -6,8 +6,8 @@ import asyncio
 import os
 import shlex
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
@@ -94,20 +94,14 @@ class Client:
         self.process.__exit__(kind, error, trace)
 
 
-class killed_on_error:  # noqa: N801 - used as a statement, `with killed_on_error(process):`
+@contextmanager
+def killed_on_error(process: Process) -> Iterator[None]:
     """A process that does not get ready must not stay behind."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self._process.kill()
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
 
 
 class Running(Protocol):

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import ginnel
 import pytest
+
+import ginnel
 
 from .socks import Reply, WrongPassword, connected, reply_to, request
 from .streams import Progress, Received, close, payload, read_to_end, send

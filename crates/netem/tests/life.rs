@@ -6,8 +6,9 @@ use ginnel_netem::network::{Change, Direction};
 use ginnel_netem::seeds::for_each_seed;
 use ginnel_proto::envelope::control::close;
 use ginnel_proto::envelope::replay::ReplayCache;
+use ginnel_proto::hub::Event;
 use ginnel_proto::limits::Limits;
-use ginnel_proto::link::Lost;
+use ginnel_proto::link::{self, Lost};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -130,6 +131,29 @@ fn a_server_restarted_without_its_journal_serves_new_links_all_the_same() {
     let mut lab = Lab::new(Setup::new(1));
     lab.restart_server(ReplayCache::default());
     lab.connect(0);
+}
+
+#[test]
+fn a_probe_that_is_lost_in_a_transfer_is_repeated_until_it_is_echoed() {
+    for_each_seed(3, |seed| {
+        let good = Conditions { rate: Some(2_500_000), ..Conditions::default() };
+        let mut lab = Lab::new(Setup::new(seed).conditions(good));
+        let link = lab.connect(0);
+        lab.open(link, 50_000_000);
+        lab.run_for(SECOND);
+        lab.change(Change::OneWay(Direction::ToServer, Conditions { loss: 1.0, ..good }));
+        let time = lab.clients[0].time(lab.now());
+        lab.clients[0].hub.probe(time, link);
+        lab.run_for(SECOND / 1000);
+        assert!(lab.counters().0.lost > 0);
+        lab.change(Change::OneWay(Direction::ToServer, good));
+        let echoed = |lab: &Lab| {
+            lab.clients[0].events_of(link).any(|event| matches!(event, Event::Link(link::Event::Echoed(_))))
+        };
+        // The link hears from its peer all the time; all the same the probe goes again after 3 s.
+        lab.must("the echo", 5 * SECOND, echoed);
+        assert!(!lab.all_done());
+    });
 }
 
 #[test]

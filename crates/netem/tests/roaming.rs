@@ -65,8 +65,25 @@ fn a_new_address_in_mid_transfer_loses_nothing() {
 }
 
 #[test]
+fn a_new_address_is_a_new_path_and_a_new_port_is_not() {
+    for_each_seed(3, |seed| {
+        for (host, port, is_new) in [(99, 40_000, true), (11, 50_000, false)] {
+            let (mut lab, _) = begin(setup(seed));
+            let server = lab.server.living()[0];
+            let before = lab.server.hub.link(server).unwrap().stats();
+            assert!(before.mtu > 1200);
+            lab.change(Change::Address(lab.address(host, port)));
+            lab.must("the server follows", Duration::from_secs(1), |lab| !moves(lab).is_empty());
+            let after = lab.server.hub.link(server).unwrap().stats();
+            // What was learnt of the largest datagram and of the window goes with the old path.
+            assert_eq!(after.mtu == 1200 && after.window < before.window / 2, is_new, "{before:?} {after:?}");
+        }
+    });
+}
+
+#[test]
 fn a_move_under_loss_is_noticed_all_the_same() {
-    for_each_seed(10, |seed| {
+    for_each_seed(5, |seed| {
         let mut setup = setup(seed);
         (setup.to_server.loss, setup.to_client.loss) = (0.2, 0.2);
         let (mut lab, _) = begin(setup);

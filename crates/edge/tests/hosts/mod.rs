@@ -1,0 +1,145 @@
+//! A server's and a client's host in one process, over real sockets on loopback.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use ginnel_edge::host::{ClientSpec, Command, Event, Failure, Host, Message, Outcome, Role, ServerSpec, Value, users};
+use ginnel_engine::client::ServerAddress;
+use ginnel_proto::envelope::handshake::ClientKeys;
+use ginnel_proto::envelope::keys::{PrivateKey, Psk};
+use ginnel_proto::limits::Limits;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+pub(crate) const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A directory that goes with the test.
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    pub(crate) fn new() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let name = format!("ginnel-edge-{}-{}", std::process::id(), LAST.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn psk() -> Psk {
+    Psk::new([1; 32])
+}
+
+fn server_key() -> PrivateKey {
+    PrivateKey::new([2; 32])
+}
+
+fn user_key() -> PrivateKey {
+    PrivateKey::new([3; 32])
+}
+
+/// The table with the one user that clients here are.
+pub(crate) fn one_user() -> ginnel_proto::hub::gate::Users {
+    users([("laptop".to_owned(), user_key().public().0)])
+}
+
+/// A host, and the messages that nobody has asked for yet.
+pub(crate) struct End {
+    pub(crate) host: Host,
+    last: u64,
+    waiting: Vec<Message>,
+}
+
+impl End {
+    fn start(role: Role, limits: Limits) -> std::io::Result<Self> {
+        Ok(Self { host: Host::start(role, limits)?, last: 0, waiting: Vec::new() })
+    }
+
+    pub(crate) fn server(directory: &Directory, listen: SocketAddr) -> std::io::Result<Self> {
+        let spec = ServerSpec {
+            listen,
+            psks: vec![psk()],
+            key: server_key(),
+            users: one_user(),
+            allow_private: true,
+            replay_file: directory.path().join("replay"),
+        };
+        Self::start(Role::Server(spec), Limits::default())
+    }
+
+    pub(crate) fn client(server: SocketAddr, limits: Limits) -> Self {
+        let keys = ClientKeys { psk: psk(), server: server_key().public(), user: user_key() };
+        let servers = vec![ServerAddress { host: server.ip().to_string(), port: server.port(), keys }];
+        Self::start(Role::Client(ClientSpec { servers }), limits).unwrap()
+    }
+
+    /// Hands a command in and returns its ticket.
+    pub(crate) fn send(&mut self, command: Command) -> u64 {
+        self.last += 1;
+        self.host.command(self.last, command).unwrap();
+        self.last
+    }
+
+    pub(crate) fn ask(&mut self, command: Command) -> Outcome {
+        let ticket = self.send(command);
+        self.reply(ticket)
+    }
+
+    pub(crate) fn reply(&mut self, ticket: u64) -> Outcome {
+        let message = self.wait(|message| matches!(message, Message::Reply(of, _) if *of == ticket));
+        match message {
+            Message::Reply(_, outcome) => outcome,
+            Message::Event(_) => unreachable!("a reply was waited for"),
+        }
+    }
+
+    pub(crate) fn failure(&mut self, command: Command) -> Failure {
+        self.ask(command).expect_err("a failure")
+    }
+
+    pub(crate) fn event(&mut self, name: &str) -> Event {
+        match self.wait(|message| matches!(message, Message::Event(event) if event.name == name)) {
+            Message::Event(event) => event,
+            Message::Reply(..) => unreachable!("an event was waited for"),
+        }
+    }
+
+    pub(crate) fn connect(&mut self) {
+        let outcome = self.ask(Command::Connect { timeout: PATIENCE });
+        assert!(matches!(outcome, Ok(Value::Link { .. })), "{outcome:?}");
+    }
+
+    pub(crate) fn listen(&mut self) -> (u64, SocketAddr) {
+        match self.ask(Command::ListenSocks5 { address: LOOPBACK, credentials: None }) {
+            Ok(Value::Listener(number, address)) => (number, address),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn wait(&mut self, wanted: impl Fn(&Message) -> bool) -> Message {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(at) = self.waiting.iter().position(&wanted) {
+                return self.waiting.remove(at);
+            }
+            assert!(Instant::now() < deadline, "still waiting with {:?}", self.waiting);
+            match self.host.inbox().drain() {
+                Ok(messages) if messages.is_empty() => std::thread::sleep(Duration::from_millis(1)),
+                Ok(messages) => self.waiting.extend(messages),
+                Err(reason) => panic!("{reason}"),
+            }
+        }
+    }
+}
