@@ -244,6 +244,21 @@ fn one_source_begins_no_more_than_its_share() {
     assert_eq!(pair.server.drops().handshakes.limited, 9);
 }
 
+/// A recorded handshake is known before a token is taken for it, and before any Noise.
+#[test]
+fn a_recorded_handshake_uses_up_nobodys_share() {
+    let deployment = Deployment::new();
+    let (mut pair, _) = Pair::up(&deployment);
+    let recorded = pair.recorded[..1].to_vec();
+    for _ in 0..1000 {
+        deliver(&mut pair.server, pair.time, client_path(), &recorded);
+    }
+    assert_eq!((pair.server.drops().handshakes.replayed, pair.server.drops().handshakes.limited), (1000, 0));
+    let second = pair.dial(&deployment, 1);
+    pair.exchange();
+    assert!(pair.alive(second));
+}
+
 #[test]
 fn only_the_same_lane_of_the_same_process_replaces_a_link() {
     let deployment = Deployment::new();
@@ -269,6 +284,26 @@ fn only_the_same_lane_of_the_same_process_replaces_a_link() {
     assert!(lost.contains(&(first, replaced)), "{lost:?}");
     assert_eq!(pair.server.ids().len(), 3);
     assert!(pair.alive(again) && pair.alive(second));
+}
+
+#[test]
+fn an_older_handshake_of_the_same_lane_replaces_nothing() {
+    let deployment = Deployment::new();
+    let mut pair = Pair::new(&deployment);
+    // Two hubs of one seed are one client process; this one stays with its first attempt.
+    let mut early = client(8, pair.time);
+    early.dial(pair.time, deployment.client_keys(), server_path(), 0, Duration::from_secs(9)).unwrap();
+    deliver(&mut pair.server, pair.time, client_path(), &sent(&mut early, pair.time));
+    let answer = sent(&mut pair.server, pair.time);
+    deliver(&mut early, pair.time, server_path(), &answer);
+    let late = sent(&mut early, pair.time);
+    let link = pair.dial(&deployment, 0);
+    sent(&mut pair.client, pair.time);
+    pair.pass(Duration::from_secs(1));
+    assert!(pair.alive(link));
+    deliver(&mut pair.server, pair.time, client_path(), &late);
+    assert_silent(&mut pair.server, pair.time, (1, 0), "data of an older handshake");
+    assert!(pair.alive(link));
 }
 
 #[test]

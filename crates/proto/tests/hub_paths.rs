@@ -120,6 +120,37 @@ fn an_observer_who_races_copies_redirects_nothing() {
     assert!(pair.alive(link));
 }
 
+/// A challenge is answered to where it came from, which must not make anybody an amplifier.
+#[test]
+fn a_challenge_from_an_unknown_address_is_not_answered() {
+    let deployment = Deployment::new();
+    let (mut pair, link) = Pair::up(&deployment);
+    let server_link = pair.server.ids()[0];
+    let challenge = |pair: &mut Pair| {
+        // What makes the client challenge an address of the server's.
+        pair.server.probe(pair.time, server_link);
+        let probe = sent(&mut pair.server, pair.time);
+        deliver(&mut pair.client, pair.time, elsewhere(), &probe);
+        let up = sent(&mut pair.client, pair.time);
+        let (challenge, rest): (Vec<_>, Vec<_>) = up.into_iter().partition(|(path, _)| *path == elsewhere());
+        deliver(&mut pair.server, pair.time, client_path(), &rest);
+        assert_eq!(challenge.len(), 1);
+        challenge
+    };
+    let first = challenge(&mut pair);
+    pair.client.probe(pair.time, link);
+    let probe = sent(&mut pair.client, pair.time);
+    // The one candidate that there may be now.
+    deliver(&mut pair.server, pair.time, elsewhere(), &probe);
+    let third = path("192.0.2.77:777");
+    deliver(&mut pair.server, pair.time, third, &first);
+    assert_eq!(total(&sent(&mut pair.server, pair.time), third), 0);
+    pair.pass(Duration::from_secs(6));
+    let second = challenge(&mut pair);
+    deliver(&mut pair.server, pair.time, client_path(), &second);
+    assert!(total(&sent(&mut pair.server, pair.time), client_path()) > 0, "from the known address it is");
+}
+
 #[test]
 fn a_client_that_moves_is_followed_when_it_proves_it() {
     let deployment = Deployment::new();

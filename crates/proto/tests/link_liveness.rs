@@ -33,6 +33,10 @@ impl End {
         }
     }
 
+    fn echo(&mut self, after: Duration, token: [u8; 8]) -> Option<Duration> {
+        self.liveness.echoed(self.start + after, token, &mut self.rng)
+    }
+
     fn receive(&mut self, after: Duration) {
         self.liveness.received(self.start + after, &mut self.rng);
     }
@@ -48,11 +52,12 @@ fn a_quiet_client_asks_at_no_fixed_time() {
     for seed in 0..100 {
         let mut client = End::new(Side::Client, seed);
         let (time, due) = client.next();
-        assert!(matches!(due, Due::Probe(_)));
+        let Due::Probe(token) = due else { panic!("{due:?}") };
         assert!(within(time, client.limits.keep_alive), "{time:?}");
         times.insert(time.as_millis());
         // The answer begins the quiet anew.
         client.receive(time);
+        client.echo(time, token);
         let (next, due) = client.next();
         assert!(matches!(due, Due::Probe(_)) && within(next - time, client.limits.keep_alive));
     }
@@ -127,8 +132,22 @@ fn an_echo_measures_the_probe_it_answers_once() {
     let first = client.liveness.probe(client.start, &mut client.rng);
     let second = client.liveness.probe(client.start + Duration::from_millis(10), &mut client.rng);
     assert_ne!(first, second);
-    let now = client.start + Duration::from_millis(30);
-    assert_eq!(client.liveness.echoed(now, first, &mut client.rng), None, "an older probe");
-    assert_eq!(client.liveness.echoed(now, second, &mut client.rng), Some(Duration::from_millis(20)));
-    assert_eq!(client.liveness.echoed(now, second, &mut client.rng), None);
+    let now = Duration::from_millis(30);
+    assert_eq!(client.echo(now, first), None, "an older probe");
+    assert_eq!(client.echo(now, second), Some(Duration::from_millis(20)));
+    assert_eq!(client.echo(now, second), None);
+}
+
+/// Other packets are a sign of life, but whoever wants the round-trip time waits for an echo.
+#[test]
+fn a_probe_is_repeated_until_it_is_echoed() {
+    let mut client = End::new(Side::Client, 7);
+    client.liveness.probe(client.start, &mut client.rng);
+    let mut last = Duration::ZERO;
+    for _ in 0..10 {
+        client.receive(last);
+        let (time, due) = client.next();
+        assert!(matches!(due, Due::Probe(_)) && within(time - last, client.limits.probe_interval), "{due:?}");
+        last = time;
+    }
 }

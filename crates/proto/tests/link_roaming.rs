@@ -3,7 +3,7 @@
 mod fixtures;
 
 use fixtures::rng;
-use ginnel_proto::envelope::control::Control;
+use ginnel_proto::envelope::control::{Control, DATAGRAM_MAX};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::link::Path;
 use ginnel_proto::link::roaming::Roaming;
@@ -123,6 +123,7 @@ fn a_candidate_is_sent_no_more_than_three_times_what_came_from_it() {
         let (mut received, mut sent, mut ms) = (0, 0, 0);
         // The longest challenge: message, padding and its length, tag and header.
         let challenge = 9 + 119 + 2 + 32;
+        assert_eq!(challenge, DATAGRAM_MAX);
         for packets in [1, 0, 0, 0, 2, 0, 0, 30, 0, 0] {
             for _ in 0..packets {
                 received += length;
@@ -151,7 +152,7 @@ fn what_is_sent_elsewhere_does_not_count() {
     peer.roaming.sent(&home(), 1 << 20);
     let now = peer.at(250);
     assert!(peer.roaming.handle_timeout(now).is_some());
-    peer.roaming.sent(&away(), 1);
+    peer.roaming.sent(&away(), 3 * 64 - DATAGRAM_MAX + 1);
     let now = peer.at(500);
     assert!(peer.roaming.handle_timeout(now).is_none());
 }
@@ -189,4 +190,25 @@ fn a_candidate_that_does_not_answer_is_asked_again_and_then_forgotten() {
     let now = peer.at(6000);
     assert!(!peer.roaming.proven(now, away(), challenge), "an answer that comes too late");
     assert_eq!(*peer.roaming.path(), home());
+}
+
+#[test]
+fn a_challenge_goes_out_as_soon_as_enough_has_come() {
+    let mut peer = Peer::new();
+    assert_eq!(peer.receive(0, away(), 40, true), None);
+    let challenge = peer.receive(1, away(), 40, false).expect("80 bytes allow 240");
+    assert_eq!(peer.receive(2, away(), 1200, true), None, "once; then by the clock");
+    let now = peer.at(3);
+    assert!(peer.roaming.proven(now, away(), challenge));
+}
+
+#[test]
+fn anything_may_go_home_little_to_a_candidate_and_nothing_elsewhere() {
+    let mut peer = Peer::new();
+    peer.receive(0, away(), 100, true).expect("a challenge");
+    assert!(peer.roaming.may_send(&home(), 1 << 20));
+    assert!(peer.roaming.may_send(&away(), 300) && !peer.roaming.may_send(&away(), 301));
+    peer.roaming.sent(&away(), 200);
+    assert!(peer.roaming.may_send(&away(), 100) && !peer.roaming.may_send(&away(), 101));
+    assert!(!peer.roaming.may_send(&elsewhere(), 1));
 }

@@ -13,6 +13,8 @@ use rand::{Rng, RngExt, rngs::StdRng};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+const RTT: Duration = Duration::from_millis(20);
+
 struct Pair {
     now: Instant,
     client: QuicSession,
@@ -23,9 +25,8 @@ impl Pair {
     fn new(seed: u64) -> Self {
         let (now, limits, mut rng) = (Instant::now(), Limits::default(), rng(seed));
         let config = QuicConfig::new(&limits, now, &mut rng);
-        let rtt = Duration::from_millis(20);
-        let client = QuicSession::client(&config, 1472, config.params(), rtt, now, &mut rng).unwrap();
-        let server = QuicSession::server(&config, 1472, Duration::from_millis(50), &mut rng);
+        let client = QuicSession::client(&config, 1472, config.params(), RTT, now, &mut rng).unwrap();
+        let server = QuicSession::server(&config, 1472, RTT, &mut rng);
         Self { now, client, server }
     }
 
@@ -148,7 +149,7 @@ fn stateless_answers_are_never_sent() {
     let mut short_header = vec![0x40; 1300];
     short_header[1..20].fill(7);
     for packet in [version_unknown, short_id, short_header] {
-        let mut server = QuicSession::server(&config, 1472, Duration::from_millis(50), &mut rng);
+        let mut server = QuicSession::server(&config, 1472, RTT, &mut rng);
         server.handle(now, BytesMut::from(&packet[..]));
         assert_eq!((packets(&mut server, now), events(&mut server)), (vec![], vec![]));
     }

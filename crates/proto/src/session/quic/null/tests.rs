@@ -88,15 +88,36 @@ fn parameters_that_do_not_parse_are_refused() {
     assert!(server.read_handshake(&message(&[0xff; 9])).is_err());
 }
 
+/// A packet as an end writes it and the envelope leaves it: with anything in its last bytes.
+fn packet(number: u64, length: usize) -> BytesMut {
+    let mut packet = BytesMut::zeroed(length + NULL_TAG);
+    packet[..length].fill(7);
+    PacketKey::encrypt(&NullKey, number, &mut packet, 0);
+    packet[length + NUMBER_CHECK..].fill(0xee);
+    packet
+}
+
 #[test]
-fn a_null_packet_loses_its_spare_bytes_and_nothing_else() {
-    for length in [0, 1, 100] {
-        let mut packet = BytesMut::from(&[7u8; 200][..length + OVERHEAD]);
-        assert!(PacketKey::decrypt(&NullKey, 0, b"header", &mut packet).is_ok());
-        assert_eq!(packet, [7u8; 200][..length]);
+fn a_null_packet_loses_its_tag_and_nothing_else() {
+    for (length, number) in [(0, 0), (1, 255), (100, 256), (1400, (1 << 62) - 1)] {
+        let mut packet = packet(number, length);
+        assert!(PacketKey::decrypt(&NullKey, number, b"header", &mut packet).is_ok());
+        assert_eq!(packet, vec![7; length]);
     }
-    for length in 0..OVERHEAD {
+    for length in 0..NULL_TAG {
         assert!(PacketKey::decrypt(&NullKey, 0, b"header", &mut BytesMut::zeroed(length)).is_err());
+    }
+}
+
+/// The low bits of a number are sent, one byte of them at least; a receiver that completes them
+/// wrongly is off by a multiple of what they hold.
+#[test]
+fn a_packet_under_a_wrong_number_is_refused() {
+    for number in [0, 700, 0x12_3456] {
+        for off in [1 << 8, 3 << 8, 1 << 16, 5 << 16, 1 << 23] {
+            let refused = PacketKey::decrypt(&NullKey, number + off, b"header", &mut packet(number, 20));
+            assert!(refused.is_err(), "{number} for {}", number + off);
+        }
     }
 }
 
