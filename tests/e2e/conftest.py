@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -22,7 +23,9 @@ HERE = Path(__file__).parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Raise the soft limit of descriptors; the programs under test inherit it."""
+    """Raise the soft limit of descriptors, which the programs inherit; end in order when somebody ends the run."""
+    # A run that is terminated stops its programs just as one that is interrupted: fixtures and exit handlers run.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -106,7 +106,7 @@ async def one_echo(client: Client) -> None:
 
 
 def tampered(recorded: list[bytes]) -> list[bytes]:
-    """Truncated, bit-flipped and spliced: the handshake and the first data packets, of both kinds of client life."""
+    """Truncated, bit-flipped and spliced: the handshake and the first data packets."""
     draw = random.Random()
     first = recorded[:6]
     made = spliced(recorded[:200], draw)
