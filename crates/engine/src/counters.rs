@@ -34,6 +34,7 @@ impl Counters {
             ("datagrams_received", self.datagrams_received),
             ("datagrams_sent", self.datagrams_sent),
             ("dropped_forged", drops.forged),
+            ("dropped_no_room", drops.no_room),
             ("dropped_not_ours", drops.not_ours),
             ("dropped_replayed", drops.replayed),
             ("handshakes_forged", drops.handshakes.forged),

@@ -201,6 +201,36 @@ fn other_lanes_and_other_clients_of_one_user_live_side_by_side() {
 }
 
 #[test]
+fn a_user_with_all_links_taken_gives_up_the_one_that_was_silent_longest() {
+    for_each_seed(3, |seed| {
+        let limits = Limits { links_per_user: 2, ..Limits::default() };
+        let mut lab = Lab::new(Setup { limits, ..Setup::new(seed) });
+        let (second, third, other) = (lab.add_client(0), lab.add_client(0), lab.add_client(1));
+        let (oldest, older, others) = (lab.connect(0), lab.connect(second), lab.connect(other));
+        lab.run_for(SECOND);
+        let newest = lab.connect(third);
+        lab.run_for(SECOND);
+        assert_eq!(lab.clients[0].lost(oldest), Some(Lost::ByPeer(close::REPLACED)));
+        assert!(lab.clients[second].is_up(older) && lab.clients[third].is_up(newest));
+        assert!(lab.clients[other].is_up(others));
+    });
+}
+
+#[test]
+fn a_full_server_answers_no_new_client_and_lets_its_own_come_back() {
+    for_each_seed(3, |seed| {
+        let limits = Limits { links: 1, ..Limits::default() };
+        let mut lab = Lab::new(Setup { limits, ..Setup::new(seed) });
+        let late = lab.add_client(1);
+        lab.connect(0);
+        let refused = lab.dial(late, 0, 5 * SECOND);
+        lab.run_for(6 * SECOND);
+        assert_eq!(lab.clients[late].events, [(refused, Event::NoAnswer)]);
+        assert!(lab.server.hub.drops().handshakes.full > 0);
+    });
+}
+
+#[test]
 fn dials_from_thousands_of_addresses_stay_within_the_bound() {
     const DIALS: u16 = 5_000;
     for_each_seed(1, |seed| {

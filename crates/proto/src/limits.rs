@@ -9,6 +9,9 @@ use std::time::Duration;
 pub struct Limits {
     /// Links of a server. Beyond it new handshakes are not answered.
     pub links: usize,
+    /// Links of one user. Beyond it the one that has been silent longest makes room: it may be
+    /// what is left of a client that went away without a word.
+    pub links_per_user: usize,
     /// Handshakes answered but not yet confirmed. Beyond it the oldest is dropped.
     pub half_open: usize,
     /// A half-open handshake is forgotten after this.
@@ -74,6 +77,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             links: 4096,
+            links_per_user: 64,
             half_open: 1024,
             half_open_time: Duration::from_secs(10),
             handshakes_per_prefix: 32,

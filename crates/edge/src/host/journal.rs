@@ -2,7 +2,7 @@
 
 use ginnel_proto::envelope::replay::{Entry, Journal, ReplayCache, TOTAL_MAX};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ const LONG: usize = 2 * TOTAL_MAX;
 pub(super) struct FileJournal {
     path: PathBuf,
     file: File,
+    length: u64,
     appended: usize,
 }
 
@@ -31,15 +32,23 @@ impl FileJournal {
             Err(error) => return Err(error),
         }
         let cache = ReplayCache::restore(Entry::decode_all(&bytes), now_ns);
-        let file = write_anew(path, &mut cache.entries())?;
-        Ok((Self { path: path.to_owned(), file, appended: 0 }, cache))
+        let (file, length) = write_anew(path, &mut cache.entries())?;
+        Ok((Self { path: path.to_owned(), file, length, appended: 0 }, cache))
     }
 }
 
 impl Journal for FileJournal {
     fn append(&mut self, entry: &Entry) -> bool {
         self.appended += 1;
-        self.file.write_all(&entry.encode()).is_ok()
+        let written = self.file.write_all(&entry.encode()).is_ok();
+        if written {
+            self.length += Entry::LEN as u64;
+        } else {
+            // A part of an entry would shift all that come after it.
+            let _ = self.file.set_len(self.length);
+            let _ = self.file.seek(SeekFrom::Start(self.length));
+        }
+        written
     }
 
     fn is_long(&self) -> bool {
@@ -49,18 +58,18 @@ impl Journal for FileJournal {
     fn rewrite(&mut self, entries: &mut dyn Iterator<Item = Entry>) {
         // On failure the old file goes on growing until the next try.
         self.appended = 0;
-        if let Ok(file) = write_anew(&self.path, entries) {
-            self.file = file;
+        if let Ok((file, length)) = write_anew(&self.path, entries) {
+            (self.file, self.length) = (file, length);
         }
     }
 }
 
-/// Writes a new file beside the old one and puts it in its place.
-fn write_anew(path: &Path, entries: &mut dyn Iterator<Item = Entry>) -> io::Result<File> {
+/// Writes a new file beside the old one and puts it in its place. Returns it with its length.
+fn write_anew(path: &Path, entries: &mut dyn Iterator<Item = Entry>) -> io::Result<(File, u64)> {
     let new = path.with_extension("new");
     let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
     let bytes: Vec<u8> = entries.flat_map(|entry| entry.encode()).collect();
     file.write_all(&bytes)?;
     std::fs::rename(&new, path)?;
-    Ok(file)
+    Ok((file, bytes.len() as u64))
 }

@@ -6,11 +6,13 @@ use super::{Event, Hub, LinkId, Living, Role, State, Time};
 use crate::envelope::control::close;
 use crate::envelope::handshake::ClientKeys;
 use crate::envelope::header::{Header, HeaderKey};
-use crate::envelope::hello::SessionKind;
+use crate::envelope::hello::{LinkIdentity, SessionKind};
+use crate::envelope::keys::PublicKey;
 use crate::link::{Link, Path, Side};
 use crate::session::quic::QuicSession;
 use bytes::BytesMut;
 use rand::RngExt;
+use rustc_hash::FxHashMap;
 use std::time::Duration;
 
 impl Hub {
@@ -33,8 +35,7 @@ impl Hub {
     pub(super) fn confirm(&mut self, time: Time, path: Path, header: &Header, mut datagram: BytesMut) {
         let Role::Server { gate, identities } = &mut self.role else { return };
         let length = datagram.len();
-        let opened = gate.open_pending(header, &mut datagram);
-        let Some(pending) = opened.filter(|_| self.entries.len() < self.limits.links) else {
+        let Some(pending) = gate.open_pending(header, &mut datagram) else {
             self.drops.forged += 1;
             return;
         };
@@ -45,6 +46,11 @@ impl Hub {
                 return;
             }
             self.close_slot(time, older, close::REPLACED);
+        } else if self.entries.len() >= self.limits.links {
+            self.drops.no_room += 1;
+            return;
+        } else {
+            self.make_room(time, user);
         }
         let rtt = time.now - since;
         let session = Box::new(QuicSession::server(&self.quic, proven.datagram_max(), rtt, &mut self.rng));
@@ -62,12 +68,28 @@ impl Hub {
         self.touch(slot);
     }
 
+    /// A user with as many links as one may have gives up the one that was silent longest.
+    fn make_room(&mut self, time: Time, user: PublicKey) {
+        let Role::Server { identities, .. } = &self.role else { return };
+        let theirs = identities.iter().filter(|((owner, _), _)| *owner == user).map(|(_, slot)| *slot);
+        let heard = theirs.filter_map(|slot| match &self.entries[slot].state {
+            State::Living(living) if !living.link.is_lost() => Some((living.link.last_heard(), slot)),
+            _ => None,
+        });
+        let heard: Vec<_> = heard.collect();
+        if heard.len() >= self.limits.links_per_user
+            && let Some((_, quietest)) = heard.into_iter().min()
+        {
+            self.close_slot(time, quietest, close::REPLACED);
+        }
+    }
+
     pub(super) fn handle_handshake(&mut self, time: Time, path: Path, datagram: &[u8]) {
         match &mut self.role {
-            Role::Server { gate, .. } => {
-                let by_session = &self.by_session;
-                let taken = |id: u32| by_session.contains_key(&id);
-                match gate.handle(time, path, datagram, self.quic.params(), taken, &mut self.rng) {
+            Role::Server { gate, identities } => {
+                let is_full = self.entries.len() >= self.limits.links;
+                let links = Table { by_session: &self.by_session, identities, is_full };
+                match gate.handle(time, path, datagram, self.quic.params(), &links, &mut self.rng) {
                     Ok(answer) => self.send_handshake(path, answer),
                     Err(gate::Refusal::NotOurs) => self.drops.not_ours += 1,
                     Err(_) => {}
@@ -142,5 +164,22 @@ impl Hub {
                 return id;
             }
         }
+    }
+}
+
+/// The hub's links, as its gate sees them.
+struct Table<'a> {
+    by_session: &'a FxHashMap<u32, usize>,
+    identities: &'a FxHashMap<(PublicKey, LinkIdentity), usize>,
+    is_full: bool,
+}
+
+impl gate::Links for Table<'_> {
+    fn is_taken(&self, session: u32) -> bool {
+        self.by_session.contains_key(&session)
+    }
+
+    fn has_room_for(&self, user: &PublicKey, identity: &LinkIdentity) -> bool {
+        !self.is_full || self.identities.contains_key(&(*user, *identity))
     }
 }

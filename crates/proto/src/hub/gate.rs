@@ -85,6 +85,14 @@ pub(super) struct Pending {
     pub(super) opener: Opener,
 }
 
+/// What a gate must know of the links that are.
+pub(super) trait Links {
+    /// Whether a session id is in use.
+    fn is_taken(&self, session: u32) -> bool;
+    /// Whether this link could be taken in: there is a place, or it would replace an older one.
+    fn has_room_for(&self, user: &PublicKey, identity: &LinkIdentity) -> bool;
+}
+
 struct Outer {
     psk: Psk,
     keys: OuterKeys,
@@ -156,7 +164,7 @@ impl Gate {
         path: Path,
         datagram: &[u8],
         params: &[u8],
-        session_taken: impl Fn(u32) -> bool,
+        links: &impl Links,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, Refusal> {
         let (outer, noise) = self.unwrap(datagram)?;
@@ -174,6 +182,9 @@ impl Gate {
         if request.hello.time_ns.abs_diff(time.wall_ns) > SKEW_NS {
             return Err(count(&mut self.refusals.skewed));
         }
+        if !links.has_room_for(&request.user, &request.hello.identity) {
+            return Err(count(&mut self.refusals.full));
+        }
         let entry = Entry { time_ns: request.hello.time_ns, digest };
         if self.replay.insert(request.user, entry, time.wall_ns).is_err() {
             return Err(count(&mut self.refusals.full));
@@ -187,7 +198,7 @@ impl Gate {
         self.prefixes.authenticated(path.remote.ip(), time.now);
         let session = loop {
             let id = rng.random();
-            if !session_taken(id) && !self.pending.contains_key(&id) {
+            if !links.is_taken(id) && !self.pending.contains_key(&id) {
                 break id;
             }
         };

@@ -75,6 +75,8 @@ pub struct Drops {
     pub replayed: u64,
     /// Data that fails authentication.
     pub forged: u64,
+    /// Confirmations of new links for which there was no place any more.
+    pub no_room: u64,
     /// Handshakes, by the step that refused them.
     pub handshakes: gate::Refusals,
 }

@@ -66,6 +66,11 @@ impl Liveness {
         }
     }
 
+    /// When the last authentic packet came.
+    pub fn last_received(&self) -> Instant {
+        self.last_received
+    }
+
     /// Something has been sent that the peer should answer.
     pub fn asked(&mut self, now: Instant) {
         if self.owed_since.is_none() {

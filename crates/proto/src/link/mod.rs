@@ -328,6 +328,11 @@ impl Link {
         self.lost
     }
 
+    /// When the peer was last heard.
+    pub fn last_heard(&self) -> Instant {
+        self.liveness.last_received()
+    }
+
     /// Where the peer is.
     pub fn path(&self) -> &Path {
         self.roaming.path()

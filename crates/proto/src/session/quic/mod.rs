@@ -28,6 +28,9 @@ pub const DATAGRAM_MIN: u16 = 1200;
 /// QUIC version 1; the library would also take drafts of it.
 const VERSION: u32 = 1;
 
+/// Streams that a peer may open at first, so that a thousand at once need not wait; see [`allow_more`].
+const STREAMS_AT_FIRST: u32 = 1024;
+
 /// Acknowledge every so many packets: fewer cost less, more would blur the sender's clock.
 const ACK_EVERY: u32 = 10;
 
@@ -89,7 +92,7 @@ impl QuicConfig {
             .stream_receive_window(limits.stream_window.into())
             .receive_window(limits.link_window.into())
             .send_window(limits.send_window)
-            .max_concurrent_bidi_streams(limits.streams_per_link.into())
+            .max_concurrent_bidi_streams(limits.streams_per_link.min(STREAMS_AT_FIRST).into())
             .max_concurrent_uni_streams(0u32.into())
             .initial_mtu(DATAGRAM_MIN)
             .min_mtu(DATAGRAM_MIN)
@@ -138,6 +141,7 @@ pub struct QuicSession {
     /// The library's stateless answers land here and stay here.
     discarded: Vec<u8>,
     closed: bool,
+    streams_max: u32,
 }
 
 impl QuicSession {
@@ -157,7 +161,7 @@ impl QuicSession {
         let mut endpoint = Endpoint::new(config.endpoint.clone(), None, true, Some(rng.random()));
         // Refuses only an unusable address or version, and both are constants.
         let (handle, connection) = endpoint.connect(now, client, PEER, "ginnel").map_err(|_| BadParams)?;
-        let mut session = Self::new(endpoint);
+        let mut session = Self::new(endpoint, config);
         session.connection = Some((handle, connection));
         session.events.push_back(Event::Ready);
         Ok(session)
@@ -171,11 +175,18 @@ impl QuicSession {
         server.transport = config.transport(datagram_max, Some(rtt));
         server.migration(false).max_incoming(1);
         let endpoint = Endpoint::new(config.endpoint.clone(), Some(Arc::new(server)), true, Some(rng.random()));
-        Self::new(endpoint)
+        Self::new(endpoint, config)
     }
 
-    fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, connection: None, events: VecDeque::new(), discarded: Vec::new(), closed: false }
+    fn new(endpoint: Endpoint, config: &QuicConfig) -> Self {
+        Self {
+            endpoint,
+            connection: None,
+            events: VecDeque::new(),
+            discarded: Vec::new(),
+            closed: false,
+            streams_max: config.limits.streams_per_link,
+        }
     }
 
     /// Carries what connection and endpoint have to say to each other, and translates events.
@@ -198,6 +209,7 @@ impl QuicSession {
                     while let Some(id) = connection.streams().accept(Dir::Bi) {
                         self.events.push_back(Event::Opened(ours(id)));
                     }
+                    allow_more(connection, self.streams_max);
                 }
                 quic::Event::Stream(StreamEvent::Readable { id }) => self.events.push_back(Event::Readable(ours(id))),
                 quic::Event::Stream(StreamEvent::Writable { id }) => self.events.push_back(Event::Writable(ours(id))),
@@ -353,6 +365,16 @@ impl Session for QuicSession {
             sent: path.sent_packets,
             lost: path.lost_packets,
         }
+    }
+}
+
+/// Allows twice as many streams when half of those allowed are open: the library makes table
+/// entries for every stream that it allows, and most links never have more than a few.
+fn allow_more(connection: &mut quic::Connection, max: u32) {
+    let allowed = connection.max_concurrent_streams(Dir::Bi);
+    if allowed < u64::from(max) && connection.streams().remote_open_streams(Dir::Bi) > allowed / 2 {
+        let more = u32::try_from(allowed * 2).unwrap_or(max).min(max);
+        connection.set_max_concurrent_streams(Dir::Bi, more.into());
     }
 }
 
