@@ -41,6 +41,7 @@ pub struct UdpCarrier {
     /// The socket is an IPv6 one: IPv4 addresses are mapped into it.
     is_v6: bool,
     buffers: Vec<Vec<u8>>,
+    segments_max: usize,
 }
 
 impl UdpCarrier {
@@ -61,6 +62,7 @@ impl UdpCarrier {
             state,
             is_v6: address.is_ipv6(),
             buffers: (0..RECEIVE_BATCHES).map(|_| vec![0; RECEIVE_BYTES]).collect(),
+            segments_max: usize::MAX,
         })
     }
 
@@ -75,9 +77,15 @@ impl UdpCarrier {
         self.socket.local_addr()
     }
 
+    /// Sends one datagram a system call, as where the system has no segmentation offload.
+    pub fn without_offload(mut self) -> Self {
+        self.segments_max = 1;
+        self
+    }
+
     /// The most datagrams that one [`try_send`](Self::try_send) takes; 1 without offload.
     pub fn max_segments(&self) -> usize {
-        self.state.max_gso_segments().max(1)
+        self.state.max_gso_segments().clamp(1, self.segments_max)
     }
 
     /// Receives what is there, one system call's worth, into `out`. Pending: nothing is.

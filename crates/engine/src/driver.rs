@@ -17,8 +17,8 @@ use tokio::time::Sleep;
 /// Datagrams taken in before the links get to answer.
 const RECEIVE_DATAGRAMS: usize = 256;
 
-/// Batches sent before other tasks get their turn.
-const SEND_BATCHES: usize = 4;
+/// Datagrams sent before other tasks get their turn: four whole batches.
+const SEND_DATAGRAMS: usize = 176;
 
 /// After an error of the socket other than "not now", a pause: it may pass, it must not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
@@ -101,13 +101,17 @@ impl Driver {
             core.count_sent(batch.len(), transmit.segment);
         }
         let time = now();
-        for _ in 0..SEND_BATCHES {
-            let Some(transmit) = core.hub.poll_transmit(time, &mut self.out) else { return false };
+        let mut datagrams = 0;
+        while datagrams < SEND_DATAGRAMS {
+            let Some(transmit) = core.hub.poll_transmit(time, core.carrier.max_segments(), &mut self.out) else {
+                return false;
+            };
             if !core.carrier.try_send(transmit.path.remote, transmit.path.local, &self.out, transmit.segment) {
                 core.blocked = Some((transmit, std::mem::take(&mut self.out)));
                 return self.wait_writable(core, cx);
             }
             core.count_sent(self.out.len(), transmit.segment);
+            datagrams += self.out.len().div_ceil(transmit.segment);
         }
         true
     }

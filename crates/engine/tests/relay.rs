@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Pair, run, tcp_pair};
+use common::{Pair, run, run_over, tcp_pair};
 use ginnel_engine::relay::{RelayError, relay};
 use ginnel_engine::stream::{Early, StreamError};
 use socket2::SockRef;
@@ -38,22 +38,29 @@ fn pattern(length: usize) -> Vec<u8> {
 
 #[test]
 fn an_end_in_one_direction_leaves_the_other_open() {
-    run(|pair| async move {
-        let (mut application, mut target, near, far) = path(&pair).await;
-        application.write_all(b"question").await.unwrap();
-        application.shutdown().await.unwrap();
-        let mut question = String::new();
-        target.read_to_string(&mut question).await.unwrap();
-        assert_eq!(question, "question");
-        let answer = pattern(3_000_000);
-        let sending = answer.clone();
-        tokio::task::spawn_local(async move { target.write_all(&sending).await.unwrap() });
-        let mut got = Vec::new();
-        application.read_to_end(&mut got).await.unwrap();
-        assert!(got == answer, "{} bytes of {}", got.len(), answer.len());
-        assert!(near.await.unwrap().is_ok());
-        assert!(far.await.unwrap().is_ok());
-    });
+    run(half_closed);
+}
+
+#[test]
+fn a_system_without_segmentation_offload_carries_the_same() {
+    run_over(|carrier| Ok(carrier.without_offload()), half_closed);
+}
+
+async fn half_closed(pair: Pair) {
+    let (mut application, mut target, near, far) = path(&pair).await;
+    application.write_all(b"question").await.unwrap();
+    application.shutdown().await.unwrap();
+    let mut question = String::new();
+    target.read_to_string(&mut question).await.unwrap();
+    assert_eq!(question, "question");
+    let answer = pattern(3_000_000);
+    let sending = answer.clone();
+    tokio::task::spawn_local(async move { target.write_all(&sending).await.unwrap() });
+    let mut got = Vec::new();
+    application.read_to_end(&mut got).await.unwrap();
+    assert!(got == answer, "{} bytes of {}", got.len(), answer.len());
+    assert!(near.await.unwrap().is_ok());
+    assert!(far.await.unwrap().is_ok());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use ginnel_proto::envelope::replay::ReplayCache;
 use ginnel_proto::hub::gate::{GateConfig, Users};
 use ginnel_proto::hub::{Hub, HubConfig, LinkId};
 use ginnel_proto::limits::Limits;
-use ginnel_proto::link::Path;
+use ginnel_proto::link::{BATCH_PACKETS, Path};
 use ginnel_proto::session::StreamId;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -257,7 +257,7 @@ impl Lab {
 fn drain(node: &mut Node, now: Duration, buffer: &mut Vec<u8>, mut send: impl FnMut(SocketAddr, usize, &[u8])) -> bool {
     let mut moved = node.work();
     let time = node.time(now);
-    while let Some(transmit) = node.hub.poll_transmit(time, buffer) {
+    while let Some(transmit) = node.hub.poll_transmit(time, BATCH_PACKETS, buffer) {
         moved = true;
         send(transmit.path.remote, transmit.segment, buffer);
     }

@@ -7,7 +7,7 @@ use ginnel_netem::seeds::for_each_seed;
 use ginnel_proto::envelope::control::close;
 use ginnel_proto::hub::{Event, Hub, HubConfig};
 use ginnel_proto::limits::Limits;
-use ginnel_proto::link::{Lost, Path};
+use ginnel_proto::link::{BATCH_PACKETS, Lost, Path};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -246,7 +246,7 @@ fn dials_from_thousands_of_addresses_stay_within_the_bound() {
             let from = SocketAddr::new(IpAddr::V4(Ipv4Addr::from(0x6440_0000 + u32::from(number) * 7)), 4000);
             let time = lab.server.time(lab.now());
             crowd.dial(time, keys_of(number as u8 % USERS), server, number, 10 * SECOND).expect("room");
-            crowd.poll_transmit(time, &mut buffer).expect("one datagram a dial");
+            crowd.poll_transmit(time, BATCH_PACKETS, &mut buffer).expect("one datagram a dial");
             lab.network.inject(lab.now(), from, &buffer);
             // 800 a second: below what strangers may do together.
             lab.run_for(Duration::from_micros(1_250));

@@ -7,7 +7,7 @@ use ginnel_proto::envelope::replay::{NoJournal, ReplayCache};
 use ginnel_proto::hub::gate::GateConfig;
 use ginnel_proto::hub::{Event, Hub, HubConfig, LinkId, Time};
 use ginnel_proto::limits::Limits;
-use ginnel_proto::link::{self, Path};
+use ginnel_proto::link::{self, BATCH_PACKETS, Path};
 use ginnel_proto::session::{self, Read, StreamId};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -53,13 +53,13 @@ impl Pair {
         let mut moved = true;
         while moved {
             moved = false;
-            while let Some(transmit) = self.client.poll_transmit(self.time, &mut buffer) {
+            while let Some(transmit) = self.client.poll_transmit(self.time, BATCH_PACKETS, &mut buffer) {
                 moved = true;
                 for datagram in buffer.chunks(transmit.segment) {
                     self.server.handle(self.time, path(CLIENT), BytesMut::from(datagram));
                 }
             }
-            while let Some(transmit) = self.server.poll_transmit(self.time, &mut buffer) {
+            while let Some(transmit) = self.server.poll_transmit(self.time, BATCH_PACKETS, &mut buffer) {
                 moved = true;
                 for datagram in buffer.chunks(transmit.segment) {
                     self.client.handle(self.time, path(SERVER), BytesMut::from(datagram));

@@ -31,9 +31,17 @@ pub(crate) struct Pair {
 
 /// Runs a test on a thread of its own kind, and not for ever.
 pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(Pair) -> F) {
+    run_over(Ok, test);
+}
+
+/// The same over carriers that were changed.
+pub(crate) fn run_over<F: Future<Output = ()>>(
+    change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>,
+    test: impl FnOnce(Pair) -> F,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let test = test(Pair::start());
+        let test = test(Pair::start(change));
         tokio::time::timeout(Duration::from_secs(30), test).await.expect("the test ends in time");
     });
 }
@@ -43,7 +51,7 @@ fn config(seed: u8) -> HubConfig {
 }
 
 impl Pair {
-    fn start() -> Self {
+    fn start(change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>) -> Self {
         let (psk, key, user) = (Psk::new([1; 32]), PrivateKey::new([2; 32]), PrivateKey::new([3; 32]));
         let gate = GateConfig {
             psks: vec![psk.clone()],
@@ -52,11 +60,11 @@ impl Pair {
             replay: ReplayCache::default(),
             journal: Box::new(NoJournal),
         };
-        let carrier = UdpCarrier::bind(LOOPBACK).unwrap();
+        let carrier = UdpCarrier::bind(LOOPBACK).and_then(change).unwrap();
         let address = carrier.local_address().unwrap();
         let (server, _) = Shard::start(Hub::server(config(1), gate, shard::now()), carrier, Limits::default());
         let hub = Hub::client(config(2), shard::now());
-        let (shard, _) = Shard::start(hub, UdpCarrier::bind_any().unwrap(), Limits::default());
+        let (shard, _) = Shard::start(hub, UdpCarrier::bind_any().and_then(change).unwrap(), Limits::default());
         let keys = ClientKeys { psk, server: key.public(), user };
         let servers = vec![ServerAddress { host: address.ip().to_string(), port: address.port(), keys }];
         let reports = Rc::new(RefCell::new(Vec::new()));

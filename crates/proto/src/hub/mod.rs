@@ -242,9 +242,9 @@ impl Hub {
         }
     }
 
-    /// Fills `out` with a batch of datagrams for one path. `None`: nothing to send now. Links
+    /// Fills `out` with a batch of at most `packets_max` datagrams for one path. `None`: nothing to send now. Links
     /// take turns, a batch each.
-    pub fn poll_transmit(&mut self, time: Time, out: &mut Vec<u8>) -> Option<Transmit> {
+    pub fn poll_transmit(&mut self, time: Time, packets_max: usize, out: &mut Vec<u8>) -> Option<Transmit> {
         out.clear();
         if let Some((path, datagram)) = self.handshakes.pop_front() {
             out.extend_from_slice(&datagram);
@@ -256,7 +256,7 @@ impl Hub {
                 entry.dirty = false;
                 continue;
             };
-            let transmit = living.link.poll_transmit(time.now, out, &mut self.rng);
+            let transmit = living.link.poll_transmit(time.now, packets_max, out, &mut self.rng);
             self.collect(slot);
             if transmit.is_some() {
                 self.dirty.push_back(slot);

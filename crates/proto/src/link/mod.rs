@@ -21,15 +21,14 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// The most packets in one batch, and the most bytes: what the kernel takes in one call of
-/// segmentation offload over IPv4 and IPv6.
+/// The most packets in one batch: what the kernel takes in one call of segmentation offload.
 pub const BATCH_PACKETS: usize = 44;
 
 /// The longest datagram that is ever sent: 1500 less the headers of IPv4 and UDP.
 pub const DATAGRAM_LARGEST: u16 = 1472;
 
-/// The most bytes in one batch.
-pub const BATCH_BYTES: usize = 65_000;
+/// A whole batch is no more than the largest UDP payload over IPv4.
+const _: () = assert!(BATCH_PACKETS * DATAGRAM_LARGEST as usize <= 65_507);
 
 /// Control messages waiting to be sent; beyond it the newest is dropped, since every one of them
 /// is repeated by whoever needs it.
@@ -241,8 +240,15 @@ impl Link {
         times.into_iter().flatten().min()
     }
 
-    /// Fills `out`, which must be empty, with a batch of sealed datagrams. `None`: nothing to send.
-    pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>, rng: &mut impl CryptoRng) -> Option<Transmit> {
+    /// Fills `out`, which must be empty, with a batch of at most `packets_max` sealed datagrams.
+    /// `None`: nothing to send.
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        packets_max: usize,
+        out: &mut Vec<u8>,
+        rng: &mut impl CryptoRng,
+    ) -> Option<Transmit> {
         if let Some(code) = self.farewell.take() {
             self.control.clear();
             self.control.push_back((Control::Close(code), *self.roaming.path()));
@@ -256,8 +262,7 @@ impl Link {
         if self.lost {
             return None;
         }
-        let max = (BATCH_BYTES / usize::from(DATAGRAM_LARGEST)).clamp(1, BATCH_PACKETS);
-        let segment = self.session.poll_transmit(now, max, out);
+        let segment = self.session.poll_transmit(now, packets_max.clamp(1, BATCH_PACKETS), out);
         self.settle();
         let segment = segment?;
         for packet in out.chunks_mut(segment) {

@@ -9,7 +9,7 @@ use ginnel_proto::envelope::replay::{Entry, Journal, ReplayCache};
 use ginnel_proto::hub::gate::{GateConfig, Users};
 use ginnel_proto::hub::{Event, Hub, HubConfig, LinkId, Time};
 use ginnel_proto::limits::Limits;
-use ginnel_proto::link::Path;
+use ginnel_proto::link::{BATCH_PACKETS, Path};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -94,7 +94,7 @@ impl<'a> ServerOf<'a> {
 /// Everything that a hub sends now.
 pub(crate) fn sent(hub: &mut Hub, time: Time) -> Vec<Sent> {
     let (mut buffer, mut all) = (Vec::new(), Vec::new());
-    while let Some(transmit) = hub.poll_transmit(time, &mut buffer) {
+    while let Some(transmit) = hub.poll_transmit(time, BATCH_PACKETS, &mut buffer) {
         all.extend(buffer.chunks(transmit.segment).map(|datagram| (transmit.path, datagram.to_vec())));
     }
     all
