@@ -1,19 +1,11 @@
 //! Options of the TCP sockets at both edges: accepted from applications, dialled to targets.
 
+pub use ginnel_proto::limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, SOCKET_BUFFER};
 use std::io;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
-
-/// The size asked for each kernel buffer of a socket, in bytes.
-pub const SOCKET_BUFFER: usize = 256 * 1024;
-
-/// How long a connection is silent before the kernel asks whether the peer still lives.
-pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
-
-/// The pause between two such questions once the first went unanswered.
-pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// What is set on a TCP socket. `TCP_NODELAY` is not a choice: the engine writes whole batches, and
 /// a kernel that waits for more to send would only add delay.

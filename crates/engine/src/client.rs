@@ -4,6 +4,7 @@ use crate::shard::Shard;
 use crate::stream::Stream;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::hub::{Event, LinkId};
+use ginnel_proto::limits::{DIAL_TIME, REDIAL_PAUSE, REDIAL_PAUSE_MAX, SERVER_ADDRESSES, SERVER_LOOKUP_TIME};
 use ginnel_proto::link::{self, Lost, Path};
 use rand::RngExt;
 use std::cell::RefCell;
@@ -14,21 +15,6 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
-
-/// How long one address gets to answer a handshake before the next is tried.
-const DIAL_TIME: Duration = Duration::from_secs(5);
-
-/// Looking up a server's name, in all.
-const LOOKUP_TIME: Duration = Duration::from_secs(5);
-
-/// Addresses tried of one name.
-const ADDRESSES_MAX: usize = 4;
-
-/// The first pause after a failed round; each further one doubles, jittered.
-const PAUSE: Duration = Duration::from_millis(250);
-
-/// The longest pause between two rounds.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// A server as a share link names it.
 #[derive(Clone, Debug)]
@@ -150,7 +136,7 @@ impl Client {
     }
 
     async fn keep(&self, servers: &[ServerAddress], report: impl Fn(Report)) {
-        let mut pause = PAUSE;
+        let mut pause = REDIAL_PAUSE;
         loop {
             for server in servers {
                 for address in addresses(server).await {
@@ -162,8 +148,8 @@ impl Client {
                     self.set_link(None);
                     report(Report::Down { peer: address, why });
                     // A link that lived for a while says nothing against the next.
-                    if since.elapsed() > PAUSE_MAX {
-                        pause = PAUSE;
+                    if since.elapsed() > REDIAL_PAUSE_MAX {
+                        pause = REDIAL_PAUSE;
                     }
                 }
             }
@@ -171,7 +157,7 @@ impl Client {
             let peer = servers.first().map(|server| format!("{}:{}", server.host, server.port));
             report(Report::Retry { peer: peer.unwrap_or_default(), pause: jittered });
             sleep(jittered).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            pause = (pause * 2).min(REDIAL_PAUSE_MAX);
         }
     }
 
@@ -213,8 +199,8 @@ impl Client {
 
 async fn addresses(server: &ServerAddress) -> Vec<SocketAddr> {
     let lookup = tokio::net::lookup_host((server.host.as_str(), server.port));
-    match timeout(LOOKUP_TIME, lookup).await {
-        Ok(Ok(addresses)) => addresses.take(ADDRESSES_MAX).collect(),
+    match timeout(SERVER_LOOKUP_TIME, lookup).await {
+        Ok(Ok(addresses)) => addresses.take(SERVER_ADDRESSES).collect(),
         _ => Vec::new(),
     }
 }

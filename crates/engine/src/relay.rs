@@ -6,13 +6,13 @@
 
 use crate::stream::{Early, Stream, StreamError, code};
 use bytes::{Buf, Bytes, BytesMut};
+use ginnel_proto::limits::LINGER_TIME;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 use thiserror::Error;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -24,10 +24,6 @@ const READ_BYTES: usize = 1 << 20;
 
 /// Bytes read at once when nobody wants them.
 const DISCARD_BYTES: usize = 16 << 10;
-
-/// How long a socket that nobody listens to any more may go on talking once everything has been
-/// said to it: a reset that came too soon could overtake the last words.
-const LINGER_TIME: Duration = Duration::from_secs(1);
 
 /// Chunks handed to the socket in one call.
 const SLICES: usize = 64;

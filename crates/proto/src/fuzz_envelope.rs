@@ -13,7 +13,7 @@ use crate::envelope::handshake::{ClientKeys, DATAGRAM_MAX, Direction, HandshakeE
 use crate::envelope::header::{HEADER_LEN, Header, HeaderKey, Kind};
 use crate::envelope::hello::{Hello, LinkIdentity, PARAMS_MAX, SessionKind, Welcome};
 use crate::envelope::keys::{OuterKeys, PrivateKey, Psk};
-use crate::envelope::replay::{Entry, ReplayCache, TOTAL_MAX};
+use crate::envelope::replay::{Entry, HANDSHAKES_REMEMBERED, ReplayCache};
 use crate::envelope::{OVERHEAD, TAG_LEN};
 use crate::fuzz::Body;
 use aes::Aes128;
@@ -210,6 +210,6 @@ pub fn envelope_journal(data: &[u8]) {
     assert_eq!(again, data[..data.len() / Entry::LEN * Entry::LEN]);
     let now_ns = entries.first().map_or(0, |entry| entry.time_ns);
     let cache = ReplayCache::restore(entries.iter().copied(), now_ns);
-    assert!(cache.len() <= entries.len().min(TOTAL_MAX));
+    assert!(cache.len() <= entries.len().min(HANDSHAKES_REMEMBERED));
     assert!(entries.first().is_none_or(|first| cache.contains(&first.digest)) || now_ns > u64::MAX / 2);
 }

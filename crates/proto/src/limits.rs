@@ -1,7 +1,10 @@
 //! Every limit of the program, with its default and its reason: queues, tables, windows, time-outs.
 //!
-//! One value, [`Limits`], is handed from the configuration down to every room.
+//! One value, [`Limits`], is handed from the configuration down to every room. The constants behind
+//! it are those that nobody has wanted to change so far. What is not here is no limit but a matter
+//! of one algorithm, such as the size of a batch, and stands beside it.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// The limits of one engine.
@@ -97,8 +100,8 @@ impl Default for Limits {
             stream_window: 4 << 20,
             link_window: 64 << 20,
             send_window: 16 << 20,
-            resolve_time: Duration::from_secs(2),
-            connect_time: Duration::from_secs(10),
+            resolve_time: LOOKUP_TIME,
+            connect_time: CONNECT_TIMEOUT,
             step_time: Duration::from_secs(5),
             link_wait: Duration::from_secs(10),
             relay_buffer: 64 << 10,
@@ -108,3 +111,120 @@ impl Default for Limits {
         }
     }
 }
+
+// Links: what waits, and how often it is tried.
+
+/// Control messages waiting to be sent; beyond it the newest is dropped, since every one of them
+/// is repeated by whoever needs it.
+pub const CONTROL_QUEUE: usize = 8;
+
+/// A candidate is sent at most this many times the bytes that came from it.
+pub const AMPLIFICATION: usize = 3;
+
+/// The time between two challenges to one candidate.
+pub const CHALLENGE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Attempts whose answer would still be taken; older ones are forgotten.
+pub const DIAL_ATTEMPTS: usize = 8;
+
+/// Half-open handshakes of one link identity. A client that hears nothing tries again, and any of
+/// its attempts may be the one whose answer arrives.
+pub const PENDING_PER_IDENTITY: usize = 8;
+
+/// The most handshakes remembered for one user; beyond it the user's next one is refused until
+/// older ones expire. At one handshake a second a user stays at half of it.
+pub const HANDSHAKES_PER_USER: usize = 512;
+
+/// The most handshakes remembered in all.
+pub const HANDSHAKES_REMEMBERED: usize = 65_536;
+
+// A client's keeper of its link.
+
+/// How long one address gets to answer a handshake before the next is tried.
+pub const DIAL_TIME: Duration = Duration::from_secs(5);
+
+/// Looking up a server's name, in all.
+pub const SERVER_LOOKUP_TIME: Duration = Duration::from_secs(5);
+
+/// Addresses tried of one name.
+pub const SERVER_ADDRESSES: usize = 4;
+
+/// The first pause after a failed round; each further one doubles, jittered.
+pub const REDIAL_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest pause between two rounds.
+pub const REDIAL_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+// Relay, hand-over and host.
+
+/// How long a socket that nobody listens to any more may go on talking once everything has been
+/// said to it: a reset that came too soon could overtake the last words.
+pub const LINGER_TIME: Duration = Duration::from_secs(1);
+
+/// How long a broken stream's socket waits for its owner to take note and close its end.
+pub const HANDOVER_CLOSE_TIME: Duration = Duration::from_secs(30);
+
+/// After a failed accept (no descriptors left, say), a pause: it may pass, it must not spin.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long the thread looks after last words once everything is closed.
+pub const FAREWELL_TIME: Duration = Duration::from_millis(300);
+
+/// How long a question about counters may wait for the engine's thread.
+pub const STATS_TIME: Duration = Duration::from_secs(1);
+
+// Resolver.
+
+/// The whole time one look-up may take, waiting for a place included.
+pub const LOOKUP_TIME: Duration = Duration::from_secs(2);
+
+/// Look-ups that ask the network at the same time. Each holds one or two UDP sockets. A look-up
+/// past this waits for a place, in order, within its [`LOOKUP_TIME`].
+pub const CONCURRENT_LOOKUPS: usize = 256;
+
+/// Look-ups that run or wait for a place. One more is refused at once: the limit is reached.
+pub const PENDING_LOOKUPS: usize = 2048;
+
+/// Answers kept, counted per name and family; past this, the oldest
+/// answer that was not used since its last turn goes.
+pub const CACHED_ANSWERS: usize = 4096;
+
+/// Addresses kept of one answer; the rest is dropped. More than any dialler tries.
+pub const ADDRESSES_PER_ANSWER: usize = 16;
+
+/// Bounds on how long an answer is kept, whatever its time to live says: even 0 serves the burst of
+/// connections that opens one page, and after an hour a moved name is found again.
+pub const ANSWER_TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
+
+/// Bounds on how long "there is no such name" is kept (RFC 2308 §5). Short at the top: somebody who
+/// has just made the name is waiting for it.
+pub const UNKNOWN_TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);
+
+/// How long a look-up that failed for another reason is not tried again (RFC 9520 §3.2: at least
+/// one second).
+pub const FAILURE_TTL: Duration = Duration::from_secs(1);
+
+// Connections to targets, and all TCP sockets.
+
+/// From the request to the connection, look-up included.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The head start of one attempt over the next (RFC 8305 §5, "Connection Attempt Delay").
+pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// How long IPv4 addresses wait for IPv6 ones that are still being looked up (RFC 8305 §3,
+/// "Resolution Delay").
+pub const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
+
+/// Addresses tried for one target, and so the most sockets that one connecting stream holds; the
+/// rest is never tried.
+pub const MAX_ATTEMPTS: usize = 8;
+
+/// The size asked for each kernel buffer of a socket, in bytes.
+pub const SOCKET_BUFFER: usize = 256 * 1024;
+
+/// How long a connection is silent before the kernel asks whether the peer still lives.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+
+/// The pause between two such questions once the first went unanswered.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);

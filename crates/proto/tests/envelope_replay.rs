@@ -4,7 +4,9 @@ mod fixtures;
 
 use fixtures::{SECOND_NS, WALL_NS};
 use ginnel_proto::envelope::keys::PublicKey;
-use ginnel_proto::envelope::replay::{Entry, PER_USER_MAX, Refused, ReplayCache, SKEW_NS, TOTAL_MAX};
+use ginnel_proto::envelope::replay::{
+    Entry, HANDSHAKES_PER_USER, HANDSHAKES_REMEMBERED, Refused, ReplayCache, SKEW_NS,
+};
 
 const KEEP_NS: u64 = 2 * SKEW_NS;
 
@@ -54,7 +56,7 @@ fn it_is_remembered_for_as_long_as_it_could_pass_as_fresh_and_as_long_again() {
 #[test]
 fn one_user_fills_a_share_and_gets_it_back() {
     let mut cache = ReplayCache::default();
-    for number in 0..PER_USER_MAX as u64 {
+    for number in 0..HANDSHAKES_PER_USER as u64 {
         assert_eq!(cache.insert(user(1), entry(number, WALL_NS + number), WALL_NS), Ok(()));
     }
     assert_eq!(cache.insert(user(1), entry(1 << 40, WALL_NS), WALL_NS), Err(Refused::Full));
@@ -62,18 +64,18 @@ fn one_user_fills_a_share_and_gets_it_back() {
     assert_eq!(cache.insert(user(2), entry(1 << 41, WALL_NS), WALL_NS), Ok(()));
     let later = WALL_NS + KEEP_NS + 9;
     assert_eq!(cache.insert(user(1), entry(1 << 42, later), later), Ok(()));
-    assert_eq!(cache.len(), PER_USER_MAX - 10 + 1, "ten of its own and the one of user 2 have expired");
+    assert_eq!(cache.len(), HANDSHAKES_PER_USER - 10 + 1, "ten of its own and the one of user 2 have expired");
 }
 
 #[test]
 fn all_users_together_have_a_bound() {
     let mut cache = ReplayCache::default();
-    let fill = (0..TOTAL_MAX as u64).map(|number| (user((number / 400) as u8), entry(number, WALL_NS)));
+    let fill = (0..HANDSHAKES_REMEMBERED as u64).map(|number| (user((number / 400) as u8), entry(number, WALL_NS)));
     for (user, entry) in fill {
         assert_eq!(cache.insert(user, entry, WALL_NS), Ok(()));
     }
     assert_eq!(cache.insert(user(255), entry(1 << 40, WALL_NS), WALL_NS), Err(Refused::Full));
-    assert_eq!(cache.len(), TOTAL_MAX);
+    assert_eq!(cache.len(), HANDSHAKES_REMEMBERED);
     let later = WALL_NS + KEEP_NS;
     assert_eq!(cache.insert(user(255), entry(1 << 40, later), later), Ok(()));
     assert_eq!(cache.len(), 1);
@@ -129,12 +131,12 @@ fn a_damaged_journal_locks_nobody_out() {
     cache.insert(user(1), entry(11, later), later).unwrap();
     assert!(!cache.contains(&entry(10, 0).digest));
     // … and a whole cache of them gives way to real ones, which stay.
-    let damaged = (0..2 * TOTAL_MAX as u64).map(|number| entry(number, u64::MAX - number));
+    let damaged = (0..2 * HANDSHAKES_REMEMBERED as u64).map(|number| entry(number, u64::MAX - number));
     let mut cache = ReplayCache::restore(damaged, WALL_NS);
-    assert!(cache.len() <= TOTAL_MAX);
+    assert!(cache.len() <= HANDSHAKES_REMEMBERED);
     for number in 0..100 {
         assert_eq!(cache.insert(user(1), entry(1 << 40 | number, WALL_NS), WALL_NS), Ok(()));
     }
     assert!((0..100).all(|number| cache.contains(&entry(1 << 40 | number, 0).digest)));
-    assert!(cache.len() <= TOTAL_MAX);
+    assert!(cache.len() <= HANDSHAKES_REMEMBERED);
 }

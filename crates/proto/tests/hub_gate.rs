@@ -5,7 +5,7 @@ mod hubs;
 
 use bytes::BytesMut;
 use fixtures::{Deployment, SECOND_NS, rng};
-use ginnel_proto::envelope::replay::{PER_USER_MAX, SKEW_NS};
+use ginnel_proto::envelope::replay::{HANDSHAKES_PER_USER, SKEW_NS};
 use ginnel_proto::hub::{Event, Hub, Time};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::link;
@@ -218,12 +218,12 @@ fn one_user_cannot_fill_the_replay_cache() {
     config.limits = Limits { handshakes_per_prefix: 10_000, handshakes_of_strangers: 10_000, ..Limits::default() };
     let mut pair = Pair::with(&config);
     let mut answered = 0;
-    for _ in 0..PER_USER_MAX + 8 {
+    for _ in 0..HANDSHAKES_PER_USER + 8 {
         let (_, request) = deployment.initiate(&mut rng(answered));
         pair.server.handle(pair.time, client_path(), BytesMut::from(&request[..]));
         answered += sent(&mut pair.server, pair.time).len() as u64;
     }
-    assert_eq!(answered, PER_USER_MAX as u64);
+    assert_eq!(answered, HANDSHAKES_PER_USER as u64);
     assert_eq!(pair.server.drops().handshakes.replayed + pair.server.drops().handshakes.full, 8);
 }
 

@@ -1,16 +1,16 @@
 //! The replay file: handshakes that a server has accepted, for its next start.
 
-use ginnel_proto::envelope::replay::{Entry, Journal, ReplayCache, TOTAL_MAX};
+use ginnel_proto::envelope::replay::{Entry, HANDSHAKES_REMEMBERED, Journal, ReplayCache};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The most of a file that is read: whatever is beyond cannot be ours.
-const FILE_MAX: u64 = (4 * TOTAL_MAX * Entry::LEN) as u64;
+const FILE_MAX: u64 = (4 * HANDSHAKES_REMEMBERED * Entry::LEN) as u64;
 
 /// Appended entries after which the file is written anew.
-const LONG: usize = 2 * TOTAL_MAX;
+const LONG: usize = 2 * HANDSHAKES_REMEMBERED;
 
 /// The replay file of one server.
 pub(super) struct FileJournal {

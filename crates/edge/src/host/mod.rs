@@ -11,6 +11,7 @@ mod journal;
 mod server;
 
 pub use command::{Command, Event, Fact, Failure, Message, Outcome, Value};
+use ginnel_proto::limits::{FAREWELL_TIME, STATS_TIME};
 pub use inbox::Inbox;
 
 use ginnel_engine::client::ServerAddress;
@@ -29,14 +30,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, LocalSet};
 
-/// How long the thread looks after last words once everything is closed.
-const FAREWELL_TIME: Duration = Duration::from_millis(300);
-
 /// How often a drain looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
-
-/// How long a question about counters may wait for the engine's thread.
-const STATS_TIME: Duration = Duration::from_secs(1);
 
 /// What a server is made of.
 pub struct ServerSpec {

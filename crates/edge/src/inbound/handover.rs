@@ -3,16 +3,13 @@
 use crate::opening::{OpenFailure, open};
 use ginnel_engine::client::Client;
 use ginnel_engine::relay::{RelayError, Socket, relay};
+use ginnel_proto::limits::HANDOVER_CLOSE_TIME;
 use ginnel_proto::target::Target;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 use thiserror::Error;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
-
-/// How long a broken stream's socket waits for its owner to take note and close its end.
-const CLOSE_TIME: Duration = Duration::from_secs(30);
 
 /// Why a stream could not be handed over.
 #[derive(Debug, Error)]
@@ -42,7 +39,7 @@ pub async fn hand_over(
         if let Err(RelayError::Stream(_)) = relay(&ours, &stream, early).await {
             drop(stream);
             broken();
-            let _ = timeout(CLOSE_TIME, closed(&ours)).await;
+            let _ = timeout(HANDOVER_CLOSE_TIME, closed(&ours)).await;
         }
     });
     Ok(theirs.into())

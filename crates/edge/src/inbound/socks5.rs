@@ -5,6 +5,7 @@ use crate::socket::{self, SocketOptions};
 use bytes::Bytes;
 use ginnel_engine::client::Client;
 use ginnel_engine::relay::relay;
+use ginnel_proto::limits::ACCEPT_PAUSE;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::open::OpenReply;
 use ginnel_proto::parse::Progress;
@@ -14,7 +15,6 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -22,9 +22,6 @@ use tokio::time::{sleep, timeout};
 
 /// The address in a reply to CONNECT. The real one is at the far end, and nobody's business.
 const BOUND: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-
-/// After a failed accept (no descriptors left, say), a pause: it may pass, it must not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Bytes read at once while negotiating; what comes behind the request goes to the target.
 const NEGOTIATION_BYTES: usize = 1024;

@@ -9,6 +9,7 @@ mod dial;
 mod error;
 mod policy;
 
+pub use ginnel_proto::limits::{ATTEMPT_DELAY, CONNECT_TIMEOUT, MAX_ATTEMPTS, RESOLUTION_DELAY};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,20 +21,6 @@ use crate::socket::SocketOptions;
 use dial::{Dialler, TcpDialler};
 pub use error::ConnectError;
 pub use policy::AddressPolicy;
-
-/// From the request to the connection, look-up included.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The head start of one attempt over the next (RFC 8305 §5, "Connection Attempt Delay").
-pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-
-/// How long IPv4 addresses wait for IPv6 ones that are still being looked up (RFC 8305 §3,
-/// "Resolution Delay").
-pub const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
-
-/// Addresses tried for one target, and so the most sockets that one connecting stream holds; the
-/// rest is never tried.
-pub const MAX_ATTEMPTS: usize = 8;
 
 /// How connections are made; the defaults are this module's constants.
 #[derive(Clone, Debug)]

@@ -9,6 +9,10 @@ mod cache;
 mod source;
 mod system;
 
+pub use ginnel_proto::limits::{
+    ADDRESSES_PER_ANSWER, ANSWER_TTL, CACHED_ANSWERS, CONCURRENT_LOOKUPS, FAILURE_TTL, LOOKUP_TIME, PENDING_LOOKUPS,
+    UNKNOWN_TTL,
+};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
@@ -24,34 +28,6 @@ use tokio::time::{Instant, timeout_at};
 use cache::Cache;
 pub use source::{DnsSource, Family, LookupError, Reply, ReplyFuture};
 pub use system::SystemDns;
-
-/// The whole time one look-up may take, waiting for a place included.
-pub const LOOKUP_TIME: Duration = Duration::from_secs(2);
-
-/// Look-ups that ask the network at the same time. Each holds one or two UDP sockets. A look-up
-/// past this waits for a place, in order, within its [`LOOKUP_TIME`].
-pub const CONCURRENT_LOOKUPS: usize = 256;
-
-/// Look-ups that run or wait for a place. One more is refused at once with [`LookupError::Busy`].
-pub const PENDING_LOOKUPS: usize = 2048;
-
-/// Answers kept, counted per name and family; past this, see [`Resolver`].
-pub const CACHED_ANSWERS: usize = 4096;
-
-/// Addresses kept of one answer; the rest is dropped. More than any dialler tries.
-pub const ADDRESSES_PER_ANSWER: usize = 16;
-
-/// Bounds on how long an answer is kept, whatever its time to live says: even 0 serves the burst of
-/// connections that opens one page, and after an hour a moved name is found again.
-pub const ANSWER_TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
-
-/// Bounds on how long "there is no such name" is kept (RFC 2308 §5). Short at the top: somebody who
-/// has just made the name is waiting for it.
-pub const UNKNOWN_TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);
-
-/// How long a look-up that failed for another reason is not tried again (RFC 9520 §3.2: at least
-/// one second).
-pub const FAILURE_TTL: Duration = Duration::from_secs(1);
 
 /// The bounds of a [`Resolver`]; the defaults are this module's constants.
 #[derive(Clone, Debug)]

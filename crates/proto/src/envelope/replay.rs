@@ -1,6 +1,7 @@
 //! The replay cache: which handshakes a server has accepted, also before its last restart.
 
 use super::keys::PublicKey;
+pub use crate::limits::{HANDSHAKES_PER_USER, HANDSHAKES_REMEMBERED};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
@@ -10,13 +11,6 @@ pub const SKEW_NS: u64 = 120 * 1_000_000_000;
 /// How long after its own time a handshake is remembered: as long as it could pass as fresh, and
 /// as long again for a clock that is set back meanwhile.
 const KEEP_NS: u64 = 2 * SKEW_NS;
-
-/// The most handshakes remembered for one user; beyond it the user's next one is refused until
-/// older ones expire. At one handshake a second a user stays at half of it.
-pub const PER_USER_MAX: usize = 512;
-
-/// The most handshakes remembered in all.
-pub const TOTAL_MAX: usize = 65_536;
 
 /// One accepted handshake, as the journal keeps it: `time 8 | digest 16`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,7 +94,7 @@ impl ReplayCache {
         let mut cache = Self::default();
         for entry in entries.filter(|entry| !has_expired(entry.time_ns, now_ns)) {
             cache.make_room(now_ns);
-            if cache.by_time.len() < TOTAL_MAX && cache.seen.insert(entry.digest) {
+            if cache.by_time.len() < HANDSHAKES_REMEMBERED && cache.seen.insert(entry.digest) {
                 cache.by_time.insert((entry.time_ns, entry.digest), None);
             }
         }
@@ -120,7 +114,7 @@ impl ReplayCache {
             return Err(Refused::Seen);
         }
         let count = self.per_user.get(&user).copied().unwrap_or(0);
-        if count >= PER_USER_MAX || self.by_time.len() >= TOTAL_MAX {
+        if count >= HANDSHAKES_PER_USER || self.by_time.len() >= HANDSHAKES_REMEMBERED {
             return Err(Refused::Full);
         }
         self.per_user.insert(user, count + 1);
@@ -155,7 +149,7 @@ impl ReplayCache {
     /// A full cache gives up what cannot pass as fresh for a long time to come: entries of a
     /// damaged journal must not lock everybody out until their day.
     fn make_room(&mut self, now_ns: u64) {
-        while self.by_time.len() >= TOTAL_MAX
+        while self.by_time.len() >= HANDSHAKES_REMEMBERED
             && let Some((&key, _)) = self.by_time.last_key_value()
             && key.0 > now_ns.saturating_add(KEEP_NS)
         {

@@ -6,15 +6,13 @@ use crate::envelope::handshake::{ClientKeys, Initiation};
 use crate::envelope::header::HeaderKey;
 use crate::envelope::hello::{Hello, LinkIdentity, SessionKind, Welcome};
 use crate::envelope::keys::{LinkKeys, OuterKeys, PublicKey};
+use crate::limits::DIAL_ATTEMPTS;
 use crate::limits::Limits;
 use crate::link::Path;
 use rand::{CryptoRng, RngExt};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-
-/// Attempts whose answer would still be taken; older ones are forgotten.
-const ATTEMPTS_MAX: usize = 8;
 
 /// One link that is being dialled.
 pub(super) struct Dial {
@@ -126,7 +124,7 @@ impl Dial {
             params: Vec::new(),
         };
         let (initiation, datagram) = Initiation::new(&self.keys, &self.outer, &hello, rng);
-        if self.attempts.len() == ATTEMPTS_MAX {
+        if self.attempts.len() == DIAL_ATTEMPTS {
             self.attempts.pop_front();
         }
         self.attempts.push_back((initiation, time.now));

@@ -12,6 +12,7 @@ use crate::envelope::hello::{LinkIdentity, Welcome};
 use crate::envelope::keys::{OuterKeys, PrivateKey, Psk, PublicKey};
 use crate::envelope::replay::{Entry, Journal, ReplayCache, SKEW_NS};
 use crate::limits::Limits;
+use crate::limits::PENDING_PER_IDENTITY;
 use crate::link::Path;
 use bytes::BytesMut;
 use rand::{CryptoRng, RngExt};
@@ -22,10 +23,6 @@ use std::time::{Duration, Instant};
 
 /// Who may connect: public keys, and the names that go with them.
 pub type Users = FxHashMap<PublicKey, Arc<str>>;
-
-/// Half-open handshakes of one link identity. A client that hears nothing tries again, and any of
-/// its attempts may be the one whose answer arrives.
-const PENDING_PER_IDENTITY: usize = 8;
 
 /// What a gate is made of.
 pub struct GateConfig {

@@ -11,6 +11,7 @@ use crate::envelope::OVERHEAD;
 use crate::envelope::control::{self, Control, close};
 use crate::envelope::data::{OpenError, Opener, Sealer};
 use crate::envelope::header::{Header, Kind};
+use crate::limits::CONTROL_QUEUE;
 use crate::limits::Limits;
 use crate::session::{self, PathChange, PathStats, Session};
 use bytes::BytesMut;
@@ -29,10 +30,6 @@ pub const DATAGRAM_LARGEST: u16 = 1472;
 
 /// A whole batch is no more than the largest UDP payload over IPv4.
 const _: () = assert!(BATCH_PACKETS * DATAGRAM_LARGEST as usize <= 65_507);
-
-/// Control messages waiting to be sent; beyond it the newest is dropped, since every one of them
-/// is repeated by whoever needs it.
-const CONTROL_QUEUE: usize = 8;
 
 /// Where a datagram comes from or goes to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -4,14 +4,9 @@
 use super::{Path, token};
 use crate::envelope::control::{Control, DATAGRAM_MAX};
 use crate::limits::Limits;
+use crate::limits::{AMPLIFICATION, CHALLENGE_INTERVAL};
 use rand::CryptoRng;
 use std::time::{Duration, Instant};
-
-/// A candidate is sent at most this many times the bytes that came from it.
-const AMPLIFICATION: usize = 3;
-
-/// The time between two challenges to one candidate.
-const CHALLENGE_INTERVAL: Duration = Duration::from_millis(250);
 
 struct Candidate {
     path: Path,
