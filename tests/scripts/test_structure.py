@@ -13,8 +13,9 @@ SOMEONES_HOME = "/ho" + "me/someone/code"
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A project in which every rule holds."""
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project in which every rule holds, without the exceptions of the real one."""
+    monkeypatch.setattr(structure, "UNTESTED", {})
     files = {
         "crates/proto/Cargo.toml": '[dependencies]\nbytes = "1"\n[dev-dependencies]\nginnel-netem.workspace = true\n',
         "crates/proto/src/lib.rs": PURE,
