@@ -203,5 +203,6 @@ pub(super) fn reason(why: Lost) -> &'static str {
         Lost::Silent => "no answer any more",
         Lost::Session => "the session failed",
         Lost::Worn => "used up",
+        Lost::Fault => "a fault in the session; its report is on standard error",
     }
 }

@@ -20,6 +20,7 @@ use rand::{CryptoRng, RngExt};
 use roaming::Roaming;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 /// The most packets in one batch: what the kernel takes in one call of segmentation offload.
@@ -62,6 +63,8 @@ pub enum Lost {
     Session,
     /// Its packet numbers are used up.
     Worn,
+    /// The session has panicked. Its link ends, and no other.
+    Fault,
 }
 
 /// What a link has to tell.
@@ -174,7 +177,9 @@ impl Link {
     fn take_in(&mut self, now: Instant, path: Path, header: &Header, mut datagram: BytesMut, rng: &mut impl CryptoRng) {
         self.liveness.received(now, rng);
         match header.kind {
-            Kind::Session => self.session.handle(now, datagram),
+            Kind::Session => {
+                self.guarded(|session| session.handle(now, datagram));
+            }
             Kind::Control => {
                 datagram.truncate(datagram.len() - OVERHEAD);
                 if let Some(control) = Control::decode(&datagram) {
@@ -200,7 +205,7 @@ impl Link {
                 if self.roaming.proven(now, path, token) {
                     let to = path.remote;
                     let change = if from.ip() == to.ip() { PathChange::Rebound } else { PathChange::New };
-                    self.session.path_changed(now, change);
+                    self.guarded(|session| session.path_changed(now, change));
                     self.events.push_back(Event::Moved { from, to });
                 }
             }
@@ -214,7 +219,7 @@ impl Link {
             return;
         }
         if self.session.poll_timeout().is_some_and(|at| at <= now) {
-            self.session.handle_timeout(now);
+            self.guarded(|session| session.handle_timeout(now));
         }
         if let Some(challenge) = self.roaming.handle_timeout(now) {
             let (control, path) = challenge;
@@ -259,9 +264,13 @@ impl Link {
         if self.lost {
             return None;
         }
-        let segment = self.session.poll_transmit(now, packets_max.clamp(1, BATCH_PACKETS), out);
+        let max = packets_max.clamp(1, BATCH_PACKETS);
+        let segment = self.guarded(|session| session.poll_transmit(now, max, out)).flatten();
         self.settle();
-        let segment = segment?;
+        let Some(segment) = segment.filter(|_| !self.lost) else {
+            out.clear();
+            return None;
+        };
         for packet in out.chunks_mut(segment) {
             if self.sealer.seal(Kind::Session, false, packet).is_err() {
                 self.lose(Lost::Worn);
@@ -356,7 +365,22 @@ impl Link {
         }
     }
 
+    /// Calls the session. A panic in it ends this link; the others of the shard live on.
+    fn guarded<R>(&mut self, call: impl FnOnce(&mut dyn Session) -> R) -> Option<R> {
+        let session = &mut *self.session;
+        let result = catch_unwind(AssertUnwindSafe(|| call(session)));
+        if result.is_err() {
+            // Nothing calls the session of a lost link again.
+            self.farewell = Some(close::SESSION_FAILED);
+            self.lose(Lost::Fault);
+        }
+        result.ok()
+    }
+
     fn settle(&mut self) {
+        if self.lost {
+            return;
+        }
         while let Some(event) = self.session.poll_event() {
             if event == session::Event::Closed && !self.lost {
                 self.farewell = Some(close::SESSION_FAILED);
