@@ -142,7 +142,7 @@ class Engine:
         if self.closed:
             raise RuntimeError("closed")
         if self.full:
-            raise RuntimeError("too many commands in flight")
+            raise OverflowError("too many commands in flight")
         self._record(name, *arguments)
         if name in self.hold and not (name == "shutdown" and arguments[0] == 0):
             self.held.setdefault(name, []).append(ticket)

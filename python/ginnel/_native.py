@@ -154,7 +154,10 @@ class Native:
     def stats(self) -> dict[str, int]:
         """Return the engine's counters."""
         self._check_usable()
-        return self._engine.stats()
+        try:
+            return self._engine.stats()
+        except RuntimeError as error:
+            raise ClosedError(str(error) or "the engine is closed") from error
 
     async def connect(self, timeout_seconds: float) -> dict[str, object]:
         """Wait for the link; its facts: peer, rtt, session, carrier."""
@@ -260,10 +263,15 @@ class Native:
         self._waiting[ticket] = waiting
         try:
             command(ticket)
+        except OverflowError as error:
+            del self._waiting[ticket]
+            raise LimitReached(str(error) or "too many commands in flight") from error
+        except ValueError as error:
+            del self._waiting[ticket]
+            raise ConfigError(str(error)) from error
         except RuntimeError as error:
             del self._waiting[ticket]
-            # Closed and forked were looked at above; what is left is a full table.
-            raise LimitReached(str(error) or "too many commands in flight") from error
+            raise ClosedError(str(error) or "the engine is closed") from error
         except BaseException:
             del self._waiting[ticket]
             raise

@@ -6,7 +6,7 @@ use ginnel_edge::host::{Command, CommandError, Host, Role};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::socks5::Credentials;
 use ginnel_proto::target::{Host as TargetHost, Target};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::time::Duration;
@@ -167,7 +167,10 @@ impl Drop for Engine {
 }
 
 fn refused(error: CommandError) -> PyErr {
-    PyRuntimeError::new_err(error.to_string())
+    match error {
+        CommandError::Closed => PyRuntimeError::new_err(error.to_string()),
+        CommandError::TooMany => PyOverflowError::new_err(error.to_string()),
+    }
 }
 
 /// A time that a command waits, in seconds.

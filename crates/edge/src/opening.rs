@@ -40,13 +40,20 @@ impl OpenFailure {
     }
 }
 
-/// Opens a stream to `target`. What came together with the reply is handed on.
-pub async fn open(client: &Client, target: Target, limits: &Limits) -> Result<(Stream, Early), OpenFailure> {
+/// Opens a stream to `target`. `first` is what the application has sent already: it leaves with the
+/// open request. What comes together with the reply is handed on.
+pub async fn open(
+    client: &Client,
+    target: Target,
+    first: &[u8],
+    limits: &Limits,
+) -> Result<(Stream, Early), OpenFailure> {
     let stream = client.open(limits.link_wait).await.ok_or(OpenFailure::LinkDown)?;
     let mut request = Vec::new();
     OpenRequest { target }.encode(&mut request);
+    request.extend_from_slice(first);
     stream.write_all(request.into()).await?;
-    let patience = limits.resolve_time + limits.connect_time + MARGIN;
+    let patience = limits.connect_time + MARGIN;
     let early = timeout(patience, read_reply(&stream)).await.map_err(|_| OpenFailure::NoReply)??;
     Ok((stream, early))
 }

@@ -70,6 +70,33 @@ fn a_reset_is_told_before_the_socket_ends() {
 }
 
 #[test]
+fn no_reset_is_ever_dropped() {
+    let directory = Directory::new();
+    let server = End::server(&directory, LOOPBACK).unwrap();
+    let limits = Limits { events: 1, ..Limits::default() };
+    let mut client = End::client(server.host.local_address(), limits);
+    let listener = TcpListener::bind(LOOPBACK).unwrap();
+    let opened: Vec<_> = (0..8).map(|_| handed_over(&mut client, listener.local_addr().unwrap())).collect();
+    for _ in &opened {
+        let (far, _) = listener.accept().unwrap();
+        socket2::SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    for _ in &opened {
+        client.event("stream_reset");
+    }
+}
+
+#[test]
+fn probes_at_the_same_time_are_all_answered() {
+    let (_directory, _server, mut client) = pair();
+    client.connect();
+    let tickets: Vec<u64> = (0..5).map(|_| client.send(Command::Probe { timeout: PATIENCE })).collect();
+    for ticket in tickets {
+        assert!(matches!(client.reply(ticket), Ok(Value::Seconds(_))));
+    }
+}
+
+#[test]
 fn failures_say_what_they_are() {
     let (_directory, mut server, mut client) = pair();
     client.connect();

@@ -4,7 +4,9 @@ use crate::shard::Shard;
 use crate::stream::Stream;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::hub::{Event, LinkId};
-use ginnel_proto::limits::{DIAL_TIME, REDIAL_PAUSE, REDIAL_PAUSE_MAX, SERVER_ADDRESSES, SERVER_LOOKUP_TIME};
+use ginnel_proto::limits::{
+    DIAL_TIME, REDIAL_PAUSE, REDIAL_PAUSE_MAX, SERVER_ADDRESSES, SERVER_LOOKUP_TIME, STEADY_LINK,
+};
 use ginnel_proto::link::{self, Lost, Path};
 use rand::RngExt;
 use std::cell::RefCell;
@@ -13,6 +15,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
+use thiserror::Error;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -53,10 +56,23 @@ pub enum Report {
     },
 }
 
+/// Why a round-trip time could not be measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum ProbeError {
+    /// There is no link.
+    #[error("the link is down")]
+    LinkDown,
+    /// The link is up, and nothing came back in time.
+    #[error("no answer on the link")]
+    NoAnswer,
+}
+
 #[derive(Default)]
 struct State {
     link: Option<(LinkId, SocketAddr, Duration)>,
-    echo: Option<Duration>,
+    /// Echoes that have come, and the time of the last: whoever waits takes the next.
+    echoes: u64,
+    echo: Duration,
     keeper: Option<AbortHandle>,
     waiters: Vec<Waker>,
 }
@@ -109,14 +125,17 @@ impl Client {
     }
 
     /// Measures the round-trip time on the living link.
-    pub async fn probe(&self, patience: Duration) -> Option<Duration> {
+    pub async fn probe(&self, patience: Duration) -> Result<Duration, ProbeError> {
         let probe = async {
             let link = self.wait_for(|state| state.link).await.0;
-            self.state.borrow_mut().echo = None;
+            let before = self.state.borrow().echoes;
             self.shard.with_hub(|hub, time| hub.probe(time, link));
-            self.wait_for(|state| state.echo.take()).await
+            self.wait_for(|state| (state.echoes > before).then_some(state.echo)).await
         };
-        timeout(patience, probe).await.ok()
+        timeout(patience, probe).await.map_err(|_| match self.state.borrow().link {
+            Some(_) => ProbeError::NoAnswer,
+            None => ProbeError::LinkDown,
+        })
     }
 
     async fn wait_for<T>(&self, mut get: impl FnMut(&mut State) -> Option<T>) -> T {
@@ -138,20 +157,10 @@ impl Client {
     async fn keep(&self, servers: &[ServerAddress], report: impl Fn(Report)) {
         let mut pause = REDIAL_PAUSE;
         loop {
-            for server in servers {
-                for address in addresses(server).await {
-                    let Some((link, rtt)) = self.dial(server, address).await else { continue };
-                    let since = Instant::now();
-                    report(Report::Up { peer: address, rtt });
-                    self.set_link(Some((link, address, rtt)));
-                    let why = self.watch(link).await;
-                    self.set_link(None);
-                    report(Report::Down { peer: address, why });
-                    // A link that lived for a while says nothing against the next.
-                    if since.elapsed() > REDIAL_PAUSE_MAX {
-                        pause = REDIAL_PAUSE;
-                    }
-                }
+            // A link that lived for a while says nothing against the next: look up and dial at once.
+            if self.round(servers, &report).await >= STEADY_LINK {
+                pause = REDIAL_PAUSE;
+                continue;
             }
             let jittered = pause.mul_f64(rand::rng().random_range(0.7..1.3));
             let peer = servers.first().map(|server| format!("{}:{}", server.host, server.port));
@@ -159,6 +168,23 @@ impl Client {
             sleep(jittered).await;
             pause = (pause * 2).min(REDIAL_PAUSE_MAX);
         }
+    }
+
+    /// Dials until somebody answers, and follows that link to its end. Returns how long it lived.
+    async fn round(&self, servers: &[ServerAddress], report: &impl Fn(Report)) -> Duration {
+        for server in servers {
+            for address in addresses(server).await {
+                let Some((link, rtt)) = self.dial(server, address).await else { continue };
+                let since = Instant::now();
+                report(Report::Up { peer: address, rtt });
+                self.set_link(Some((link, address, rtt)));
+                let why = self.watch(link).await;
+                self.set_link(None);
+                report(Report::Down { peer: address, why });
+                return since.elapsed();
+            }
+        }
+        Duration::ZERO
     }
 
     fn set_link(&self, link: Option<(LinkId, SocketAddr, Duration)>) {
@@ -188,7 +214,8 @@ impl Client {
                 (id, Event::Link(link::Event::Lost(why))) if id == link => return why,
                 (id, Event::Link(link::Event::Echoed(rtt))) if id == link => {
                     let mut state = self.state.borrow_mut();
-                    state.echo = Some(rtt);
+                    state.echoes += 1;
+                    state.echo = rtt;
                     state.wake();
                 }
                 _ => {}

@@ -45,6 +45,8 @@ impl Driver {
             if !core.driver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 core.driver = Some(cx.waker().clone());
             }
+            // What has come goes before the timers: after a pause of our own they would take for
+            // lost what only waits in the socket.
             match self.receive(core, cx) {
                 Ok(more) => again |= more,
                 Err(_) => pause = Some(Instant::now() + ERROR_PAUSE),

@@ -103,31 +103,28 @@ pub async fn relay(socket: &impl Socket, stream: &Stream, early: Early) -> Resul
 async fn both(socket: &impl Socket, stream: &Stream, early: Early) -> Result<(), RelayError> {
     let mut up = pin!(upstream(socket, stream));
     let mut down = pin!(downstream(socket, stream, early));
-    let (first, up_is_first) = tokio::select! {
-        end = &mut up => (end?, true),
-        end = &mut down => (end?, false),
-    };
-    let second = match (first, up_is_first) {
-        (End::Clean, true) => down.await?,
-        (_, false) => up.await?,
-        (End::Unwanted, true) => {
+    let (up_end, down_end) = tokio::select! {
+        end = &mut up => match end? {
+            End::Clean => (End::Clean, down.await?),
             // What the application still sends goes nowhere, as with a connection of its own; but
             // it is read, for closing a socket with unread data would break the way back.
-            let end = tokio::select! {
-                end = &mut down => end?,
+            End::Unwanted => tokio::select! {
+                end = &mut down => (End::Unwanted, end?),
                 error = discard(socket) => return Err(error),
-            };
-            if end == End::Clean {
-                let _ = tokio::time::timeout(LINGER_TIME, discard(socket)).await;
-                return Err(StreamError::Stopped(code::BROKEN).into());
-            }
-            end
+            },
+        },
+        end = &mut down => {
+            let down_end = end?;
+            (up.await?, down_end)
         }
     };
-    match (first, second) {
-        (End::Unwanted, End::Unwanted) => Err(StreamError::Stopped(code::BROKEN).into()),
-        _ => Ok(()),
+    if up_end == End::Clean {
+        return Ok(());
     }
+    if down_end == End::Clean {
+        let _ = tokio::time::timeout(LINGER_TIME, discard(socket)).await;
+    }
+    Err(StreamError::Stopped(code::BROKEN).into())
 }
 
 /// Socket → stream.

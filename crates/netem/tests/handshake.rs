@@ -210,7 +210,7 @@ fn a_user_with_all_links_taken_gives_up_the_one_that_was_silent_longest() {
         lab.run_for(SECOND);
         let newest = lab.connect(third);
         lab.run_for(SECOND);
-        assert_eq!(lab.clients[0].lost(oldest), Some(Lost::ByPeer(close::REPLACED)));
+        assert_eq!(lab.clients[0].lost(oldest), Some(Lost::ByPeer(close::CROWDED)));
         assert!(lab.clients[second].is_up(older) && lab.clients[third].is_up(newest));
         assert!(lab.clients[other].is_up(others));
     });

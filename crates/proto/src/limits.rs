@@ -149,6 +149,9 @@ pub const SERVER_LOOKUP_TIME: Duration = Duration::from_secs(5);
 /// Addresses tried of one name.
 pub const SERVER_ADDRESSES: usize = 4;
 
+/// A link that lived this long is followed by the next at once.
+pub const STEADY_LINK: Duration = Duration::from_secs(5);
+
 /// The first pause after a failed round; each further one doubles, jittered.
 pub const REDIAL_PAUSE: Duration = Duration::from_millis(250);
 

@@ -100,6 +100,7 @@ fn a_link_comes_up_and_carries_a_stream_both_ways() {
     let mut data = VecDeque::from([Bytes::from_static(b"there")]);
     assert_eq!(session.write(stream, &mut data), Ok(5));
     session.finish(stream);
+    assert_eq!(pair.client.undelivered(), 1);
     pair.exchange();
     let (server_link, server_stream) = pair.opened().expect("the server hears of the stream");
     let session = pair.server.session(server_link).unwrap();
@@ -116,5 +117,6 @@ fn a_link_comes_up_and_carries_a_stream_both_ways() {
     let session = pair.client.session(link).unwrap();
     assert_eq!(session.read(stream, 1 << 20, &mut chunks), Ok(Read::End(8)));
     assert_eq!(chunks.concat(), b"and back");
+    assert_eq!((pair.client.undelivered(), pair.server.undelivered()), (0, 0), "all is acknowledged");
     eprintln!("{:?} {:?}", pair.client.drops(), pair.server.drops());
 }

@@ -55,6 +55,9 @@ impl Session for Faulty {
     fn finish(&mut self, _id: StreamId) {}
     fn reset(&mut self, _id: StreamId, _code: u32) {}
     fn stop(&mut self, _id: StreamId, _code: u32) {}
+    fn undelivered(&mut self) -> usize {
+        0
+    }
     fn path_changed(&mut self, _now: Instant, _change: PathChange) {}
     fn close(&mut self, _now: Instant, _code: u32) {}
     fn stats(&self) -> PathStats {

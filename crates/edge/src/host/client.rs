@@ -6,7 +6,7 @@ use crate::inbound::handover::{HandoverError, hand_over};
 use crate::inbound::socks5::Socks5Inbound;
 use crate::opening::OpenFailure;
 use ginnel_carrier::udp::UdpCarrier;
-use ginnel_engine::client::{Client, Report};
+use ginnel_engine::client::{Client, ProbeError, Report};
 use ginnel_engine::shard::{self, Shard};
 use ginnel_proto::envelope::control::close;
 use ginnel_proto::hub::Hub;
@@ -45,6 +45,8 @@ pub(super) async fn run(
     let address = carrier.local_address()?;
     let hub = Hub::client(hub_config(&limits), shard::now());
     let (shard, driving) = Shard::start(hub, carrier, limits);
+    // A server has nothing to open; that will be the business of services.
+    shard.stop_accepting();
     let server = spec.servers.first().map(|server| format!("{}:{}", server.host, server.port));
     let reports = inbox.clone();
     let client = Client::start(shard.clone(), spec.servers, move |report| reports.push_event(event(report)));
@@ -81,10 +83,12 @@ impl Loop {
                 self.answer(ticket, async move { connect(&client, server, timeout).await });
             }
             Command::Probe { timeout } => {
-                let client = self.client.clone();
+                let (client, server) = (self.client.clone(), self.server.clone());
                 self.answer(ticket, async move {
-                    let rtt = client.probe(timeout).await;
-                    rtt.map(Value::Seconds).ok_or_else(|| Failure::new("link_down", "no answer on the link"))
+                    client.probe(timeout).await.map(Value::Seconds).map_err(|error| match error {
+                        ProbeError::LinkDown => Failure::new("link_down", error.to_string()),
+                        ProbeError::NoAnswer => no_answer(server, timeout),
+                    })
                 });
             }
             Command::ListenSocks5 { address, credentials } => {
@@ -132,10 +136,7 @@ impl Loop {
         self.last += 1;
         let (number, client, inbox) = (self.last, self.client.clone(), self.common.inbox.clone());
         self.answer(ticket, async move {
-            let broken = move || {
-                let facts = vec![("stream", (number as i64).into())];
-                inbox.push_event(Event { name: "stream_reset", facts });
-            };
+            let broken = move || inbox.push_reset(number);
             let opened = hand_over(&client, target.clone(), broken).await;
             opened.map(|socket| Value::Socket(socket, number)).map_err(|error| failure(&error, &target))
         });
@@ -145,11 +146,13 @@ impl Loop {
 async fn connect(client: &Client, server: String, timeout: Duration) -> Outcome {
     match client.link(timeout).await {
         Some((_, peer, rtt)) => Ok(Value::Link { peer, rtt }),
-        None => {
-            let message = format!("no answer from {server} in {} s", timeout.as_secs_f64());
-            Err(Failure::new("no_answer", message).with("peer", server).with("seconds", timeout))
-        }
+        None => Err(no_answer(server, timeout)),
     }
+}
+
+fn no_answer(server: String, timeout: Duration) -> Failure {
+    let message = format!("no answer from {server} in {} s", timeout.as_secs_f64());
+    Failure::new("no_answer", message).with("peer", server).with("seconds", timeout)
 }
 
 fn failure(error: &HandoverError, target: &Target) -> Failure {
@@ -198,6 +201,7 @@ pub(super) fn reason(why: Lost) -> &'static str {
         Lost::ByPeer(close::SHUTDOWN) => "the other end was stopped",
         Lost::ByPeer(close::REVOKED) => "this user is no longer allowed",
         Lost::ByPeer(close::REPLACED) => "replaced by a newer link",
+        Lost::ByPeer(close::CROWDED) => "this user has too many links",
         Lost::ByPeer(close::SESSION_FAILED) => "the session failed at the other end",
         Lost::ByPeer(_) => "closed by the other end",
         Lost::Silent => "no answer any more",

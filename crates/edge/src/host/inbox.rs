@@ -100,6 +100,13 @@ impl Inbox {
         self.push(queue, Message::Event(event));
     }
 
+    /// Tells that a handed-over stream broke. Never dropped, or a reset would look like a clean end;
+    /// there are no more of these than handed-over sockets, which descriptors bound.
+    pub(super) fn push_reset(&self, stream: u64) {
+        let facts = vec![("stream", i64::try_from(stream).unwrap_or(i64::MAX).into())];
+        self.push(self.lock(), Message::Event(Event { name: "stream_reset", facts }));
+    }
+
     /// The engine is gone: nothing more will come.
     pub(super) fn close(&self, reason: String) {
         self.lock().closed = Some(reason);

@@ -196,7 +196,7 @@ impl Common {
         self.shard.stop_accepting();
         let mut tickets = vec![ticket];
         let drained = async {
-            while self.stream_count() > 0 {
+            while self.stream_count() > 0 || self.shard.with_hub(|hub, _| hub.undelivered()) > 0 {
                 tokio::time::sleep(DRAIN_STEP).await;
             }
         };

@@ -30,7 +30,7 @@ pub async fn hand_over(
     broken: impl FnOnce() + 'static,
 ) -> Result<OwnedFd, HandoverError> {
     let limits = client.shard().limits();
-    let (stream, early) = open(client, target, &limits).await?;
+    let (stream, early) = open(client, target, b"", &limits).await?;
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     theirs.set_nonblocking(true)?;

@@ -64,11 +64,10 @@ impl Socks5Inbound {
         // Without its options the connection works, only less well.
         let _ = socket::tune(&application, &SocketOptions::default());
         let Ok(Some((target, early))) = self.negotiate(&mut application).await else { return };
-        match open(&self.client, target, &self.limits).await {
+        match open(&self.client, target, &early, &self.limits).await {
             Ok((stream, answered)) => {
                 let sent = application.write_all(&reply(OpenReply::Connected, BOUND)).await.is_ok();
-                let begun = sent && (early.is_empty() || stream.write_all(early).await.is_ok());
-                if !begun || relay(&application, &stream, answered).await.is_err() {
+                if !sent || relay(&application, &stream, answered).await.is_err() {
                     socket::break_off(&application);
                 }
             }

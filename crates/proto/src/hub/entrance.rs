@@ -80,7 +80,7 @@ impl Hub {
         if heard.len() >= self.limits.links_per_user
             && let Some((_, quietest)) = heard.into_iter().min()
         {
-            self.close_slot(time, quietest, close::REPLACED);
+            self.close_slot(time, quietest, close::CROWDED);
         }
     }
 

@@ -332,6 +332,16 @@ impl Hub {
         drops
     }
 
+    /// Streams of all links whose data has not all been acknowledged. Visits every link: for a
+    /// shutdown that waits.
+    pub fn undelivered(&mut self) -> usize {
+        let links = self.entries.iter_mut().filter_map(|(_, entry)| match &mut entry.state {
+            State::Living(living) if !living.link.is_lost() => Some(living.link.session().undelivered()),
+            _ => None,
+        });
+        links.sum()
+    }
+
     /// A server's handshakes that wait to be confirmed.
     pub fn half_open(&self) -> usize {
         match &self.role {

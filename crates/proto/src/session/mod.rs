@@ -133,6 +133,9 @@ pub trait Session {
     /// Tells the peer that we read no more of a stream.
     fn stop(&mut self, id: StreamId, code: u32);
 
+    /// How many streams have something written that the peer has not acknowledged.
+    fn undelivered(&mut self) -> usize;
+
     /// Takes note that the path has changed.
     fn path_changed(&mut self, now: Instant, change: PathChange);
 

@@ -338,6 +338,10 @@ impl Session for QuicSession {
         }
     }
 
+    fn undelivered(&mut self) -> usize {
+        self.connection().map_or(0, |connection| connection.streams().send_streams())
+    }
+
     fn path_changed(&mut self, now: Instant, change: PathChange) {
         if let Ok(connection) = self.connection() {
             if change == PathChange::New {
