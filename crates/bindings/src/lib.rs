@@ -16,3 +16,7 @@ mod _engine {
     #[pymodule_export]
     use super::keys::{derive_user_key, engine_version, generate_private_key, public_key};
 }
+
+/// Packets and chunks are many small, short-lived allocations of a few sizes.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
