@@ -11,10 +11,10 @@
 
 The path of a byte::
 
-    application                                                                     target
-        │                                                                              ▲
-     inbound ─open─► link ► session ► envelope ► carrier ⇒ network ⇒ carrier ► … ► link ► outbound
-     (socks5)               (quic)    (seal)     (udp)
+    application                                                                          target
+        │                                                                                   ▲
+     inbound ─open─► link: session ─► envelope ─► carrier ⇒ network ⇒ carrier ─► link: … ─► outbound
+     (socks5)              (quic)     (seals)     (udp)
 
 The words, which mean the same on every floor:
 

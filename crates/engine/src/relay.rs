@@ -1,8 +1,10 @@
 //! The relay: bytes between a socket and a stream, both ways, with ends that mean what they say.
 //!
-//! End-of-file in one direction leaves the other open. A broken socket becomes a reset of the
-//! stream, a reset stream an error that the caller turns into a broken socket; neither ever looks
-//! like a clean end. Buffers exist only while data is in flight: an idle relay holds none.
+//! End-of-file in one direction leaves the other open. A socket that breaks becomes a reset of the
+//! stream; one that only takes no more stops it, and what it still has to say is passed on. A reset
+//! stream becomes an error that the caller turns into a broken socket. None of them ever looks like
+//! a clean end. Buffers exist only while data is in flight: an idle relay holds none, but for a
+//! small one while it discards what nobody wants.
 
 use crate::stream::{Early, Stream, StreamError, code};
 use bytes::{Buf, Bytes, BytesMut};

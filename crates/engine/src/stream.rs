@@ -14,9 +14,10 @@ use thiserror::Error;
 pub mod code {
     /// The target or the application broke the connection.
     pub const BROKEN: u32 = 1;
-    /// Whoever used the stream went away without ending it.
+    /// Whoever used the stream went away without ending it, or this end takes no more streams.
     pub const ABANDONED: u32 = 2;
-    /// What the peer said first was not an open request, or none came.
+    /// No complete open request came in time, or the stream broke off before. A wrong one is
+    /// answered with a reply instead.
     pub const BAD_REQUEST: u32 = 3;
 }
 

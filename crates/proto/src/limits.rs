@@ -1,7 +1,8 @@
 //! Every limit of the program, with its default and its reason: queues, tables, windows, time-outs.
 //!
-//! One value, [`Limits`], is handed from the configuration down to every room. The constants behind
-//! it are those that nobody has wanted to change so far. What is not here is no limit but a matter
+//! One value, [`Limits`], is handed down to every room. The program uses its defaults until the
+//! configuration has settings for them; tests use others. The constants behind it are those that
+//! nobody has wanted to change so far. What is not here is no limit but a matter
 //! of one algorithm, such as the size of a batch, and stands beside it.
 
 use std::ops::RangeInclusive;
@@ -10,7 +11,8 @@ use std::time::Duration;
 /// The limits of one engine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
-    /// Links of a server. Beyond it new handshakes are not answered.
+    /// Links of a server. Beyond it new handshakes are not answered, but for those that would
+    /// replace an older link. A client dials no more links than this.
     pub links: usize,
     /// Links of one user. Beyond it the one that has been silent longest makes room: it may be
     /// what is left of a client that went away without a word.
@@ -35,7 +37,8 @@ pub struct Limits {
     /// Longest wait between two attempts of one handshake.
     pub handshake_retry_max: Duration,
 
-    /// A quiet link is probed after this, ±40 %.
+    /// A quiet link is probed after this, ±40 %, drawn anew by a packet that finds less than half
+    /// of it left: between half of it and 1.4 times it after the last packet.
     pub keep_alive: Duration,
     /// A link whose peer owes an answer is probed this often, ±40 %.
     pub probe_interval: Duration,

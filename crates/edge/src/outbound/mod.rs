@@ -22,7 +22,7 @@ use dial::{Dialler, TcpDialler};
 pub use error::ConnectError;
 pub use policy::AddressPolicy;
 
-/// How connections are made; the defaults are this module's constants.
+/// How connections are made; the defaults are the constants of [`limits`](ginnel_proto::limits).
 #[derive(Clone, Debug)]
 pub struct OutboundOptions {
     /// See [`CONNECT_TIMEOUT`].

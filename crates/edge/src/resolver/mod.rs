@@ -29,7 +29,8 @@ use cache::Cache;
 pub use source::{DnsSource, Family, LookupError, Reply, ReplyFuture};
 pub use system::SystemDns;
 
-/// The bounds of a [`Resolver`]; the defaults are this module's constants.
+/// The bounds of a [`Resolver`]; the defaults are the constants of
+/// [`limits`](ginnel_proto::limits).
 #[derive(Clone, Debug)]
 pub struct ResolverLimits {
     /// See [`LOOKUP_TIME`].

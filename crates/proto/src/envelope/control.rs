@@ -40,7 +40,7 @@ pub mod close {
     pub const SHUTDOWN: u8 = 0;
     /// The user's key is no longer accepted.
     pub const REVOKED: u8 = 1;
-    /// A newer link of the same client took its place.
+    /// A newer link of the same identity took its place.
     pub const REPLACED: u8 = 2;
     /// The session inside failed.
     pub const SESSION_FAILED: u8 = 3;

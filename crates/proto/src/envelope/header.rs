@@ -1,7 +1,10 @@
 //! The header block of a data datagram: 16 bytes, encrypted as one AES-128 block.
 //!
-//! Plain, it is `session id 4 | counter 6 | flags 1 | zero 5`. Session id and counter never
-//! repeat under one key, so no two blocks are equal, and a block cipher alone hides them all.
+//! Plain, it is `session id 4 | counter 6 | flags 1 | zero 5`. The pair of session id and counter
+//! never repeats within a link, so no two of its blocks are equal, and a block cipher alone hides
+//! them all. Links to one server share a key, also across restarts: there a pair could repeat, but
+//! a random id of 32 bits and a random first counter of 46 bits make that improbable. Whoever sees
+//! it learns that two blocks are equal, and no more.
 
 use aes::Aes128;
 use aes::cipher::{BlockDecrypt, BlockEncrypt, KeyInit};

@@ -28,10 +28,11 @@ impl SessionKind {
 }
 
 /// Which of a client's links this is: only the same identity replaces an older link, by a
-/// higher epoch. Two devices with one share link differ in `instance`.
+/// higher epoch. Two devices with one share link differ in `instance`, and so do two clients in
+/// one process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct LinkIdentity {
-    /// Drawn once per client process.
+    /// Drawn once per hub, which is once per start of a client.
     pub instance: [u8; 16],
     /// Numbers the links of a pool.
     pub lane: u16,
@@ -42,9 +43,9 @@ pub struct LinkIdentity {
 pub struct Hello {
     /// The client's idea of the server's time, nanoseconds since 1970.
     pub time_ns: u64,
-    /// Which link of which client process.
+    /// Which link of which client.
     pub identity: LinkIdentity,
-    /// Rises with every handshake of a client process.
+    /// Rises with every handshake of a client's hub.
     pub epoch: u32,
     /// The id that the server shall send to.
     pub session: u32,

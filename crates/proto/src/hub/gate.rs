@@ -1,7 +1,7 @@
 //! A server's way in: who may begin a link, in an order that keeps strangers cheap and in the dark.
 //!
-//! length → outer AEAD → replay look-up → bucket of the source → Noise → user → time → replay
-//! insert and journal → answer. Whatever fails at any step gets no packet, only a count.
+//! length → outer AEAD → replay look-up → bucket of the source → Noise → user → time → room for
+//! this link → replay insert and journal → answer. Whatever fails at any step gets no packet, only a count.
 
 use super::Time;
 use super::prefixes::Prefixes;

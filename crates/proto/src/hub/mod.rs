@@ -3,7 +3,9 @@
 //! A client's hub dials ([`Hub::dial`]); a server's hub has a [`gate`] that answers handshakes. A
 //! datagram is first looked at as data of a link, found by the session id in its header block,
 //! never by its address; what is not data may be a handshake; what is neither is dropped and
-//! counted. Links that have work are in a queue; nothing ever visits all links.
+//! counted. Links that have work are in a queue, and those that wait are in order of time: no packet
+//! of a link at a server visits all links. What does: a new link, to count those of its user; a new
+//! table of users; a shutdown; and a client, which tries its few links in turn.
 
 mod dial;
 mod entrance;

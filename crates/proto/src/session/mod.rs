@@ -82,9 +82,9 @@ pub struct PathStats {
     pub window: u64,
     /// Largest datagram, bytes, envelope included.
     pub mtu: u16,
-    /// Packets sent and packets declared lost.
+    /// Packets sent, those included that look for a larger datagram.
     pub sent: u64,
-    /// Packets declared lost.
+    /// Packets declared lost, without those that looked for a larger datagram.
     pub lost: u64,
 }
 
