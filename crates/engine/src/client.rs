@@ -2,6 +2,7 @@
 
 use crate::shard::Shard;
 use crate::stream::Stream;
+use ginnel_proto::envelope::control::close;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::hub::{Event, LinkId};
 use ginnel_proto::limits::{
@@ -181,7 +182,10 @@ impl Client {
                 let why = self.watch(link).await;
                 self.set_link(None);
                 report(Report::Down { peer: address, why });
-                return since.elapsed();
+                // Whoever is sent away does not come back at once, or two clients that crowd each
+                // other out would do so for ever.
+                let sent_away = matches!(why, Lost::ByPeer(close::REVOKED | close::REPLACED | close::CROWDED));
+                return if sent_away { Duration::ZERO } else { since.elapsed() };
             }
         }
         Duration::ZERO
