@@ -11,10 +11,12 @@ __all__ = ["Engine", "derive_user_key", "engine_version", "generate_private_key"
 class Engine:
     """One engine: its thread, one shard, its links, and an inbox of replies and events.
 
-    No method waits for the network; `stats` waits for the engine's thread, for a moment. A command takes a `ticket`: a number above 0, chosen by the caller, unique among those in
-    flight. It gets exactly one reply, read with `drain`. Commands are obeyed in the order in which they were
-    given. A command raises RuntimeError when the engine is closed and when the process is a fork of the one that
-    made it, OverflowError when too many are in flight, ValueError for a value that cannot be meant.
+    No method waits for the network; `stats` waits for the engine's thread, for a moment.
+
+    A command takes a `ticket`: a number above 0, chosen by the caller, unique among those in flight. It gets
+    exactly one reply, read with `drain`. Commands are obeyed in the order in which they were given. A command
+    raises RuntimeError when the engine is closed and when the process is a fork of the one that made it,
+    OverflowError when too many are in flight, ValueError for a value that cannot be meant.
     """
 
     @staticmethod
