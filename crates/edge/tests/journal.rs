@@ -22,6 +22,18 @@ fn an_accepted_handshake_is_in_the_file_that_only_its_owner_reads() {
 }
 
 #[test]
+fn what_is_no_file_is_refused_at_once_and_by_name() {
+    let directory = Directory::new();
+    let file = directory.path().join("replay");
+    std::fs::create_dir(&file).unwrap();
+    let error = End::server(&directory, LOOPBACK).err().unwrap();
+    assert!(error.to_string().contains("replay") && error.raw_os_error().is_none(), "{error}");
+    std::fs::remove_dir(&file).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    assert!(End::server(&directory, LOOPBACK).err().unwrap().to_string().contains("regular file"));
+}
+
+#[test]
 fn a_file_that_a_crash_cut_short_or_that_has_expired_is_no_obstacle() {
     let directory = Directory::new();
     let file = directory.path().join("replay");

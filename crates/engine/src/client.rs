@@ -11,12 +11,12 @@ use ginnel_proto::limits::{
 use ginnel_proto::link::{self, Lost, Path};
 use rand::RngExt;
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 use thiserror::Error;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -75,13 +75,6 @@ struct State {
     echoes: u64,
     echo: Duration,
     keeper: Option<AbortHandle>,
-    waiters: Vec<Waker>,
-}
-
-impl State {
-    fn wake(&mut self) {
-        self.waiters.drain(..).for_each(Waker::wake);
-    }
 }
 
 /// A client's way to its server. Cloning is cheap.
@@ -89,12 +82,14 @@ impl State {
 pub struct Client {
     shard: Shard,
     state: Rc<RefCell<State>>,
+    /// Told whenever `state` has changed.
+    changed: Rc<Notify>,
 }
 
 impl Client {
     /// Starts to keep a link to the first of `servers` that answers.
     pub fn start(shard: Shard, servers: Vec<ServerAddress>, report: impl Fn(Report) + 'static) -> Self {
-        let client = Self { shard, state: Rc::default() };
+        let client = Self { shard, state: Rc::default(), changed: Rc::default() };
         let keeper = client.clone();
         let keeper = tokio::task::spawn_local(async move { keeper.keep(&servers, report).await });
         client.state.borrow_mut().keeper = Some(keeper.abort_handle());
@@ -140,19 +135,15 @@ impl Client {
     }
 
     async fn wait_for<T>(&self, mut get: impl FnMut(&mut State) -> Option<T>) -> T {
-        poll_fn(|cx| {
-            let mut state = self.state.borrow_mut();
-            match get(&mut state) {
-                Some(value) => Poll::Ready(value),
-                None => {
-                    if !state.waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
-                        state.waiters.push(cx.waker().clone());
-                    }
-                    Poll::Pending
-                }
+        loop {
+            // Whoever gives up waiting leaves nothing behind.
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if let Some(value) = get(&mut self.state.borrow_mut()) {
+                return value;
             }
-        })
-        .await
+            changed.await;
+        }
     }
 
     async fn keep(&self, servers: &[ServerAddress], report: impl Fn(Report)) {
@@ -192,9 +183,8 @@ impl Client {
     }
 
     fn set_link(&self, link: Option<(LinkId, SocketAddr, Duration)>) {
-        let mut state = self.state.borrow_mut();
-        state.link = link;
-        state.wake();
+        self.state.borrow_mut().link = link;
+        self.changed.notify_waiters();
     }
 
     async fn dial(&self, server: &ServerAddress, address: SocketAddr) -> Option<(LinkId, Duration)> {
@@ -220,7 +210,7 @@ impl Client {
                     let mut state = self.state.borrow_mut();
                     state.echoes += 1;
                     state.echo = rtt;
-                    state.wake();
+                    self.changed.notify_waiters();
                 }
                 _ => {}
             }

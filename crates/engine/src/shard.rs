@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// Read buffers kept for the next relay that needs one.
@@ -56,7 +57,8 @@ pub(crate) struct Core {
 #[derive(Default)]
 pub(crate) struct LinkState {
     pub(crate) streams: FxHashMap<StreamId, StreamState>,
-    pub(crate) openers: Vec<Waker>,
+    /// Told when the peer allows more streams, and when the link is gone.
+    may_open: Rc<Notify>,
 }
 
 impl Shard {
@@ -150,19 +152,19 @@ impl Shard {
     /// Opens a stream on a link that is up. Waits while the peer allows no more; `None` when the
     /// link is gone.
     pub async fn open(&self, link: LinkId) -> Option<Stream> {
-        poll_fn(|cx| {
-            let mut core = self.0.borrow_mut();
-            let Some(session) = core.hub.session(link) else { return Poll::Ready(None) };
-            let Some(id) = session.open() else {
-                let Some(state) = core.links.get_mut(&link) else { return Poll::Ready(None) };
-                state.openers.push(cx.waker().clone());
-                return Poll::Pending;
+        loop {
+            let may_open = {
+                let core = &mut *self.0.borrow_mut();
+                if let Some(id) = core.hub.session(link)?.open() {
+                    core.counters.streams_opened += 1;
+                    core.wake_driver();
+                    return self.register(core, link, id);
+                }
+                core.links.get(&link)?.may_open.clone()
             };
-            core.counters.streams_opened += 1;
-            core.wake_driver();
-            Poll::Ready(self.register(&mut core, link, id))
-        })
-        .await
+            // Nothing can have changed since: there was no await in between.
+            may_open.notified().await;
+        }
     }
 
     /// Whether the shard has nothing more to say to its peers.
@@ -255,7 +257,7 @@ impl Core {
             }
             session::Event::MayOpen => {
                 if let Some(state) = self.links.get_mut(&link) {
-                    state.openers.drain(..).for_each(Waker::wake);
+                    state.may_open.notify_waiters();
                 }
             }
             session::Event::Readable(id) => self.with_stream(link, id, StreamState::readable),
@@ -269,7 +271,7 @@ impl Core {
     fn drop_link(&mut self, link: LinkId) {
         if let Some(state) = self.links.remove(&link) {
             self.counters.streams -= state.streams.len() as u64;
-            state.openers.into_iter().for_each(Waker::wake);
+            state.may_open.notify_waiters();
             state.streams.into_values().for_each(StreamState::gone);
         }
     }

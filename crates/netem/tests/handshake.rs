@@ -201,18 +201,24 @@ fn other_lanes_and_other_clients_of_one_user_live_side_by_side() {
 }
 
 #[test]
-fn a_user_with_all_links_taken_gives_up_the_one_that_was_silent_longest() {
+fn a_user_with_all_links_taken_is_not_answered_until_one_has_been_silent_for_long() {
     for_each_seed(3, |seed| {
         let limits = Limits { links_per_user: 2, ..Limits::default() };
         let mut lab = Lab::new(Setup { limits, ..Setup::new(seed) });
         let (second, third, other) = (lab.add_client(0), lab.add_client(0), lab.add_client(1));
-        let (oldest, older, others) = (lab.connect(0), lab.connect(second), lab.connect(other));
-        lab.run_for(SECOND);
+        let (gone, kept, others) = (lab.connect(0), lab.connect(second), lab.connect(other));
+        let refused = lab.dial(third, 0, 5 * SECOND);
+        lab.run_for(6 * SECOND);
+        assert_eq!(lab.clients[third].events, [(refused, Event::NoAnswer)]);
+        assert!(lab.clients[0].is_up(gone) && lab.clients[second].is_up(kept));
+        // One of them goes away without a word.
+        lab.network.change(lab.now(), 0, Change::BlackOut(3600 * SECOND));
+        lab.run_for(Limits::default().link_stale + 2 * SECOND);
         let newest = lab.connect(third);
         lab.run_for(SECOND);
-        assert_eq!(lab.clients[0].lost(oldest), Some(Lost::ByPeer(close::CROWDED)));
-        assert!(lab.clients[second].is_up(older) && lab.clients[third].is_up(newest));
+        assert!(lab.clients[second].is_up(kept) && lab.clients[third].is_up(newest));
         assert!(lab.clients[other].is_up(others));
+        assert_eq!(lab.server.living().len(), 3);
     });
 }
 

@@ -14,9 +14,13 @@ pub struct Limits {
     /// Links of a server. Beyond it new handshakes are not answered, but for those that would
     /// replace an older link. A client dials no more links than this.
     pub links: usize,
-    /// Links of one user. Beyond it the one that has been silent longest makes room: it may be
-    /// what is left of a client that went away without a word.
+    /// Links of one user. Beyond it one that has been silent for `link_stale` makes room: it may be
+    /// what is left of a client that went away without a word. If there is none, the new one is
+    /// not answered.
     pub links_per_user: usize,
+    /// A link that was silent for so long may be given up for another of the same user. Longer
+    /// than a living client is ever silent.
+    pub link_stale: Duration,
     /// Handshakes answered but not yet confirmed. Beyond it the oldest is dropped.
     pub half_open: usize,
     /// A half-open handshake is forgotten after this.
@@ -53,11 +57,16 @@ pub struct Limits {
 
     /// Streams that a peer may have open on one link.
     pub streams_per_link: u32,
-    /// Receive window of a stream, bytes. 4 MiB bounds the reassembly gaps that random loss can
-    /// make (the QUIC library closes a connection at 1,024 of them), up to 25 % loss.
+    /// Receive window of a stream, bytes: what it may hold unread. 2 MiB carry 335 Mbit/s at 50 ms,
+    /// and bound the reassembly gaps that random loss can make (the QUIC library closes a
+    /// connection at 1,024 of them).
     pub stream_window: u32,
-    /// Receive window of a link, bytes.
-    pub link_window: u32,
+    /// Receive window of a client's link, bytes. Streams whose readers pause hold their windows;
+    /// once they hold all of the link's, nothing more arrives for anybody: 256 paused downloads.
+    pub link_window_client: u32,
+    /// Receive window of a server's link, bytes: what one client can make it hold. 64 uploads to
+    /// targets that do not read.
+    pub link_window_server: u32,
     /// Bytes written to a link and not yet acknowledged.
     pub send_window: u64,
 
@@ -84,6 +93,7 @@ impl Default for Limits {
         Self {
             links: 4096,
             links_per_user: 64,
+            link_stale: Duration::from_secs(45),
             half_open: 1024,
             half_open_time: Duration::from_secs(10),
             handshakes_per_prefix: 32,
@@ -100,8 +110,9 @@ impl Default for Limits {
             candidate_interval: Duration::from_millis(200),
             candidate_time: Duration::from_secs(5),
             streams_per_link: 16_384,
-            stream_window: 4 << 20,
-            link_window: 64 << 20,
+            stream_window: 2 << 20,
+            link_window_client: 512 << 20,
+            link_window_server: 128 << 20,
             send_window: 16 << 20,
             resolve_time: LOOKUP_TIME,
             connect_time: CONNECT_TIMEOUT,

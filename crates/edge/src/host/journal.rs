@@ -24,7 +24,12 @@ impl FileJournal {
     /// Reads what the file holds, writes it anew without what has expired, and opens it for more.
     pub(super) fn open(path: &Path, now_ns: u64) -> io::Result<(Self, ReplayCache)> {
         let mut bytes = Vec::new();
-        match File::open(path) {
+        // Neither a pipe that nobody writes to nor somebody else's file is waited for or followed.
+        let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+        match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+            Ok(file) if !file.metadata()?.is_file() => {
+                return Err(io::Error::other("it is not a regular file"));
+            }
             Ok(file) => {
                 file.take(FILE_MAX).read_to_end(&mut bytes)?;
             }

@@ -27,7 +27,10 @@ pub(super) async fn run(
     let carrier = UdpCarrier::bind(spec.listen)?;
     let address = carrier.local_address()?;
     let time = shard::now();
-    let (journal, replay) = FileJournal::open(&spec.replay_file, time.wall_ns)?;
+    // Without an error number: this is about a file, not about the socket.
+    let (journal, replay) = FileJournal::open(&spec.replay_file, time.wall_ns).map_err(|error| {
+        io::Error::other(format!("the replay file {} cannot be used: {error}", spec.replay_file.display()))
+    })?;
     let gate = GateConfig { psks: spec.psks, key: spec.key, users: spec.users, replay, journal: Box::new(journal) };
     let hub = Hub::server(hub_config(&limits), gate, time);
     let (shard, driving) = Shard::start(hub, carrier, limits.clone());

@@ -44,7 +44,7 @@ pub mod close {
     pub const REPLACED: u8 = 2;
     /// The session inside failed.
     pub const SESSION_FAILED: u8 = 3;
-    /// The user has more links than one may have, and this one was silent longest.
+    /// The user has as many links as one may have, and this one was silent for long.
     pub const CROWDED: u8 = 4;
 }
 

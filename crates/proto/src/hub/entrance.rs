@@ -2,18 +2,20 @@
 
 use super::dial::{Dial, ServerClock};
 use super::gate::{self, Pending};
-use super::{Event, Hub, LinkId, Living, Role, State, Time};
+use super::{Entry, Event, Hub, LinkId, Living, Role, State, Time};
 use crate::envelope::control::close;
 use crate::envelope::handshake::ClientKeys;
 use crate::envelope::header::{Header, HeaderKey};
 use crate::envelope::hello::{LinkIdentity, SessionKind};
 use crate::envelope::keys::PublicKey;
+use crate::limits::Limits;
 use crate::link::{Link, Path, Side};
 use crate::session::quic::QuicSession;
 use bytes::BytesMut;
 use rand::RngExt;
 use rustc_hash::FxHashMap;
-use std::time::Duration;
+use slab::Slab;
+use std::time::{Duration, Instant};
 
 impl Hub {
     /// Begins a link to a server. Its events are [`Event::Up`] or, after `patience`,
@@ -50,7 +52,14 @@ impl Hub {
             self.drops.no_room += 1;
             return;
         } else {
-            self.make_room(time, user);
+            match room(identities, &self.entries, &self.limits, user, time.now) {
+                Room::Free => {}
+                Room::InPlaceOf(stale) => self.close_slot(time, stale, close::CROWDED),
+                Room::None => {
+                    self.drops.no_room += 1;
+                    return;
+                }
+            }
         }
         let rtt = time.now - since;
         let session = Box::new(QuicSession::server(&self.quic, proven.datagram_max(), rtt, &mut self.rng));
@@ -68,27 +77,11 @@ impl Hub {
         self.touch(slot);
     }
 
-    /// A user with as many links as one may have gives up the one that was silent longest.
-    fn make_room(&mut self, time: Time, user: PublicKey) {
-        let Role::Server { identities, .. } = &self.role else { return };
-        let theirs = identities.iter().filter(|((owner, _), _)| *owner == user).map(|(_, slot)| *slot);
-        let heard = theirs.filter_map(|slot| match &self.entries[slot].state {
-            State::Living(living) if !living.link.is_lost() => Some((living.link.last_heard(), slot)),
-            _ => None,
-        });
-        let heard: Vec<_> = heard.collect();
-        if heard.len() >= self.limits.links_per_user
-            && let Some((_, quietest)) = heard.into_iter().min()
-        {
-            self.close_slot(time, quietest, close::CROWDED);
-        }
-    }
-
     pub(super) fn handle_handshake(&mut self, time: Time, path: Path, datagram: &[u8]) {
         match &mut self.role {
             Role::Server { gate, identities } => {
-                let is_full = self.entries.len() >= self.limits.links;
-                let links = Table { by_session: &self.by_session, identities, is_full };
+                let (by_session, entries, limits) = (&self.by_session, &self.entries, &self.limits);
+                let links = Table { by_session, identities, entries, limits, now: time.now };
                 match gate.handle(time, path, datagram, self.quic.params(), &links, &mut self.rng) {
                     Ok(answer) => self.send_handshake(path, answer),
                     Err(gate::Refusal::NotOurs) => self.drops.not_ours += 1,
@@ -167,11 +160,41 @@ impl Hub {
     }
 }
 
+type Identities = FxHashMap<(PublicKey, LinkIdentity), usize>;
+
+/// Whether a user may have one more link.
+enum Room {
+    Free,
+    /// The user has as many as one may have, but this one has been silent for long.
+    InPlaceOf(usize),
+    None,
+}
+
+fn room(identities: &Identities, entries: &Slab<Entry>, limits: &Limits, user: PublicKey, now: Instant) -> Room {
+    let theirs = identities.iter().filter(|((owner, _), _)| *owner == user).map(|(_, slot)| *slot);
+    let (mut count, mut quietest) = (0, None);
+    for slot in theirs {
+        if let State::Living(living) = &entries[slot].state
+            && !living.link.is_lost()
+        {
+            count += 1;
+            quietest = quietest.into_iter().chain([(living.link.last_heard(), slot)]).min();
+        }
+    }
+    match quietest {
+        _ if count < limits.links_per_user => Room::Free,
+        Some((heard, slot)) if heard + limits.link_stale <= now => Room::InPlaceOf(slot),
+        _ => Room::None,
+    }
+}
+
 /// The hub's links, as its gate sees them.
 struct Table<'a> {
     by_session: &'a FxHashMap<u32, usize>,
-    identities: &'a FxHashMap<(PublicKey, LinkIdentity), usize>,
-    is_full: bool,
+    identities: &'a Identities,
+    entries: &'a Slab<Entry>,
+    limits: &'a Limits,
+    now: Instant,
 }
 
 impl gate::Links for Table<'_> {
@@ -180,6 +203,8 @@ impl gate::Links for Table<'_> {
     }
 
     fn has_room_for(&self, user: &PublicKey, identity: &LinkIdentity) -> bool {
-        !self.is_full || self.identities.contains_key(&(*user, *identity))
+        self.identities.contains_key(&(*user, *identity))
+            || self.entries.len() < self.limits.links
+                && !matches!(room(self.identities, self.entries, self.limits, *user, self.now), Room::None)
     }
 }
