@@ -149,3 +149,10 @@ def test_listen_errors_say_why(number: int | None, words: str) -> None:
     assert error.errno == number
     facts: dict[str, object] = {"address": "127.0.0.1:1080", "errno": number}
     assert str(from_engine("listen", "", facts)) == words
+
+
+def test_an_ipv6_target_stands_in_brackets() -> None:
+    error = from_engine("target_refused", "", {"host": "2001:db8::1", "port": 80})
+    assert str(error) == "[2001:db8::1]:80 refused the connection"
+    assert isinstance(error, TargetRefused)
+    assert error.host == "2001:db8::1"

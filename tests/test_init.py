@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from importlib import metadata
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
@@ -12,8 +14,7 @@ import ginnel
 def test_all_is_sorted_and_every_name_in_it_exists() -> None:
     assert ginnel.__all__ == sorted(ginnel.__all__)
     for name in ginnel.__all__:
-        if name != "__version__":  # only an installed package has one
-            assert getattr(ginnel, name) is not None
+        assert getattr(ginnel, name) is not None
     assert dir(ginnel) == ginnel.__all__
 
 
@@ -37,3 +38,21 @@ def test_importing_does_nothing() -> None:
     loaded = set(json.loads(run.stdout))
     assert "ginnel" in loaded
     assert not loaded & {"asyncio", "pydantic", "ginnel._engine", "ginnel.errors", "ginnel.api"}
+
+
+@pytest.mark.usefixtures("engines")
+def test_without_metadata_the_version_is_the_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: str) -> str:
+        raise PackageNotFoundError
+
+    monkeypatch.setattr(metadata, "version", unknown)
+    assert ginnel._version() == "0.0.fake"
+    monkeypatch.setitem(sys.modules, "ginnel._engine", None)
+    monkeypatch.delattr("ginnel._engine", raising=False)
+    assert ginnel._version() == "0+unknown"
+
+
+def test_a_star_import_gets_every_name() -> None:
+    names: dict[str, object] = {}
+    exec("from ginnel import *", names)  # noqa: S102 - not possible inside a function otherwise
+    assert set(ginnel.__all__) <= set(names)

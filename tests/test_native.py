@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from ginnel.errors import (
     LimitReached,
     ListenError,
     NoAnswer,
+    StateError,
     TargetRefused,
 )
 from tests.fake_engine import Engine
@@ -305,3 +306,60 @@ def test_key_functions_are_the_engines() -> None:
     assert len(_native.public_key(private)) == 32
     assert _native.derive_user_key(private, "a", 1) != _native.derive_user_key(private, "a", 2)
     assert _native.engine_version() == "0.0.fake"
+
+
+async def test_a_bad_replay_file_is_the_states(
+    engines: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bad(_: object) -> Engine:
+        raise OSError("replay: it is a directory")
+
+    monkeypatch.setattr(Engine, "server", bad)
+    with pytest.raises(StateError, match="replay: it is a directory") as caught:
+        Native.server(server_setup(), lambda name, facts: None)
+    assert caught.value.path == "replay"
+
+
+def on_another_loop(work: Callable[[], Coroutine[Any, Any, object]]) -> EngineError:
+    """The error that the work fails with on a loop of its own, in a thread of its own."""
+
+    async def run() -> None:
+        await work()
+
+    with pytest.raises(EngineError, match="belongs to another event loop") as caught:
+        asyncio.run(run())
+    assert caught.value.kind == "loop"
+    return caught.value
+
+
+async def test_another_loop_is_refused_before_anything_is_sent(native: Native, engines: list[Engine]) -> None:
+    async def set_users() -> None:
+        native.set_users([])
+
+    works: list[Callable[[], Coroutine[Any, Any, object]]] = [
+        lambda: native.probe(1.0),
+        lambda: native.open("example.org", 80, lambda opened: opened, lambda _: None),
+        lambda: native.shutdown(0.0),
+        set_users,
+    ]
+    for work in works:
+        await asyncio.to_thread(on_another_loop, work)
+    with pytest.raises(EngineError, match="another event loop"):
+        await asyncio.to_thread(native.set_users, [])
+    assert engines[0].calls == []
+    assert native._waiting == {}
+    assert await native.probe(1.0) == 0.0125
+
+
+async def test_a_forked_child_that_closes_ends_nothing(
+    native: Native, engines: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = os.getpid()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: parent + 1)
+        await native.shutdown(4.0)
+        # As in a child, where no loop runs.
+        with pytest.raises(StopIteration):
+            await asyncio.to_thread(native.shutdown(4.0).send, None)
+    assert engines[0].calls == []
+    assert await native.probe(1.0) == 0.0125

@@ -130,15 +130,28 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'ginnel' has no attribute {name!r}")
     value: object
     if name == "__version__":
-        from importlib.metadata import version
-
-        value = version("ginnel")
+        value = _version()
     else:
         from importlib import import_module
 
         value = getattr(import_module(f"ginnel.{_HOMES.get(name, 'errors')}"), name)
     globals()[name] = value
     return value
+
+
+def _version() -> str:
+    """The installed version; from a tree that was never installed, the engine's."""
+    from importlib import import_module
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("ginnel")
+    except PackageNotFoundError:
+        native = import_module("ginnel._native")
+        try:
+            return str(native.engine_version())
+        except import_module("ginnel.errors").EngineError:
+            return "0+unknown"
 
 
 def __dir__() -> list[str]:

@@ -12,6 +12,7 @@ import itertools
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -23,6 +24,7 @@ from ginnel.errors import (
     EngineError,
     GinnelError,
     LimitReached,
+    StateError,
     from_engine,
     listen_error,
 )
@@ -112,6 +114,7 @@ class Native:
         self._engine = engine
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._process = os.getpid()
         self._tickets = itertools.count(1)
         # Bounded by the engine, which refuses commands when too many are in flight.
@@ -123,11 +126,14 @@ class Native:
 
     @classmethod
     def server(cls, setup: ServerSetup, on_event: EventHandler) -> "Native":
-        """Start a server engine. ListenError when the address cannot be bound."""
+        """Start a server engine. ListenError when the address cannot be bound, StateError for a bad replay file."""
         module = _load()
         try:
             return cls(module.Engine.server(setup), on_event)
         except OSError as error:
+            if error.errno is None:
+                # Not the system's word on an address, but the engine's on its file in the state.
+                raise StateError(str(error), path=setup.replay_file) from error
             from ginnel.config.address import Address
 
             address = Address(setup.listen_host, setup.listen_port)
@@ -209,8 +215,10 @@ class Native:
 
     async def shutdown(self, drain_seconds: float) -> None:
         """End the engine; a second call with 0 ends the drain of the first. Never takes much longer than asked."""
-        if self._closed:
+        # A fork has none of the engine's threads: there is nothing to end, and the parent's loop to leave alone.
+        if self._closed or os.getpid() != self._process:
             return
+        self._check_loop()
         try:
             async with asyncio.timeout(drain_seconds + CLOSE_GRACE_SECONDS):
                 await self._request(lambda ticket: self._engine.shutdown(ticket, drain_seconds))
@@ -241,6 +249,8 @@ class Native:
         `convert` turns the reply's value into the result, at once when it arrives. `undo` gets the result when
         the caller was cancelled and nobody will take it. `context` is added to the facts of an error.
         """
+        self._check_usable()
+        self._check_loop()
         future: asyncio.Future[T] = self._loop.create_future()
         self._send(command, _Waiting(future, convert, undo, context or {}))
         try:
@@ -253,12 +263,13 @@ class Native:
 
     def _post(self, command: Callable[[int], None]) -> None:
         """Send a command and wait for nothing; log its failure."""
+        self._check_usable()
+        self._check_loop()
         future: asyncio.Future[Any] = self._loop.create_future()
         future.add_done_callback(_log_failure)
         self._send(command, _Waiting(future, None, None, {}))
 
     def _send(self, command: Callable[[int], None], waiting: "_Waiting[Any]") -> None:
-        self._check_usable()
         ticket = next(self._tickets)
         self._waiting[ticket] = waiting
         try:
@@ -285,6 +296,17 @@ class Native:
             )
         if self._closed:
             raise ClosedError("it was closed")
+
+    def _check_loop(self) -> None:
+        """Refuse another loop or thread, whose caller would wait for a reply that never reaches it."""
+        # Between two runs of the loop its thread may still post.
+        running = asyncio._get_running_loop() or self._loop
+        if running is not self._loop or threading.get_ident() != self._thread or self._loop.is_closed():
+            raise EngineError(
+                "this engine belongs to another event loop, the one on which it was started",
+                hint="Make a Client or Server on each loop, or hand the call over: asyncio.run_coroutine_threadsafe.",
+                kind="loop",
+            )
 
     def _take_inbox(self) -> None:
         try:

@@ -217,7 +217,9 @@ def from_engine(kind: str, message: str, facts: Mapping[str, object]) -> GinnelE
     text = message
     if known.template:
         try:
-            text = known.template.format(**facts)
+            text = known.template.format(
+                **{**facts, "host": _bracketed(facts["host"])} if "host" in facts else facts
+            )
         except (KeyError, TypeError, ValueError):
             text = message
     error = known.error(
@@ -249,6 +251,11 @@ def listen_error(address: str, number: int | None, message: str = "") -> ListenE
     error = ListenError(f"{address} {reason}", hint=hint, address=address)
     error.errno = number
     return error
+
+
+def _bracketed(host: object) -> object:
+    """A host as it stands before a port: IPv6 in brackets."""
+    return f"[{host}]" if ":" in str(host) else host
 
 
 def _declares(error: type[GinnelError], name: str) -> bool:

@@ -1,6 +1,7 @@
 """The client: start, failures, what it passes to the engine, close."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -76,10 +77,20 @@ async def test_each_way_to_fail_is_an_error_of_its_own(
 
 
 @pytest.mark.parametrize(
-    ("host", "port"), [("", 80), ("a b", 80), ("example.org", 0), ("example.org", 65536)]
+    ("host", "port"),
+    [
+        ("", 80),
+        ("a b", 80),
+        (None, 80),
+        (b"example.org", 80),
+        ("example.org", 0),
+        ("example.org", 65536),
+        ("example.org", True),
+        ("example.org", "80"),
+    ],
 )
 async def test_a_target_that_is_none_never_reaches_the_engine(
-    client: Client, engines: list[Engine], host: str, port: int
+    client: Client, engines: list[Engine], host: Any, port: Any
 ) -> None:
     with pytest.raises(ConfigError):
         await client.open_connection(host, port)

@@ -111,3 +111,10 @@ def test_a_port_in_use_names_another(tmp_path: Path, link: str) -> None:
         "error: 127.0.0.1:1080 is in use by another program\n  Another port:  ginnel client LINK -D 1081"
         in said
     )
+
+
+def test_help_names_the_quietest_way(tmp_path: Path) -> None:
+    with running(tmp_path, "client", "--help") as client:
+        code, out, _ = client.end()
+    assert code == 0
+    assert "visible to the same user in /proc/PID/environ" in out

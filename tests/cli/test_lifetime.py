@@ -106,3 +106,27 @@ async def test_afterwards_the_signals_are_as_before() -> None:
     ending.signalled()
     await run(service, ending)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+async def test_signals_in_a_burst_reach_the_end_and_never_the_default() -> None:
+    met: list[int] = []
+    before = {
+        number: signal.signal(number, lambda n, _: met.append(n))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        service, ending = Service(), Ending()
+        running = asyncio.create_task(run(service, ending))
+        await until_logged(service, "ready")
+        while not running.done():
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(0)
+        await running
+        assert met == []
+        assert service.log == ["start", "ready", "goodbye", 4.0, 0.0]
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert met == [signal.SIGTERM]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

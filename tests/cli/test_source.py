@@ -71,3 +71,18 @@ def test_a_file_that_holds_something_else(tmp_path: Path) -> None:
     path.write_bytes(b"\xff" * 1_000_000)
     with pytest.raises(ShareLinkError, match="too long to be a share link"):
         resolve_link([str(path)])
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n"])
+def test_an_empty_link_or_input_is_said_to_be_empty(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="the share link is empty") as caught:
+        resolve_link([text])
+    assert "$GINNEL_LINK" in caught.value.hint
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    with pytest.raises(ConfigError, match="standard input is empty"):
+        resolve_link(["-"])
+
+
+def test_the_home_of_nobody() -> None:
+    with pytest.raises(ConfigError, match="'~no-such-user/x' begins with the home directory of a user"):
+        resolve_link(["~no-such-user/x"])

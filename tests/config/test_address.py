@@ -124,3 +124,8 @@ def test_what_an_address_is() -> None:
     assert parse_ip("fe80::1%eth0") is None
     assert str(Address("::1", 2)) == "[::1]:2"
     assert Address("a", 1) == ("a", 1)
+
+
+def test_a_host_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ConfigError, match="host is of type NoneType"):
+        normal_host(None)  # type: ignore[arg-type]  # the mistake is the test

@@ -1,5 +1,6 @@
 """The state directory: what it keeps, how it writes, what it refuses."""
 
+import errno
 import json
 import os
 import stat
@@ -19,6 +20,7 @@ from ginnel.config.state import (
     StateDirectory,
     User,
     default_state_directory,
+    state_directory,
 )
 from ginnel.errors import ConfigError, StateError, StateInUse
 
@@ -260,3 +262,35 @@ def test_where_the_state_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     for unusable in ("relative", ""):
         monkeypatch.setenv("XDG_STATE_HOME", unusable)
         assert default_state_directory() == tmp_path / ".local" / "state" / "ginnel"
+
+
+def test_the_working_directory_is_not_to_be_closed_to_others(
+    directory: StateDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory.path.chmod(0o755)
+    monkeypatch.chdir(directory.path)
+    with pytest.raises(StateError, match="is open to others") as caught:
+        StateDirectory(Path(".")).acquire()
+    assert "chmod" not in caught.value.hint
+    assert "--state DIR" in caught.value.hint
+
+
+def test_a_full_disk_under_the_lock_is_told(
+    directory: StateDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(StateError, match=r"cannot lock the state in .*: No space left on device"):
+            directory.acquire()
+    directory.acquire()  # the failure left no claim behind
+    directory.release()
+
+
+def test_an_empty_name_is_no_directory(tmp_path: Path) -> None:
+    assert state_directory(tmp_path) == state_directory(str(tmp_path)) == tmp_path
+    assert state_directory(None) == default_state_directory()
+    with pytest.raises(ConfigError, match="state is empty"):
+        state_directory("")

@@ -107,6 +107,8 @@ class Client:
         Raises TargetError by kind, LinkDown, LimitReached, ClosedError, ConfigError for a host that is none.
         """
         host = normal_host(host)
+        if type(port) is not int:
+            raise ConfigError(f"port is of type {type(port).__name__}, not int", setting="port")
         if not 1 <= port <= 65535:
             raise ConfigError(f"port = {port} is not between 1 and 65535", setting="port")
         stream = await self._running().open(host, port, self._streams.accept, Stream.discard)

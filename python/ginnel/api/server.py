@@ -6,7 +6,6 @@ import logging
 import os
 import random
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -17,7 +16,7 @@ from ginnel.api.links import share_link
 from ginnel.api.reach import Reachable, find_reachable
 from ginnel.config.address import Address, parse_listen, parse_reachable
 from ginnel.config.secret import Secret
-from ginnel.config.state import ServerState, StateDirectory, default_state_directory
+from ginnel.config.state import ServerState, StateDirectory, state_directory
 from ginnel.config.values import ServerConfig
 from ginnel.errors import ClosedError, GinnelError, ListenError, StateError
 from ginnel.policy.users import FIRST_USER, compile_users, with_user
@@ -60,7 +59,7 @@ class Server:
         on_event: EventHandler | None = None,
     ) -> None:
         self.config = ServerConfig.build(
-            state=Path(state) if state is not None else default_state_directory(),
+            state=state_directory(state),
             listen=None if listen is None else parse_listen(listen, default_host=WILDCARD),
             advertise=None if advertise is None else parse_reachable(advertise),
             allow_private=allow_private,

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Sequence
 from typing import NoReturn
 
+from ginnel.cli._terminal import Terminal
 from ginnel.config.units import parse_duration
 from ginnel.errors import ConfigError
 
@@ -29,6 +30,10 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(
             "--debug", action="store_true", help="show the program's own traceback with an error"
         )
+
+    def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002 - its signature is argparse's
+        """Write the help; argparse's own way would hide that nobody got it."""
+        Terminal().out(message.rstrip("\n"))
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of ending the program."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Protocol
 
@@ -61,15 +62,33 @@ class Ending:
 
 @contextlib.contextmanager
 def signals(ending: Ending) -> Iterator[None]:
-    """Send SIGINT and SIGTERM to `ending`."""
+    """Send SIGINT and SIGTERM to `ending`, and put the handlers back that were there before.
+
+    Not with the loop's own `add_signal_handler`: its removal brings the default back, for a moment in which a signal
+    would end the process with the wrong exit code.
+    """
     loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, ending.signalled)
-    try:
-        yield
-    finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
+    woken, wake = socket.socketpair()
+
+    def take() -> None:
+        for number in woken.recv(64):
+            if number in _SIGNALS:
+                ending.signalled()
+
+    with woken, wake:
+        woken.setblocking(False)
+        wake.setblocking(False)
+        loop.add_reader(woken, take)
+        # The interpreter writes each signal's number there, in whichever moment it comes.
+        wakeup_before = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+        before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup_before)
+            loop.remove_reader(woken)
 
 
 async def run_until_signal(

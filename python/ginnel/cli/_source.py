@@ -10,6 +10,11 @@ from ginnel.errors import ConfigError
 
 VARIABLE = "GINNEL_LINK"
 
+_WHERE = (
+    "As an argument, a file, - for standard input, or in $GINNEL_LINK.\n"
+    "The server prints its link when it starts; `ginnel link` on the server prints it again."
+)
+
 
 def resolve_link(pieces: Sequence[str]) -> ShareLink:
     """Find and read the share link. Raises ConfigError (ShareLinkError) that says where to get one.
@@ -20,19 +25,27 @@ def resolve_link(pieces: Sequence[str]) -> ShareLink:
     if not pieces:
         if from_environment.strip():
             return ShareLink.parse(from_environment)
-        raise ConfigError(
-            "no share link given",
-            hint="As an argument, a file, - for standard input, or in $GINNEL_LINK.\n"
-            "The server prints its link when it starts; `ginnel link` on the server prints it again.",
-        )
+        raise ConfigError("no share link given", hint=_WHERE)
     first = pieces[0].strip()
+    if not first:
+        raise ConfigError("the share link is empty", hint=_WHERE)
     if SCHEME in first.lower():
         return ShareLink.parse(" ".join(pieces))
     if len(pieces) > 1:
         raise ConfigError("more than one share link given", hint="One at a time; quote a path with blanks.")
     if first == "-":
-        return ShareLink.parse(sys.stdin.read(MAX_TEXT + 1))
-    return ShareLink.parse(_read(Path(first).expanduser()))
+        text = sys.stdin.read(MAX_TEXT + 1)
+        if not text.strip():
+            raise ConfigError("standard input is empty", hint="Such as:  ginnel client - < link.txt")
+        return ShareLink.parse(text)
+    try:
+        path = Path(first).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{first[:100]!r} begins with the home directory of a user that this machine does not know",
+            hint="Write ~/FILE for your own home directory, or ./~FILE for a name that begins with ~.",
+        ) from error
+    return ShareLink.parse(_read(path))
 
 
 def _read(path: Path) -> str:

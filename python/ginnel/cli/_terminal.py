@@ -25,8 +25,13 @@ class Terminal:
 
     def out(self, line: str) -> None:
         """Write a line for scripts, at once: they wait for it."""
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise unwritten(error) from error
 
     def say(self, line: str = "") -> None:
         """Write a line for people."""
@@ -59,11 +64,21 @@ class Terminal:
             self._write(f"  {line}")
 
     def _write(self, line: str) -> None:
-        self._err.write(line + "\n")
-        self._err.flush()
+        try:
+            self._err.write(line + "\n")
+            self._err.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:
+            pass  # a full disk under a log: there is nowhere left to say so, and it is no reason to end
 
     def _in(self, style: str, text: str) -> str:
         return f"{style}{text}{_PLAIN}" if self._colour else text
+
+
+def unwritten(error: OSError) -> GinnelError:
+    """The error for standard output that takes nothing, such as a file on a full disk."""
+    return GinnelError(f"cannot write to standard output: {error.strerror or error}")
 
 
 def short_path(path: Path) -> str:

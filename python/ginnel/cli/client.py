@@ -14,7 +14,10 @@ from ginnel.cli._terminal import Terminal
 from ginnel.config.address import Address, parse_listen
 from ginnel.errors import ListenError, NoAnswer
 
-SUMMARY = "Connect: set up the link to the server of a share link, and listen for SOCKS5."
+SUMMARY = (
+    "Connect: set up the link to the server of a share link, and listen for SOCKS5.\n"
+    "The quietest way for a link is a file or -; $GINNEL_LINK stays visible to the same user in /proc/PID/environ."
+)
 EXAMPLES = (
     ("ginnel client 'ginnel://…'", "SOCKS5 on 127.0.0.1:1080"),
     ("ginnel client link.txt -D 9050 -D [::1]:9050", "the link from a file, two addresses to listen on"),

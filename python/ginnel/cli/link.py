@@ -2,12 +2,11 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from ginnel.api.links import stored_link
 from ginnel.cli._arguments import Parser
 from ginnel.cli._terminal import Terminal, qr_code, short_path
-from ginnel.config.state import default_state_directory
+from ginnel.config.state import state_directory
 from ginnel.policy.users import FIRST_USER, check_user_name
 
 SUMMARY = (
@@ -36,7 +35,7 @@ def configure(parser: Parser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Print the link."""
     user = check_user_name(parsed.user)
-    directory = Path(parsed.state) if parsed.state else default_state_directory()
+    directory = state_directory(parsed.state)
     link, is_new = stored_link(directory, user, parsed.advertise)
     text = link.to_text()
     terminal = Terminal()

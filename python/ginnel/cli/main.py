@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the world's fault (no answer, refused), 2 the user's (argu
 
 import sys
 
+from ginnel.cli import _start
 from ginnel.cli._argv import take_arguments
 
 COMMANDS = {
@@ -34,11 +35,23 @@ _DONE, _WORLD, _USER, _INTERRUPTED = 0, 1, 2, 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program with `arguments` (None: those of the process) and return its exit code."""
-    # First of all, before anything heavy is imported: a share link among the arguments is visible until then.
+    # First of all, before anything heavy is imported: until then a signal ends Python in Python's own way, and a
+    # share link among the arguments is visible.
+    if arguments is None:
+        _start.leave_on_signals(sys.argv[1:])
+    _start.open_missing_streams()
     given = take_arguments() if arguments is None else arguments
-    debug = "--debug" in given
+    code = _flushed(_told(given))
+    if arguments is None:
+        _start.ignore_signals()
+    return code
+
+
+def _told(arguments: list[str]) -> int:
+    """Run a command and tell what it fails with; the exit code."""
+    debug = "--debug" in arguments
     try:
-        return _run(given)
+        return _run(arguments)
     except SystemExit as end:  # argparse, after it has printed help
         return end.code if isinstance(end.code, int) else _DONE
     except KeyboardInterrupt:
@@ -57,7 +70,9 @@ def _run(arguments: list[str]) -> int:
     words = [word for word in arguments if word != "--debug"]
     if not words or words[0] in ("-h", "--help", "help"):
         commands = "\n".join(f"  {name:<9} {what}" for name, what in COMMANDS.items())
-        sys.stdout.write(_USAGE.format(commands=commands))
+        from ginnel.cli._terminal import Terminal
+
+        Terminal().out(_USAGE.format(commands=commands).rstrip("\n"))
         return _DONE
     name = "version" if words[0] in ("-V", "--version") else words[0]
     if name not in COMMANDS:
@@ -104,6 +119,22 @@ def _tell(error: BaseException) -> int:
     Terminal().error(error)
     is_users = isinstance(error, ConfigError | StateError) and not isinstance(error, StateInUse)
     return _USER if is_users else _WORLD
+
+
+def _flushed(code: int) -> int:
+    """Write what is still in standard output's buffer; the exit code, which says if that fails."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+        return code or _WORLD
+    except OSError as error:
+        _forget_stdout()
+        if code == _DONE:
+            from ginnel.cli._terminal import unwritten
+
+            return _tell(unwritten(error))
+    return code
 
 
 def _forget_stdout() -> None:

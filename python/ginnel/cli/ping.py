@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import signal
 import time
 
 from ginnel.api.client import Client
@@ -21,6 +22,8 @@ EXAMPLES = (
     ("ginnel ping link.txt --timeout 2s --json", "for a monitor"),
 )
 MAX_COUNT = 1_000_000
+MAX_LINKS_OF_USER = 64
+"""So many clients of one user a server keeps connected; one more displaces another."""
 _INTERVAL_SECONDS = 1.0
 
 
@@ -43,6 +46,8 @@ def run(parsed: argparse.Namespace) -> int:
         raise ConfigError("--timeout = 0 leaves no time to answer", setting="--timeout")
     terminal = Terminal()
     client = Client(link, connect_timeout_seconds=timeout, drain_seconds=0.0)
+    # With this handler in place, asyncio closes the link at a Ctrl-C before it raises KeyboardInterrupt.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         times = asyncio.run(_measure(client, count, timeout, None if parsed.json else terminal))
     except LinkError as error:
@@ -50,6 +55,8 @@ def run(parsed: argparse.Namespace) -> int:
             terminal.out(json.dumps({"reachable": False, "peer": error.peer, "error": str(error)}))
             return 1
         raise _with_checks(error, client) from error
+    finally:
+        signal.signal(signal.SIGINT, before)
     if parsed.json and client.link is not None:
         facts = {"reachable": True, "peer": client.link.peer, "rtt_seconds": times}
         terminal.out(json.dumps(facts))
@@ -80,7 +87,9 @@ def _with_checks(error: LinkError, client: Client) -> LinkError:
     error.hint = (error.hint + "\n" if error.hint else "") + (
         "Check, on the server:  is `ginnel server` running, and does `ginnel link` print this same share link?\n"
         f"In between:            does every firewall, and the hoster's, let UDP port {ports} in?\n"
-        "Here:                  is the clock right to two minutes? Does UDP leave this network at all?"
+        "Here:                  is the clock right to two minutes? Does UDP leave this network at all?\n"
+        f"Or:                    are more than {MAX_LINKS_OF_USER} clients of this user connected at once? "
+        "`ginnel link NAME` makes another user."
     )
     return error
 

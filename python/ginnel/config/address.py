@@ -82,6 +82,12 @@ def normal_host(text: str, *, setting: str = "host") -> str:
 
     Raises ConfigError for what is neither.
     """
+    if not isinstance(text, str):
+        raise ConfigError(
+            f"{setting} is of type {type(text).__name__}",
+            hint="Write a host name or an IP address, as a string.",
+            setting=setting,
+        )
     host = text.strip().removesuffix(".").lower()
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]

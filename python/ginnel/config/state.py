@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Va
 
 from ginnel.config.secret import Secret
 from ginnel.config.value import Value, explain
-from ginnel.errors import StateError, StateInUse
+from ginnel.errors import ConfigError, StateError, StateInUse
 
 MAX_USERS = 10_000
 """More are refused: the user table is handed to the engine whole."""
@@ -94,6 +94,20 @@ def default_state_directory() -> Path:
     # The XDG base directory specification: a relative path in the variable is to be ignored.
     root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
     return root / "ginnel"
+
+
+def state_directory(given: str | os.PathLike[str] | None) -> Path:
+    """The directory that was given, else the default. Raises ConfigError for an empty name."""
+    if given is None:
+        return default_state_directory()
+    # Path("") would mean the working directory, which nobody who wrote it had in mind.
+    if not os.fspath(given).strip():
+        raise ConfigError(
+            "state is empty",
+            hint="Name a directory of its own, or leave it out for the default.",
+            setting="state",
+        )
+    return Path(given)
 
 
 class StateDirectory:
@@ -182,8 +196,13 @@ class StateDirectory:
                 path=str(self.path),
                 process=process,
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        try:
+            with self._told("lock"):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        except StateError:
+            os.close(descriptor)
+            raise
         self._lock = descriptor
 
     def release(self) -> None:
@@ -228,7 +247,9 @@ class StateDirectory:
         if status.st_mode & _OTHERS:
             raise StateError(
                 f"{path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}); its keys would be too",
-                hint=f"chmod {mode:o} '{path}'",
+                hint=f"chmod {mode:o} '{path}'"
+                if not _is_here(path)
+                else "A directory of its own:  --state DIR",
                 path=str(path),
             )
 
@@ -243,6 +264,14 @@ class StateDirectory:
                 hint="Another place:  --state DIR",
                 path=str(self.path),
             ) from error
+
+
+def _is_here(path: Path) -> bool:
+    """Whether it is the working directory, which is hardly meant to belong to ginnel alone."""
+    try:
+        return path.samefile(".")
+    except OSError:
+        return False
 
 
 def _parse(path: Path, text: bytes) -> ServerState:

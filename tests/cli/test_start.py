@@ -1,0 +1,97 @@
+"""The first moments of the program, as a process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import running
+from tests.cli.test_client import catches_sigterm
+
+
+def shell(line: str, home: Path) -> "subprocess.CompletedProcess[str]":
+    """Run a line of shell, in which $G is the program; only a shell closes streams."""
+    return subprocess.run(
+        ["sh", "-c", f"G='{sys.executable} -m tests.cli.program'; {line}"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HOME": str(home)},
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["version", "--help", "version --help"])
+def test_a_closed_stream_is_no_drama(tmp_path: Path, command: str, closed: str) -> None:
+    result = shell(f"$G {command} {closed}", tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_closed_standard_input_is_empty(tmp_path: Path) -> None:
+    result = shell("$G client - <&-", tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: standard input is empty\n")
+
+
+def test_a_mistake_that_nobody_can_be_told_still_has_its_code(tmp_path: Path) -> None:
+    assert shell("$G server --listen x 2>&-", tmp_path).returncode == 2
+
+
+def test_a_server_without_standard_output_serves(tmp_path: Path) -> None:
+    line = f"exec $G server --state '{tmp_path}/state' --listen 0 >&-"
+    with subprocess.Popen(
+        ["sh", "-c", f"G='{sys.executable} -m tests.cli.program'; {line}"], stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stderr is not None
+        said = ""
+        while "Ctrl-C" not in said:
+            said = server.stderr.readline()
+            assert said, "it ended"
+        server.send_signal(signal.SIGTERM)
+        assert "Traceback" not in server.communicate(timeout=30)[1]
+        assert server.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "command", ["version", "--help", "version --help", "keygen --json", "server --listen 0"]
+)
+def test_a_full_disk_under_standard_output(tmp_path: Path, command: str) -> None:
+    result = shell(f"$G {command} > /dev/full", tmp_path)
+    assert result.returncode == 1
+    assert "error: cannot write to standard output: No space left on device\n" in result.stderr
+    assert "Exception" not in result.stderr
+
+
+def test_a_full_disk_under_standard_error_ends_nothing(tmp_path: Path) -> None:
+    assert shell("$G link 2> /dev/full; $G version 2> /dev/full", tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay_seconds", [0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5])
+def test_a_signal_at_any_moment_of_the_start_ends_a_server_with_0(
+    tmp_path: Path, delay_seconds: float, number: signal.Signals
+) -> None:
+    with running(tmp_path, "server", "--state", str(tmp_path / "state"), "--listen", "0") as server:
+        while not catches_sigterm(server.process):
+            pass
+        time.sleep(delay_seconds)
+        server.signal(number)
+        code, _, said = server.end()
+    assert code == 0
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_another_command_ends_as_a_shell_expects(
+    tmp_path: Path, link: str, number: signal.Signals, code: int
+) -> None:
+    with running(tmp_path, "ping", "-c", "1000", link) as ping:
+        ping.out.readline()
+        ping.signal(number)
+        ended, _, said = ping.end()
+    assert (ended, said) == (code, "")
