@@ -355,11 +355,14 @@ async def test_a_forked_child_that_closes_ends_nothing(
     native: Native, engines: list[Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = os.getpid()
+
+    def without_a_loop() -> None:
+        with pytest.raises(StopIteration):
+            native.shutdown(4.0).send(None)
+
     with monkeypatch.context() as patch:
         patch.setattr(os, "getpid", lambda: parent + 1)
         await native.shutdown(4.0)
-        # As in a child, where no loop runs.
-        with pytest.raises(StopIteration):
-            await asyncio.to_thread(native.shutdown(4.0).send, None)
+        await asyncio.to_thread(without_a_loop)
     assert engines[0].calls == []
     assert await native.probe(1.0) == 0.0125

@@ -131,7 +131,7 @@ class Native:
         try:
             return cls(module.Engine.server(setup), on_event)
         except OSError as error:
-            if error.errno is None:
+            if error.errno is None and setup.replay_file in str(error):
                 # Not the system's word on an address, but the engine's on its file in the state.
                 raise StateError(str(error), path=setup.replay_file) from error
             from ginnel.config.address import Address
