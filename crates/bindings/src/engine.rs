@@ -6,7 +6,7 @@ use ginnel_edge::host::{Command, CommandError, Host, Role};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::socks5::Credentials;
 use ginnel_proto::target::{Host as TargetHost, Target};
-use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::time::Duration;
@@ -125,7 +125,7 @@ impl Engine {
 
 impl Engine {
     fn start(py: Python<'_>, role: Role) -> PyResult<Self> {
-        let host = py.detach(|| Host::start(role, Limits::default()))?;
+        let host = py.detach(|| Host::start(role, Limits::default())).map_err(os_error)?;
         let address = host.local_address();
         Ok(Self {
             address: (address.ip().to_string(), address.port()),
@@ -163,6 +163,18 @@ impl Drop for Engine {
             // The thread to join is in another process.
             std::mem::forget(host);
         }
+    }
+}
+
+/// An OSError with `errno` and `strerror`, where there is a number; PyO3's own has only a text.
+fn os_error(error: std::io::Error) -> PyErr {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(number) => {
+            let plain = text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text);
+            PyOSError::new_err((number, plain.to_owned()))
+        }
+        None => PyOSError::new_err(text),
     }
 }
 
