@@ -56,7 +56,8 @@ impl OpenRequest {
 
 /// Reads one open request from the front of a stream.
 ///
-/// The bytes behind it are the application's and stay with the caller. After an error the parser is of no more use.
+/// The bytes behind it are the application's and stay with the caller. After a request the parser is as new,
+/// after an error it is of no more use.
 #[derive(Default)]
 pub struct OpenRequestParser {
     kind: Option<u8>,

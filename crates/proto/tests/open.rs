@@ -44,6 +44,16 @@ fn bytes_behind_the_request_stay_with_the_caller() {
 }
 
 #[test]
+fn a_parser_that_is_done_is_ready_for_another_request() {
+    let mut parser = OpenRequestParser::new();
+    for case in cases(&load("open.json"), "requests") {
+        let progress = parser.feed(&bytes(case, "bytes"));
+        let Ok(Progress::Done { value, .. }) = progress else { panic!("{case}: {progress:?}") };
+        assert_eq!(value.target.to_string(), text(case, "target"));
+    }
+}
+
+#[test]
 fn an_unknown_kind_is_known_from_its_first_byte() {
     let mut parser = OpenRequestParser::new();
     assert_eq!(parser.feed(&[]), Ok(Progress::NeedMore));

@@ -50,7 +50,7 @@ pub enum Socks5Error {
     /// The request's target is not one.
     #[error("the request cannot be served: {0}")]
     Target(#[from] TargetError),
-    /// [`Socks5::feed`] was called after it had given its result.
+    /// [`Socks5::feed`](super::Socks5::feed) was called after it had given its result.
     #[error("the SOCKS5 negotiation is over")]
     Over,
 }

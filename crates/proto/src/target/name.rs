@@ -22,7 +22,7 @@ impl Name {
     /// Checks and normalises a name.
     ///
     /// # Errors
-    /// Everything that [`Name`] promises and `text` breaks; an address counts as broken (see [`Host`]'s `FromStr`).
+    /// Everything that [`Name`] promises and `text` breaks; an address is refused too ([`Host`](super::Host) reads both).
     pub fn new(text: &str) -> Result<Self, TargetError> {
         let text = text.strip_suffix('.').unwrap_or(text);
         if text.is_empty() {
