@@ -1,6 +1,7 @@
 """The first moments of the program, as a process."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,10 +14,14 @@ from tests.cli.program import running
 from tests.cli.test_client import catches_sigterm
 
 
+# Quoted: the interpreter may stand in a directory with a space in its name.
+PROGRAM = f"{shlex.quote(sys.executable)} -m tests.cli.program"
+
+
 def shell(line: str, home: Path) -> "subprocess.CompletedProcess[str]":
     """Run a line of shell, in which $G is the program; only a shell closes streams."""
     return subprocess.run(
-        ["sh", "-c", f"G='{sys.executable} -m tests.cli.program'; {line}"],
+        ["sh", "-c", line.replace("$G", PROGRAM)],
         capture_output=True,
         text=True,
         env={**os.environ, "HOME": str(home)},
@@ -45,7 +50,7 @@ def test_a_mistake_that_nobody_can_be_told_still_has_its_code(tmp_path: Path) ->
 def test_a_server_without_standard_output_serves(tmp_path: Path) -> None:
     line = f"exec $G server --state '{tmp_path}/state' --listen 0 >&-"
     with subprocess.Popen(
-        ["sh", "-c", f"G='{sys.executable} -m tests.cli.program'; {line}"], stderr=subprocess.PIPE, text=True
+        ["sh", "-c", line.replace("$G", PROGRAM)], stderr=subprocess.PIPE, text=True
     ) as server:
         assert server.stderr is not None
         said = ""
