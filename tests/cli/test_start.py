@@ -13,7 +13,6 @@ import pytest
 from tests.cli.program import running
 from tests.cli.test_client import catches_sigterm
 
-
 # Quoted: the interpreter may stand in a directory with a space in its name.
 PROGRAM = f"{shlex.quote(sys.executable)} -m tests.cli.program"
 
