@@ -11,9 +11,10 @@ mod dial;
 mod entrance;
 pub mod gate;
 mod prefixes;
+mod room;
 mod table;
+mod upkeep;
 
-use crate::envelope::control::close;
 use crate::envelope::data::OpenError;
 use crate::envelope::header::{Header, HeaderKey};
 use crate::envelope::hello::{LinkIdentity, SessionKind};
@@ -23,7 +24,7 @@ use crate::link::{self, Link, Path, Transmit};
 use crate::session::Session;
 use crate::session::quic::QuicConfig;
 use bytes::BytesMut;
-use dial::{Dial, ServerClock};
+use dial::{Dial, Held, ServerClock};
 use gate::Gate;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rustc_hash::FxHashMap;
@@ -62,7 +63,12 @@ pub enum Event {
         /// The session inside.
         kind: SessionKind,
     },
-    /// Nobody has answered in time. The link's last event.
+    /// A handshake of [`Hub::dial_held`] has been answered, and waits to be confirmed.
+    Answered {
+        /// How long the handshake took.
+        rtt: Duration,
+    },
+    /// Nobody has answered in time, or the answer was not taken up in time. The link's last event.
     NoAnswer,
     /// Something of a living link.
     Link(link::Event),
@@ -85,6 +91,7 @@ pub struct Drops {
 
 enum State {
     Dialing(Box<Dial>),
+    Held(Box<Held>),
     Living(Box<Living>),
 }
 
@@ -233,6 +240,7 @@ impl Hub {
             entry.timer = None;
             match &mut entry.state {
                 State::Dialing(_) => self.attempt(time, slot),
+                State::Held(_) => self.drop_held(slot),
                 State::Living(living) => {
                     living.link.handle_timeout(time.now, &mut self.rng);
                     self.touch(slot);
@@ -302,21 +310,11 @@ impl Hub {
         self.touch(slot);
     }
 
-    /// Ends a link, or a dial; the peer is told with a code of [`close`].
+    /// Ends a link, or a dial; the peer is told with a code of
+    /// [`close`](crate::envelope::control::close).
     pub fn close(&mut self, time: Time, id: LinkId, code: u8) {
         if let Some(slot) = self.slot(id) {
             self.close_slot(time, slot, code);
-        }
-    }
-
-    /// Replaces the table of users. A link whose user is gone ends.
-    pub fn set_users(&mut self, time: Time, users: gate::Users) {
-        let Role::Server { gate, identities } = &mut self.role else { return };
-        gate.set_users(users);
-        let gone: Vec<usize> =
-            identities.iter().filter(|((user, _), _)| !gate.knows(user)).map(|(_, slot)| *slot).collect();
-        for slot in gone {
-            self.close_slot(time, slot, close::REVOKED);
         }
     }
 
@@ -354,7 +352,7 @@ impl Hub {
 
     fn close_slot(&mut self, time: Time, slot: usize, code: u8) {
         match &mut self.entries[slot].state {
-            State::Dialing(_) => self.remove(slot),
+            State::Dialing(_) | State::Held(_) => self.remove(slot),
             State::Living(living) => {
                 living.link.close(time.now, code);
                 self.touch(slot);
@@ -372,7 +370,7 @@ impl Entry {
     fn epoch(&self) -> Option<u32> {
         match &self.state {
             State::Living(living) => living.owner.map(|(_, _, epoch)| epoch),
-            State::Dialing(_) => None,
+            State::Dialing(_) | State::Held(_) => None,
         }
     }
 }

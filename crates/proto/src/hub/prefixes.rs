@@ -82,6 +82,14 @@ impl Prefixes {
         }
     }
 
+    /// Rates and sizes from now on; a bucket that holds more than its new rate is cut at its next use.
+    pub(super) fn set_limits(&mut self, limits: &Limits) {
+        self.rate = limits.handshakes_per_prefix;
+        self.strangers_rate = limits.handshakes_of_strangers;
+        self.max = limits.prefixes;
+        self.idle = limits.prefix_idle;
+    }
+
     /// Whether a handshake from this address may be looked at now.
     pub(super) fn admit(&mut self, address: IpAddr, now: Instant) -> bool {
         let prefix = Prefix::from(address);

@@ -380,6 +380,17 @@ impl Session for QuicSession {
             lost: path.lost_packets,
         }
     }
+
+    fn asked(&self) -> u64 {
+        let Some((_, connection)) = &self.connection else { return 0 };
+        // All frames but acknowledgements and the end (RFC 9002, section 2).
+        let sent = connection.stats().frame_tx;
+        let streams = sent.stream + sent.reset_stream + sent.stop_sending;
+        let windows = sent.max_data + sent.max_stream_data + sent.max_streams_bidi + sent.max_streams_uni;
+        let blocked = sent.data_blocked + sent.stream_data_blocked + sent.streams_blocked_bidi;
+        let others = sent.crypto + sent.ping + sent.ack_frequency + sent.immediate_ack + sent.new_connection_id;
+        streams + windows + blocked + others + u64::from(sent.handshake_done)
+    }
 }
 
 /// Allows twice as many streams when half of those allowed are open: the library makes table
