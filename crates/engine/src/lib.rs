@@ -5,6 +5,7 @@
 //! references to them.
 
 pub mod client;
+mod clocks;
 pub mod counters;
 mod driver;
 pub mod relay;
