@@ -146,7 +146,8 @@ impl Client {
         good: impl Fn(&Kept) -> bool,
     ) -> Option<(LinkId, SocketAddr, Duration)> {
         let good = |state: &mut State| state.link().filter(|kept| good(kept));
-        let kept = match good(&mut self.state.borrow_mut()) {
+        let at_once = good(&mut self.state.borrow_mut());
+        let kept = match at_once {
             Some(kept) => kept,
             None => {
                 self.wait(|waiting| waiting + 1);

@@ -6,7 +6,6 @@ use ginnel_netem::network::{Change, Direction};
 use ginnel_netem::seeds::for_each_seed;
 use ginnel_proto::envelope::control::close;
 use ginnel_proto::hub::LinkId;
-use ginnel_proto::keeper::Action;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::link::Lost;
 use std::time::Duration;
@@ -28,47 +27,6 @@ fn kept(setup: Setup) -> (Lab, LinkId) {
     (lab, link)
 }
 
-/// A link that may be used: there is one, and nobody doubts it.
-fn usable(lab: &Lab, client: usize) -> Option<LinkId> {
-    let kept = lab.clients[client].keeper.as_ref().and_then(|keeper| keeper.kept())?;
-    (!kept.doubted).then_some(kept.link)
-}
-
-/// Somebody who wants an echo, and tries again when a link breaks. Returns how long that took.
-fn echo_within(lab: &mut Lab, patience: Duration) -> Duration {
-    let begin = lab.now();
-    loop {
-        lab.want(0, true);
-        let left = (begin + patience).saturating_sub(lab.now());
-        let reports = format!("{:?}", lab.clients[0].reports);
-        assert!(lab.run_until(left, |lab| usable(lab, 0).is_some()), "no link in {patience:?}: {reports}");
-        lab.want(0, false);
-        let link = usable(lab, 0).unwrap();
-        let stream = lab.open(link, 1000);
-        let done = |lab: &Lab| lab.clients[0].flows[&(link, stream)].is_done();
-        let left = (begin + patience).saturating_sub(lab.now());
-        let over = lab.run_until(left, |lab| done(lab) || lab.clients[0].lost(link).is_some());
-        assert!(over, "no echo in {patience:?}: {:?}", lab.clients[0].reports);
-        if done(lab) {
-            return lab.now() - begin;
-        }
-        lab.clients[0].flows.retain(|(other, _), _| *other != link);
-    }
-}
-
-fn restart(lab: &mut Lab) {
-    lab.restart_server(lab.journal.restore(lab.server.time(lab.now()).wall_ns));
-}
-
-fn downs(lab: &Lab, client: usize) -> Vec<Lost> {
-    let reports = lab.clients[client].reports.iter();
-    reports.filter_map(|(_, report)| if let Action::Down { why, .. } = report { Some(*why) } else { None }).collect()
-}
-
-fn ups(lab: &Lab) -> usize {
-    lab.clients[0].reports.iter().filter(|(_, report)| matches!(report, Action::Up { .. })).count()
-}
-
 #[test]
 fn traffic_flows_within_two_seconds_of_a_restart_that_nobody_noticed() {
     for_each_seed(10, |seed| {
@@ -76,12 +34,12 @@ fn traffic_flows_within_two_seconds_of_a_restart_that_nobody_noticed() {
             let conditions = Conditions { delay: ms(delay), ..Conditions::default() };
             let (mut lab, _) = kept(Setup::new(seed).conditions(conditions));
             lab.run_for(ms(100 * seed));
-            restart(&mut lab);
-            let took = echo_within(&mut lab, 2 * SECOND);
+            lab.server_returns();
+            let took = lab.echo_within(0, 2 * SECOND);
             // It takes a second to doubt a link: the first request is lost with the old one.
             assert!(took > ms(900), "{took:?}");
-            assert_eq!(downs(&lab, 0), [Lost::Forgotten]);
-            assert_eq!((ups(&lab), lab.server.living().len(), lab.server.hub.half_open()), (2, 1, 0));
+            assert_eq!(lab.downs(0), [Lost::Forgotten]);
+            assert_eq!((lab.ups(0), lab.server.living().len(), lab.server.hub.half_open()), (2, 1, 0));
         }
     });
 }
@@ -93,13 +51,13 @@ fn traffic_flows_within_two_seconds_of_a_server_that_returns() {
             let (mut lab, _) = kept(Setup::new(seed));
             lab.kill_server();
             // Somebody is at work and wants the link all the time.
-            let link = usable(&lab, 0).unwrap();
+            let link = lab.usable(0).unwrap();
             lab.open(link, 1000);
             lab.want(0, true);
             lab.run_for(ms(outage + seed * 77));
             lab.clients[0].flows.clear();
-            restart(&mut lab);
-            echo_within(&mut lab, 2 * SECOND);
+            lab.server_returns();
+            lab.echo_within(0, 2 * SECOND);
         }
     });
 }
@@ -112,8 +70,8 @@ fn a_young_outage_is_over_at_once_also_when_nobody_waits() {
         lab.open(link, 1000);
         lab.run_for(40 * SECOND);
         lab.clients[0].flows.clear();
-        restart(&mut lab);
-        lab.must("the link comes back", 3 * SECOND / 2, |lab| usable(lab, 0).is_some());
+        lab.server_returns();
+        lab.must("the link comes back", 3 * SECOND / 2, |lab| lab.usable(0).is_some());
     });
 }
 
@@ -176,7 +134,7 @@ fn an_interruption_keeps_the_streams() {
             lab.run_for(SECOND);
             lab.change(Change::BlackOut(ms(length)));
             lab.must("all arrives", 60 * SECOND, Lab::all_done);
-            assert_eq!((downs(&lab, 0), lab.clients[0].kept()), (vec![], Some(link)));
+            assert_eq!((lab.downs(0), lab.clients[0].kept()), (vec![], Some(link)));
             // What was answered meanwhile was not confirmed, and nothing is left of it.
             lab.run_for(20 * SECOND);
             assert_eq!((lab.server.hub.ids().len(), lab.server.hub.half_open()), (1, 0));
@@ -194,7 +152,7 @@ fn an_interruption_of_an_idle_link_keeps_it() {
             lab.change(Change::BlackOut(ms(200 * seed + 3_000)));
         }
         lab.run_for(60 * SECOND);
-        assert_eq!((downs(&lab, 0), lab.clients[0].kept()), (vec![], Some(link)));
+        assert_eq!((lab.downs(0), lab.clients[0].kept()), (vec![], Some(link)));
     });
 }
 
@@ -208,7 +166,7 @@ fn a_bad_path_is_doubted_at_times_and_replaces_nothing() {
             lab.open(link, 20_000);
         }
         lab.must("all arrives", 60 * SECOND, Lab::all_done);
-        assert_eq!((downs(&lab, 0), lab.clients[0].kept()), (vec![], Some(link)));
+        assert_eq!((lab.downs(0), lab.clients[0].kept()), (vec![], Some(link)));
     });
 }
 
@@ -239,7 +197,7 @@ fn a_client_that_moves_is_followed_before_anybody_doubts_its_link() {
             }
         }
         lab.run_for(60 * SECOND);
-        assert_eq!((downs(&lab, 0), lab.clients[0].kept()), (vec![], Some(link)));
+        assert_eq!((lab.downs(0), lab.clients[0].kept()), (vec![], Some(link)));
         // Every handshake that was ever made: one.
         assert_eq!(lab.journal.restore(lab.server.time(Duration::ZERO).wall_ns).len(), 1);
     });
@@ -260,7 +218,7 @@ fn a_path_that_works_one_way_only_wears_nothing_out() {
         assert_eq!(lab.server.hub.drops().handshakes.full, 0, "a user stays within what one may do");
         lab.clients[0].flows.clear();
         lab.change(Change::OneWay(Direction::ToClient, Conditions::default()));
-        echo_within(&mut lab, 2 * SECOND);
+        lab.echo_within(0, 2 * SECOND);
     });
 }
 
@@ -274,25 +232,25 @@ fn a_link_that_carries_nothing_is_found_out_and_never_called_up() {
         lab.want(0, true);
         lab.must("a handshake passes", 10 * SECOND, |lab| lab.clients[0].kept().is_some());
         let since = lab.now();
-        lab.must("it is found out", 5 * SECOND, |lab| !downs(lab, 0).is_empty());
-        assert_eq!(downs(&lab, 0), [Lost::Hollow]);
+        lab.must("it is found out", 5 * SECOND, |lab| !lab.downs(0).is_empty());
+        assert_eq!(lab.downs(0), [Lost::Hollow]);
         assert!((lab.now() - since).abs_diff(4 * SECOND) < ms(300), "{:?}", lab.now() - since);
         let before = lab.counters().0.sent.datagrams;
         lab.run_for(600 * SECOND);
         // Each round takes 4 s and, while somebody waits, a pause of 0.8 s ± 30 %.
-        let rounds = downs(&lab, 0).len();
+        let rounds = lab.downs(0).len();
         assert!((80..=150).contains(&rounds), "{rounds} rounds in ten minutes");
-        assert!(downs(&lab, 0).iter().all(|why| *why == Lost::Hollow) && ups(&lab) == 0);
+        assert!(lab.downs(0).iter().all(|why| *why == Lost::Hollow) && lab.ups(0) == 0);
         let sent = lab.counters().0.sent.datagrams - before;
         assert!(sent < 600 * 8, "{sent} datagrams");
         // Nobody waits: the pauses grow.
         lab.want(0, false);
         lab.run_for(120 * SECOND);
-        let rounds = downs(&lab, 0).len();
+        let rounds = lab.downs(0).len();
         lab.run_for(600 * SECOND);
-        assert!(downs(&lab, 0).len() - rounds <= 24);
+        assert!(lab.downs(0).len() - rounds <= 24);
         lab.change(Change::Conditions(Conditions::default()));
-        lab.must("the link comes up", 45 * SECOND, |lab| ups(lab) == 1);
+        lab.must("the link comes up", 45 * SECOND, |lab| lab.ups(0) == 1);
     });
 }
 
@@ -311,7 +269,7 @@ fn a_client_that_was_stopped_keeps_a_link_that_lives() {
             lab.run_for(MILLI);
             assert!(lab.counters().0.sent.datagrams > before, "it asks at once");
             lab.must("all arrives", 10 * SECOND, Lab::all_done);
-            assert_eq!((downs(&lab, 0), lab.clients[0].kept()), (vec![], Some(link)));
+            assert_eq!((lab.downs(0), lab.clients[0].kept()), (vec![], Some(link)));
         }
     });
 }
@@ -326,8 +284,8 @@ fn a_client_that_slept_for_long_has_a_new_link_within_two_seconds() {
             assert!(lab.server.living().is_empty());
             let now = lab.now();
             lab.clients[0].go_on(now);
-            lab.must("the link is replaced", 2 * SECOND, |lab| usable(lab, 0).is_some_and(|kept| kept != link));
-            echo_within(&mut lab, SECOND);
+            lab.must("the link is replaced", 2 * SECOND, |lab| lab.usable(0).is_some_and(|kept| kept != link));
+            lab.echo_within(0, SECOND);
         }
     });
 }
@@ -340,11 +298,11 @@ fn a_client_that_sleeps_while_it_has_no_link_dials_when_it_wakes() {
     lab.run_for(600 * SECOND);
     lab.clients[0].flows.clear();
     lab.clients[0].stop();
-    restart(&mut lab);
+    lab.server_returns();
     lab.run_for(SECOND);
     let now = lab.now();
     lab.clients[0].go_on(now);
-    lab.must("the link comes back", SECOND, |lab| usable(lab, 0).is_some());
+    lab.must("the link comes back", SECOND, |lab| lab.usable(0).is_some());
 }
 
 #[test]
@@ -359,7 +317,7 @@ fn a_server_that_was_stopped_keeps_its_links() {
             let now = lab.now();
             lab.server.go_on(now);
             lab.must("all arrives", 20 * SECOND, Lab::all_done);
-            assert_eq!((downs(&lab, 0), lab.clients[0].kept()), (vec![], Some(link)));
+            assert_eq!((lab.downs(0), lab.clients[0].kept()), (vec![], Some(link)));
             assert_eq!(lab.server.living().len(), 1);
         }
         // Far longer than a link may idle; whoever is still there has asked meanwhile or will.
@@ -374,7 +332,7 @@ fn a_server_that_was_stopped_keeps_its_links() {
         assert_eq!(lab.server.living().len(), 1, "its own pause says nothing against a client");
         lab.clients[0].go_on(now);
         lab.run_for(10 * SECOND);
-        assert_eq!(downs(&lab, 0), []);
+        assert_eq!(lab.downs(0), []);
     });
 }
 
@@ -388,19 +346,19 @@ fn a_client_that_crashes_again_and_again_is_never_kept_out_and_displaces_nobody(
         lab.network.change(lab.now(), near, Change::Address(behind));
         for client in [near, far] {
             lab.keep(client);
-            lab.must("it comes up", SECOND, |lab| usable(lab, client).is_some());
+            lab.must("it comes up", SECOND, |lab| lab.usable(client).is_some());
         }
-        let others = [usable(&lab, near), usable(&lab, far)];
+        let others = [lab.usable(near), lab.usable(far)];
         for round in 0..200 {
             lab.restart_client(0);
-            lab.must("the newcomer is served", 2 * SECOND, |lab| usable(lab, 0).is_some());
-            echo_within(&mut lab, 2 * SECOND);
+            lab.must("the newcomer is served", 2 * SECOND, |lab| lab.usable(0).is_some());
+            lab.echo_within(0, 2 * SECOND);
             lab.run_for(ms(50 * (round % 7)));
             assert!(lab.server.hub.ids().len() <= 64);
         }
         lab.run_for(60 * SECOND);
-        assert_eq!([usable(&lab, near), usable(&lab, far)], others);
-        assert_eq!((downs(&lab, near), downs(&lab, far)), (vec![], vec![]));
+        assert_eq!([lab.usable(near), lab.usable(far)], others);
+        assert_eq!((lab.downs(near), lab.downs(far)), (vec![], vec![]));
     });
 }
 
@@ -413,7 +371,7 @@ fn whoever_is_sent_away_backs_off_whatever_is_wanted() {
         lab.set_users(left);
         lab.want(0, true);
         lab.run_for(120 * SECOND);
-        assert_eq!(downs(&lab, 0), [Lost::ByPeer(close::REVOKED)]);
+        assert_eq!(lab.downs(0), [Lost::ByPeer(close::REVOKED)]);
         let before = lab.counters().0.sent.datagrams;
         for _ in 0..600 {
             lab.want(0, false);
@@ -423,7 +381,7 @@ fn whoever_is_sent_away_backs_off_whatever_is_wanted() {
         let sent = lab.counters().0.sent.datagrams - before;
         assert!(sent < 130, "{sent} attempts in ten minutes");
         lab.set_users(users());
-        lab.must("it is let in again", 60 * SECOND, |lab| usable(lab, 0).is_some());
+        lab.must("it is let in again", 60 * SECOND, |lab| lab.usable(0).is_some());
     });
 }
 
@@ -436,9 +394,9 @@ fn two_clients_that_crowd_each_other_out_do_so_ever_less() {
     lab.want(0, true);
     lab.want(other, true);
     lab.run_for(600 * SECOND);
-    let crowded = downs(&lab, 0).len() + downs(&lab, other).len();
+    let crowded = lab.downs(0).len() + lab.downs(other).len();
     assert!((6..60).contains(&crowded), "{crowded} times in ten minutes");
-    let all = [downs(&lab, 0), downs(&lab, other)].concat();
+    let all = [lab.downs(0), lab.downs(other)].concat();
     assert!(all.iter().all(|why| *why == Lost::ByPeer(close::CROWDED)), "{all:?}");
 }
 
@@ -451,15 +409,15 @@ fn one_address_of_several_is_enough() {
             let server = lab.network.server();
             lab.clients[0].addresses.push(server);
             lab.keep(0);
-            lab.must("the link comes up", SECOND, |lab| usable(lab, 0).is_some());
+            lab.must("the link comes up", SECOND, |lab| lab.usable(0).is_some());
             lab.kill_server();
-            let link = usable(&lab, 0).unwrap();
+            let link = lab.usable(0).unwrap();
             lab.open(link, 1000);
             lab.want(0, true);
             lab.run_for(ms(73_000 + 911 * seed));
             lab.clients[0].flows.clear();
-            restart(&mut lab);
-            echo_within(&mut lab, 2 * SECOND);
+            lab.server_returns();
+            lab.echo_within(0, 2 * SECOND);
         }
     });
 }
@@ -478,9 +436,9 @@ fn new_limits_hold_for_what_begins_from_then_on() {
     assert!(!lab.clients[third].is_up(refused));
     assert!(lab.server.hub.drops().handshakes.full > 0);
     // The link that was there lives on.
-    echo_within(&mut lab, SECOND);
+    lab.echo_within(0, SECOND);
     let time = lab.server.time(lab.now());
     lab.server.hub.set_limits(time, Limits::default());
     lab.connect(third);
-    assert_eq!(downs(&lab, 0), []);
+    assert_eq!(lab.downs(0), []);
 }

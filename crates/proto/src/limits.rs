@@ -204,7 +204,7 @@ pub const DIAL_TIME_MIN: Duration = Duration::from_millis(1500);
 pub const HOLD_TIME: Duration = Duration::from_millis(300);
 
 /// The same in round trips of the handshake that is held.
-pub const HOLD_ROUND_TRIPS: u32 = 3;
+pub const HOLD_ROUND_TRIPS: u32 = 2;
 
 /// How often the doubted link is probed while a handshake is held.
 pub const HOLD_PROBES: u32 = 6;
@@ -225,14 +225,14 @@ pub const DOUBT_CALM: Duration = Duration::from_secs(10);
 pub const ASKED_PROBE: Duration = Duration::from_millis(300);
 
 /// The same in round trips.
-pub const ASKED_ROUND_TRIPS: u32 = 3;
+pub const ASKED_ROUND_TRIPS: u32 = 2;
 
 /// A link is doubted when its peer has surely owed an answer for this long, or for
 /// [`DOUBT_ROUND_TRIPS`]: long enough for two probes and the echo of either.
 pub const DOUBT_TIME: Duration = Duration::from_secs(1);
 
 /// The same in round trips.
-pub const DOUBT_ROUND_TRIPS: u32 = 6;
+pub const DOUBT_ROUND_TRIPS: u32 = 5;
 
 /// A new link that has brought no packet of its session after this is given up.
 pub const PROOF_TIME: Duration = Duration::from_secs(4);

@@ -287,6 +287,11 @@ impl Gate {
         self.refusals
     }
 
+    /// Half-open handshakes, those remembered against replay, and source prefixes.
+    pub(super) fn tables(&self) -> (usize, usize, usize) {
+        (self.pending.len(), self.replay.len(), self.prefixes.len())
+    }
+
     pub(super) fn pending_len(&self) -> usize {
         self.pending.len()
     }

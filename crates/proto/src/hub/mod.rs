@@ -74,6 +74,31 @@ pub enum Event {
     Link(link::Event),
 }
 
+/// How much a hub holds, by table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tables {
+    /// Links, up or being dialled.
+    pub links: usize,
+    /// Session ids in use.
+    pub sessions: usize,
+    /// Identities of living links, on a server.
+    pub identities: usize,
+    /// Links that wait for a time.
+    pub timers: usize,
+    /// Links that have work.
+    pub ready: usize,
+    /// Events that nobody has taken yet.
+    pub events: usize,
+    /// Handshakes waiting to be sent.
+    pub handshakes: usize,
+    /// Handshakes answered and not confirmed, on a server.
+    pub half_open: usize,
+    /// Handshakes remembered against replay, on a server.
+    pub remembered: usize,
+    /// Source prefixes remembered, on a server.
+    pub prefixes: usize,
+}
+
 /// Datagrams that were dropped, by cause, since the hub began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Drops {

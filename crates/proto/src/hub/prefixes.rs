@@ -101,6 +101,10 @@ impl Prefixes {
         bucket.take(rate, now) && self.all_strangers.take(self.strangers_rate, now)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.strangers.len() + self.known.len()
+    }
+
     /// When [`expire`](Self::expire) wants to be called; never while nothing is remembered.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let empty = self.strangers.is_empty() && self.known.is_empty();

@@ -1,6 +1,6 @@
 //! What the owner of a hub may change while links live.
 
-use super::{Event, Hub, LinkId, Role, State, Time, gate};
+use super::{Event, Hub, LinkId, Role, State, Tables, Time, gate};
 use crate::envelope::control::close;
 use crate::limits::Limits;
 use crate::link::Lost;
@@ -64,6 +64,24 @@ impl Hub {
     pub fn watches_clocks(&self) -> bool {
         let client = matches!(self.role, Role::Client { .. });
         client && self.entries.iter().any(|(_, entry)| matches!(entry.state, State::Living(_)))
+    }
+
+    /// How much this hub holds.
+    pub fn tables(&self) -> Tables {
+        let mut tables = Tables {
+            links: self.entries.len(),
+            sessions: self.by_session.len(),
+            timers: self.timers.len(),
+            ready: self.dirty.len(),
+            events: self.events.len(),
+            handshakes: self.handshakes.len(),
+            ..Tables::default()
+        };
+        if let Role::Server { gate, identities } = &self.role {
+            tables.identities = identities.len();
+            (tables.half_open, tables.remembered, tables.prefixes) = gate.tables();
+        }
+        tables
     }
 
     /// A held handshake is of no use any more.

@@ -196,10 +196,10 @@ impl Link {
         }
         match header.kind {
             Kind::Session => {
-                if self.liveness.proven() {
+                let taken = self.guarded(|session| session.handle(now, datagram));
+                if taken.is_some() && self.liveness.proven() {
                     self.events.push_back(Event::Proven);
                 }
-                self.guarded(|session| session.handle(now, datagram));
             }
             Kind::Control => {
                 datagram.truncate(datagram.len() - OVERHEAD);
