@@ -110,7 +110,8 @@ impl Client {
         let client = Self { shard, state: Rc::default(), changed: Rc::default(), wanted: Rc::default() };
         let keys = servers.iter().map(|server| server.keys.clone()).collect();
         let keeper = Keeper::new(Instant::now(), keys, rand::random());
-        let keeping = Keeping { client: client.clone(), keeper, servers, lookups: JoinSet::new(), clocks: Clocks::new() };
+        let keeping =
+            Keeping { client: client.clone(), keeper, servers, lookups: JoinSet::new(), clocks: Clocks::new() };
         let keeping = tokio::task::spawn_local(keeping.run(report));
         client.state.borrow_mut().keeper = Some(keeping.abort_handle());
         client

@@ -17,7 +17,9 @@ impl Lab {
     /// Why a client's links went down, in order.
     pub fn downs(&self, client: Wire) -> Vec<Lost> {
         let reports = self.clients[client].reports.iter();
-        reports.filter_map(|(_, report)| if let Action::Down { why, .. } = report { Some(*why) } else { None }).collect()
+        reports
+            .filter_map(|(_, report)| if let Action::Down { why, .. } = report { Some(*why) } else { None })
+            .collect()
     }
 
     /// How often a client reported that its link is up.

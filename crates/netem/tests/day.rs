@@ -23,7 +23,12 @@ struct Day {
 
 impl Day {
     fn begin(seed: u64) -> Self {
-        let path = Conditions { delay: Duration::from_millis(25), jitter: Duration::from_millis(5), loss: 0.005, ..Conditions::default() };
+        let path = Conditions {
+            delay: Duration::from_millis(25),
+            jitter: Duration::from_millis(5),
+            loss: 0.005,
+            ..Conditions::default()
+        };
         let mut lab = Lab::new(Setup::new(seed).conditions(path));
         for client in 0..CLIENTS {
             if client > 0 {
@@ -74,6 +79,9 @@ impl Day {
         }
         self.lab.must(&format!("all arrives in spite of {change:?}"), 60 * SECOND, Lab::all_done);
         assert_eq!(self.lab.downs(client).len(), downs, "a link was lost over {change:?}");
+        // A black-out may have begun after the last stream had ended.
+        self.lab.run_for(13 * SECOND);
+        assert_eq!(self.lab.downs(client).len(), downs, "a link was lost after {change:?}");
         self.bursts += 1;
         self.delivered += bytes;
     }
@@ -143,11 +151,12 @@ fn a_day_of_idling_bursts_roams_and_restarts_leaves_nothing_behind() {
     for_each_seed(40, |seed| {
         let mut day = Day::begin(seed);
         day.pass();
-        assert!(day.bursts > 100 && day.delivered > 10_000_000, "{} bursts of {} bytes", day.bursts, day.delivered);
+        assert!(day.bursts > 50 && day.delivered > 5_000_000, "{} bursts of {} bytes", day.bursts, day.delivered);
         // The night: whatever was forgotten at an end has had its time.
         day.lab.run_for(1800 * SECOND);
         let links = CLIENTS;
-        let rest = Tables { links, sessions: links, identities: links, timers: links, prefixes: 0, ..Tables::default() };
+        let rest =
+            Tables { links, sessions: links, identities: links, timers: links, prefixes: 0, ..Tables::default() };
         assert_eq!(Tables { remembered: 0, ..day.lab.server.hub.tables() }, rest);
         assert!(day.lab.server.hub.tables().remembered <= 100);
         for client in 0..CLIENTS {

@@ -234,6 +234,10 @@ pub const DOUBT_TIME: Duration = Duration::from_secs(1);
 /// The same in round trips.
 pub const DOUBT_ROUND_TRIPS: u32 = 5;
 
+/// The longest round-trip time that these are reckoned with: the session's own estimate may count
+/// a pause of either end as a round trip.
+pub const ASKED_RTT_MAX: Duration = Duration::from_millis(600);
+
 /// A new link that has brought no packet of its session after this is given up.
 pub const PROOF_TIME: Duration = Duration::from_secs(4);
 

@@ -4,9 +4,7 @@ use super::pace::Failure;
 use super::{Action, Keeper};
 use crate::envelope::control::close;
 use crate::hub::{Hub, LinkId, Time};
-use crate::limits::{
-    DIAL_STAGGER, DIAL_STAGGER_ALL, DIAL_TIME, DIAL_TIME_MIN, DIALS_AT_ONCE, SERVER_ADDRESSES,
-};
+use crate::limits::{DIAL_STAGGER, DIAL_STAGGER_ALL, DIAL_TIME, DIAL_TIME_MIN, DIALS_AT_ONCE, SERVER_ADDRESSES};
 use crate::link::Path;
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -2,7 +2,7 @@
 
 use super::{Side, token};
 use crate::limits::{
-    ASKED_PROBE, ASKED_ROUND_TRIPS, DOUBT_ROUND_TRIPS, DOUBT_TIME, Limits, PROOF_TIME, RESUME_TIME,
+    ASKED_PROBE, ASKED_ROUND_TRIPS, ASKED_RTT_MAX, DOUBT_ROUND_TRIPS, DOUBT_TIME, Limits, PROOF_TIME, RESUME_TIME,
 };
 use rand::{CryptoRng, RngExt};
 use std::time::{Duration, Instant};
@@ -18,6 +18,15 @@ pub enum Due {
     Silent,
     /// Give the link up: it never carried anything.
     Hollow,
+}
+
+/// What an authentic packet has put an end to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Heard {
+    /// A doubt.
+    pub trusted: bool,
+    /// A silence that was longer than the path explains: an end was stopped, or the path was dead.
+    pub interrupted: bool,
 }
 
 /// Watches over one end of a link.
@@ -75,8 +84,10 @@ impl Liveness {
         liveness
     }
 
-    /// An authentic packet has come. Returns whether that ends a doubt.
-    pub fn received(&mut self, now: Instant, rng: &mut impl CryptoRng) -> bool {
+    /// An authentic packet has come. Returns what that ends.
+    pub fn received(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Heard {
+        let interrupted = self.asked_since.is_some_and(|since| since + self.doubt_after() <= now);
+        let trusted = std::mem::take(&mut self.doubted);
         self.last_received = now;
         let owed = self.owed_since.take().is_some();
         self.asked_since = None;
@@ -86,7 +97,7 @@ impl Liveness {
         if !probing && (owed || self.next_probe < now + self.keep_alive / 2) {
             self.rest(now, rng);
         }
-        std::mem::take(&mut self.doubted)
+        Heard { trusted, interrupted }
     }
 
     /// When the last authentic packet came.
@@ -118,7 +129,7 @@ impl Liveness {
         self.sent(now);
         if self.asked_since.is_none() {
             self.asked_since = Some(now);
-            self.rtt = rtt;
+            self.rtt = rtt.min(ASKED_RTT_MAX);
             self.step = ASKED_PROBE;
             let patience = jittered(ASKED_PROBE, rng).max(rtt * ASKED_ROUND_TRIPS);
             self.next_probe = self.next_probe.min(now + patience);
@@ -204,7 +215,11 @@ impl Liveness {
     /// When the link is to be doubted. One that has never carried anything has its own time.
     fn doubt(&self) -> Option<Instant> {
         let since = self.asked_since.filter(|_| !self.doubted && self.proof_until.is_none())?;
-        Some(since + DOUBT_TIME.max(self.rtt * DOUBT_ROUND_TRIPS))
+        Some(since + self.doubt_after())
+    }
+
+    fn doubt_after(&self) -> Duration {
+        DOUBT_TIME.max(self.rtt * DOUBT_ROUND_TRIPS)
     }
 
     fn rest(&mut self, now: Instant, rng: &mut impl CryptoRng) {

@@ -115,6 +115,9 @@ pub struct Link {
     control: VecDeque<(Control, Path)>,
     events: VecDeque<Event>,
     lost: bool,
+    /// The path was dead, or an end was stopped: the session is to forget what it knows of the
+    /// path when it next hears something.
+    interrupted: bool,
     /// What the last words of the link are to say, and whether they have been said.
     farewell: Option<u8>,
 }
@@ -144,6 +147,7 @@ impl Link {
             control: VecDeque::new(),
             events: VecDeque::new(),
             lost: false,
+            interrupted: false,
             farewell: None,
         }
     }
@@ -191,7 +195,9 @@ impl Link {
     }
 
     fn take_in(&mut self, now: Instant, path: Path, header: &Header, mut datagram: BytesMut, rng: &mut impl CryptoRng) {
-        if self.liveness.received(now, rng) {
+        let heard = self.liveness.received(now, rng);
+        self.interrupted |= heard.interrupted;
+        if heard.trusted {
             self.events.push_back(Event::Trusted);
         }
         match header.kind {
@@ -207,6 +213,11 @@ impl Link {
                     self.handle_control(now, path, control, rng);
                 }
             }
+        }
+        if self.interrupted && header.kind == Kind::Session {
+            // It may have acknowledged what was sent before the interruption.
+            self.interrupted = false;
+            self.forget_path(now);
         }
         self.settle();
     }
@@ -355,8 +366,17 @@ impl Link {
     /// still there.
     pub fn resumed(&mut self, now: Instant, rng: &mut impl CryptoRng) {
         self.liveness.resumed(now);
+        self.interrupted = true;
+        self.forget_path(now);
         if self.side == Side::Client && !self.lost {
             self.probe(now, rng);
+        }
+    }
+
+    /// The session takes an interruption for a round trip, and would wait as long the next time.
+    fn forget_path(&mut self, now: Instant) {
+        if !self.lost {
+            self.guarded(|session| session.path_changed(now, PathChange::New));
         }
     }
 
