@@ -6,7 +6,7 @@ use crate::envelope::handshake::{ClientKeys, Initiation};
 use crate::envelope::header::HeaderKey;
 use crate::envelope::hello::{Hello, LinkIdentity, SessionKind, Welcome};
 use crate::envelope::keys::{LinkKeys, OuterKeys, PublicKey};
-use crate::limits::{DIAL_ATTEMPTS, HANDSHAKE_RETRY_EAGER, Limits};
+use crate::limits::{DIAL_ATTEMPTS, HANDSHAKE_RETRY_EAGER, HELD_TIME, Limits};
 use crate::link::Path;
 use rand::{CryptoRng, RngExt};
 use std::collections::VecDeque;
@@ -169,7 +169,9 @@ impl Dial {
             return None;
         }
         let outer = &self.outer;
-        let (welcome, keys, sent) = self.attempts.iter_mut().rev().find_map(|(initiation, sent)| {
+        // An answer that has waited for us too long, while we were stopped, is forgotten over there.
+        let mut fresh = self.attempts.iter_mut().rev().filter(|(_, sent)| time.now < *sent + HELD_TIME);
+        let (welcome, keys, sent) = fresh.find_map(|(initiation, sent)| {
             initiation.complete(outer, datagram).ok().map(|(welcome, keys)| (welcome, keys, *sent))
         })?;
         let header_to_server = HeaderKey::new(&self.outer.header_to_server);

@@ -254,21 +254,25 @@ impl Keeper {
 
     /// The doubted link has not answered, while the server has: the held handshake takes its place.
     fn replace(&mut self, time: Time, hub: &mut Hub) {
-        let (Some(held), Some(kept)) = (self.held.take(), self.kept.take()) else { return };
-        self.actions.push_back(Action::Down { peer: kept.peer, why: Lost::Forgotten });
-        // A link that is given up now tells nothing that concerns us.
-        hub.give_up(kept.link, Lost::Forgotten);
-        self.take_up(time, hub, held.dialled, held.rtt);
+        let (Some(held), Some(kept)) = (self.held.take(), self.kept) else { return };
+        if self.take_up(time, hub, held.dialled, held.rtt) {
+            self.actions.push_back(Action::Down { peer: kept.peer, why: Lost::Forgotten });
+            // What its end tells is not about the link that is kept.
+            hub.give_up(kept.link, Lost::Forgotten);
+        }
     }
 
-    fn take_up(&mut self, time: Time, hub: &mut Hub, dialled: Dialled, rtt: Duration) {
+    /// Makes the link of an answered handshake. Where that fails the next round begins soon.
+    fn take_up(&mut self, time: Time, hub: &mut Hub, dialled: Dialled, rtt: Duration) -> bool {
         self.end_round(time, hub);
-        if !hub.confirm_dial(time, dialled.link) {
+        let confirmed = hub.confirm_dial(time, dialled.link);
+        if confirmed {
+            let Dialled { link, server, peer } = dialled;
+            self.kept = Some(Kept { link, peer, rtt, proven: false, doubted: false, server, since: time.now });
+        } else {
             self.fail(time, Failure::ShortLived);
-            return;
         }
-        let Dialled { link, server, peer } = dialled;
-        self.kept = Some(Kept { link, peer, rtt, proven: false, doubted: false, server, since: time.now });
+        confirmed
     }
 
     fn lost(&mut self, time: Time, hub: &mut Hub, why: Lost) {

@@ -107,7 +107,8 @@ impl Liveness {
 
     /// A client's new link must bring something of its session soon, or be given up.
     pub fn expect_proof(&mut self, now: Instant, rtt: Duration) {
-        self.proof_until = Some(now + PROOF_TIME.max(rtt * DOUBT_ROUND_TRIPS));
+        let patience = (rtt * DOUBT_ROUND_TRIPS).clamp(PROOF_TIME, PROOF_TIME * 4);
+        self.proof_until = Some(now + patience);
     }
 
     /// The session has brought something: the link carries what it is there for. Returns whether
