@@ -143,6 +143,25 @@ fn an_interruption_keeps_the_streams() {
     });
 }
 
+/// The session's own timers double with every probe that is lost; that must not double the outage.
+#[test]
+fn a_transfer_goes_on_soon_after_an_interruption() {
+    for_each_seed(5, |seed| {
+        for length in [2_000, 6_000, 18_000] {
+            let rate = Conditions { rate: Some(1_000_000), ..Conditions::default() };
+            let (mut lab, link) = kept(Setup::new(seed).conditions(rate));
+            lab.open(link, 30_000_000);
+            lab.run_for(ms(1_000 + 50 * seed));
+            lab.change(Change::BlackOut(ms(length)));
+            lab.run_for(ms(length));
+            let received = |lab: &Lab| lab.clients[0].flows.values().map(|flow| flow.received()).sum::<u64>();
+            let before = received(&lab);
+            lab.must("it goes on", 2 * SECOND, |lab| received(lab) > before + 500_000);
+            assert_eq!((lab.downs(0), lab.clients[0].kept()), (vec![], Some(link)));
+        }
+    });
+}
+
 #[test]
 fn an_interruption_of_an_idle_link_keeps_it() {
     for_each_seed(20, |seed| {

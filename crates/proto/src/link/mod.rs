@@ -196,7 +196,6 @@ impl Link {
 
     fn take_in(&mut self, now: Instant, path: Path, header: &Header, mut datagram: BytesMut, rng: &mut impl CryptoRng) {
         let heard = self.liveness.received(now, rng);
-        self.interrupted |= heard.interrupted;
         if heard.trusted {
             self.events.push_back(Event::Trusted);
         }
@@ -214,9 +213,9 @@ impl Link {
                 }
             }
         }
-        if self.interrupted && header.kind == Kind::Session {
-            // It may have acknowledged what was sent before the interruption.
-            self.interrupted = false;
+        if heard.interrupted || self.interrupted && header.kind == Kind::Session {
+            // The first packet of the session may acknowledge what was sent before.
+            self.interrupted = header.kind != Kind::Session;
             self.forget_path(now);
         }
         self.settle();

@@ -357,8 +357,13 @@ impl Session for QuicSession {
             if change == PathChange::New {
                 connection.path_changed(now);
             }
-            // Whatever was in flight to the old address may be lost: find out now.
+            // Whatever was in flight to the old address may be lost: find out now. A window full of
+            // it holds even a ping back, and after a long silence the library would wait as long
+            // again before it sends a probe that nothing holds back: its timer has that time already.
             connection.ping();
+            if let Some(at) = connection.poll_timeout().filter(|at| *at > now) {
+                connection.handle_timeout(at);
+            }
         }
     }
 
