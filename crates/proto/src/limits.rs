@@ -238,6 +238,9 @@ pub const DOUBT_ROUND_TRIPS: u32 = 5;
 /// a pause of either end as a round trip.
 pub const ASKED_RTT_MAX: Duration = Duration::from_millis(600);
 
+/// How long after an interruption losses are put down to it.
+pub const INTERRUPTION_TIME: Duration = Duration::from_secs(1);
+
 /// A new link that has brought no packet of its session after this is given up.
 pub const PROOF_TIME: Duration = Duration::from_secs(4);
 

@@ -4,6 +4,7 @@
 //! It owns what keeps it alive ([`liveness`]) and where its peer is ([`roaming`]); streams are its
 //! session's.
 
+mod interruption;
 pub mod liveness;
 pub mod roaming;
 
@@ -11,8 +12,7 @@ use crate::envelope::OVERHEAD;
 use crate::envelope::control::{self, Control, close};
 use crate::envelope::data::{OpenError, Opener, Sealer};
 use crate::envelope::header::{Header, Kind};
-use crate::limits::CONTROL_QUEUE;
-use crate::limits::Limits;
+use crate::limits::{CONTROL_QUEUE, Limits};
 use crate::session::{self, PathChange, PathStats, Session};
 use bytes::BytesMut;
 use liveness::{Due, Liveness};
@@ -115,9 +115,9 @@ pub struct Link {
     control: VecDeque<(Control, Path)>,
     events: VecDeque<Event>,
     lost: bool,
-    /// The path was dead, or an end was stopped: the session is to forget what it knows of the
-    /// path when it next hears something.
-    interrupted: bool,
+    /// After an interruption: until when the session forgets what it comes to believe of the path
+    /// because of it, and how many packets it had lost when it last did.
+    interrupted: Option<(Instant, Option<u64>)>,
     /// What the last words of the link are to say, and whether they have been said.
     farewell: Option<u8>,
 }
@@ -147,7 +147,7 @@ impl Link {
             control: VecDeque::new(),
             events: VecDeque::new(),
             lost: false,
-            interrupted: false,
+            interrupted: None,
             farewell: None,
         }
     }
@@ -213,10 +213,10 @@ impl Link {
                 }
             }
         }
-        if heard.interrupted || self.interrupted && header.kind == Kind::Session {
-            // The first packet of the session may acknowledge what was sent before.
-            self.interrupted = header.kind != Kind::Session;
-            self.forget_path(now);
+        if heard.interrupted {
+            self.interruption_ends(now);
+        } else if header.kind == Kind::Session {
+            self.forget_interruption(now);
         }
         self.settle();
     }
@@ -359,24 +359,6 @@ impl Link {
     pub fn probe(&mut self, now: Instant, rng: &mut impl CryptoRng) {
         let token = self.liveness.probe(now, rng);
         self.send_control(Control::Probe(token), *self.roaming.path());
-    }
-
-    /// This end was stopped for a while, or has slept. A client asks at once whether the peer is
-    /// still there.
-    pub fn resumed(&mut self, now: Instant, rng: &mut impl CryptoRng) {
-        self.liveness.resumed(now);
-        self.interrupted = true;
-        self.forget_path(now);
-        if self.side == Side::Client && !self.lost {
-            self.probe(now, rng);
-        }
-    }
-
-    /// The session takes an interruption for a round trip, and would wait as long the next time.
-    fn forget_path(&mut self, now: Instant) {
-        if !self.lost {
-            self.guarded(|session| session.path_changed(now, PathChange::New));
-        }
     }
 
     /// Gives the link up without a word to the peer.
