@@ -4,6 +4,7 @@
 
 use ginnel_edge::host::{ClientSpec, Command, Event, Failure, Host, Message, Outcome, Role, ServerSpec, Value, users};
 use ginnel_engine::client::ServerAddress;
+use ginnel_engine::memory::uncounted;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk};
 use ginnel_proto::limits::Limits;
@@ -64,10 +65,14 @@ pub(crate) struct End {
 
 impl End {
     fn start(role: Role, limits: Limits) -> std::io::Result<Self> {
-        Ok(Self { host: Host::start(role, limits)?, last: 0, waiting: Vec::new() })
+        Ok(Self { host: Host::start(role, limits, uncounted)?, last: 0, waiting: Vec::new() })
     }
 
     pub(crate) fn server(directory: &Directory, listen: SocketAddr) -> std::io::Result<Self> {
+        Self::server_with(directory, listen, Limits::server())
+    }
+
+    pub(crate) fn server_with(directory: &Directory, listen: SocketAddr, limits: Limits) -> std::io::Result<Self> {
         let spec = ServerSpec {
             listen,
             psks: vec![psk()],
@@ -76,7 +81,7 @@ impl End {
             allow_private: true,
             replay_file: directory.path().join("replay"),
         };
-        Self::start(Role::Server(spec), Limits::default())
+        Self::start(Role::Server(spec), limits)
     }
 
     pub(crate) fn client(server: SocketAddr, limits: Limits) -> Self {
