@@ -92,7 +92,7 @@ async def test_five_thousand_connections_at_once_cost_little_while_idle(
         # Every descriptor comes back.
         for pid in ends.values():
             async with asyncio.timeout(20):
-                while descriptors(pid) > 200:
+                while descriptors(pid) > 200:  # noqa: ASYNC110 - another process has no event for it
                     await asyncio.sleep(0.05)
 
 
