@@ -2,8 +2,9 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use bytes::Bytes;
-use ginnel_carrier::udp::UdpCarrier;
+use ginnel_carrier::udp::{SendOptions, UdpCarrier};
 use ginnel_engine::client::{Client, Report, ServerAddress};
+use ginnel_engine::memory::{MemoryGauge, uncounted};
 use ginnel_engine::shard::{self, Shard};
 use ginnel_engine::stream::Stream;
 use ginnel_proto::envelope::handshake::ClientKeys;
@@ -21,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, LocalSet};
 
 pub(crate) const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub(crate) const SEND: SendOptions = SendOptions { queue: 5000, retries: 3 };
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Pair {
@@ -42,9 +44,23 @@ pub(crate) fn run_over<F: Future<Output = ()>>(
     change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>,
     test: impl FnOnce(Pair) -> F,
 ) {
+    start(change, Limits::default(), uncounted, test);
+}
+
+/// The same with other limits.
+pub(crate) fn run_with<F: Future<Output = ()>>(limits: Limits, gauge: MemoryGauge, test: impl FnOnce(Pair) -> F) {
+    start(Ok, limits, gauge, test);
+}
+
+fn start<F: Future<Output = ()>>(
+    change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>,
+    limits: Limits,
+    gauge: MemoryGauge,
+    test: impl FnOnce(Pair) -> F,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let test = test(Pair::start(change));
+        let test = test(Pair::start(change, limits, gauge));
         tokio::time::timeout(Duration::from_secs(30), test).await.expect("the test ends in time");
     });
 }
@@ -57,7 +73,12 @@ fn keys() -> (Psk, PrivateKey, PrivateKey) {
     (Psk::new([1; 32]), PrivateKey::new([2; 32]), PrivateKey::new([3; 32]))
 }
 
-fn server(address: SocketAddr, change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>) -> (Shard, JoinHandle<()>) {
+fn server(
+    address: SocketAddr,
+    change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>,
+    limits: Limits,
+    gauge: MemoryGauge,
+) -> (Shard, JoinHandle<()>) {
     let (psk, key, user) = keys();
     let gate = GateConfig {
         psks: vec![psk],
@@ -66,17 +87,17 @@ fn server(address: SocketAddr, change: fn(UdpCarrier) -> std::io::Result<UdpCarr
         replay: ReplayCache::default(),
         journal: Box::new(NoJournal),
     };
-    let carrier = UdpCarrier::bind(address).and_then(change).unwrap();
-    Shard::start(Hub::server(config(1), gate, shard::now()), carrier, Limits::default())
+    let carrier = UdpCarrier::bind(address, SEND).and_then(change).unwrap();
+    Shard::start(Hub::server(config(1), gate, shard::now()), carrier, limits, gauge)
 }
 
 impl Pair {
-    fn start(change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>) -> Self {
+    fn start(change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>, limits: Limits, gauge: MemoryGauge) -> Self {
         let (psk, key, user) = keys();
-        let (server, driving) = server(LOOPBACK, change);
+        let (server, driving) = server(LOOPBACK, change, limits.clone(), gauge);
         let address = server.local_address().unwrap();
         let hub = Hub::client(config(2), shard::now());
-        let (shard, _) = Shard::start(hub, UdpCarrier::bind_any().and_then(change).unwrap(), Limits::default());
+        let (shard, _) = Shard::start(hub, UdpCarrier::bind_any(SEND).and_then(change).unwrap(), limits, gauge);
         let keys = ClientKeys { psk, server: key.public(), user };
         let servers = vec![ServerAddress { host: address.ip().to_string(), port: address.port(), keys }];
         let reports = Rc::new(RefCell::new(Vec::new()));
@@ -91,14 +112,14 @@ impl Pair {
         self.driving.abort();
         let _ = (&mut self.driving).await;
         // Its socket is closed when the last handle is gone: this one is of nothing.
-        let (other, _) = server(LOOPBACK, self.carrier);
+        let (other, _) = server(LOOPBACK, self.carrier, Limits::default(), uncounted);
         self.server = other;
         address
     }
 
     /// Another server begins at an address, with the same keys.
     pub(crate) fn serve(&mut self, address: SocketAddr) {
-        (self.server, self.driving) = server(address, self.carrier);
+        (self.server, self.driving) = server(address, self.carrier, Limits::default(), uncounted);
     }
 
     /// A stream with both its ends. The peer learns of it by its first byte, which is taken.
