@@ -16,9 +16,9 @@ pub struct Limits {
     /// Links of a server. Beyond it new handshakes are not answered, but for those that would
     /// replace an older link. A client dials no more links than this.
     pub links: usize,
-    /// Links of one user. Beyond it one that has been silent for `link_stale` makes room: it may be
-    /// what is left of a client that went away without a word. If there is none, the new one is
-    /// not answered.
+    /// Links of one user. Beyond it one makes room behind which nobody may be: at the newcomer's
+    /// address one that does not answer when it is asked, elsewhere one that has been silent for
+    /// `link_stale`. If there is none, the new one is not answered.
     pub links_per_user: usize,
     /// A link that was silent for so long may be given up for another of the same user. Longer
     /// than a living client is ever silent.
