@@ -1,14 +1,15 @@
 //! `Engine`: a handle of one host.
 
 use crate::convert;
-use crate::spec::{ClientConfig, ServerConfig, address, user_table};
-use ginnel_edge::host::{Command, CommandError, Host, Role};
+use crate::spec::{ClientConfig, ServerConfig, address, set_log, user_table};
+use ginnel_edge::host::{Command, CommandError, Host, LogLevels, Role};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::socks5::Credentials;
 use ginnel_proto::target::{Host as TargetHost, Target};
 use pyo3::exceptions::{PyOSError, PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// The longest time that a command may be told to wait: a year.
@@ -29,13 +30,15 @@ impl Engine {
     /// Starts a server.
     #[staticmethod]
     fn server(py: Python<'_>, config: ServerConfig) -> PyResult<Self> {
-        Self::start(py, Role::Server(config.spec()?))
+        let log = config.log()?;
+        Self::start(py, Role::Server(config.spec()?), log)
     }
 
     /// Starts a client, which sets up its link at once.
     #[staticmethod]
     fn client(py: Python<'_>, config: ClientConfig) -> PyResult<Self> {
-        Self::start(py, Role::Client(config.spec()?))
+        let log = config.log()?;
+        Self::start(py, Role::Client(config.spec()?), log)
     }
 
     /// Host and port of the UDP socket.
@@ -111,21 +114,22 @@ impl Engine {
         self.command(ticket, Command::Shutdown { drain: seconds("drain", drain)? })
     }
 
-    /// The counters, by name.
+    /// Sets the levels of the log, at once.
+    fn set_log(&self, levels: HashMap<String, String>) -> PyResult<()> {
+        set_log(self.host()?.log(), &levels)
+    }
+
+    /// All that is counted and measured.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let host = self.host()?;
         let stats = py.detach(|| host.stats()).map_err(refused)?;
-        let dict = PyDict::new(py);
-        for (name, count) in stats {
-            dict.set_item(name, count)?;
-        }
-        Ok(dict)
+        convert::stats(py, &stats)
     }
 }
 
 impl Engine {
-    fn start(py: Python<'_>, role: Role) -> PyResult<Self> {
-        let host = py.detach(|| Host::start(role, Limits::default())).map_err(os_error)?;
+    fn start(py: Python<'_>, role: Role, log: LogLevels) -> PyResult<Self> {
+        let host = py.detach(|| Host::start(role, Limits::default(), log)).map_err(os_error)?;
         let address = host.local_address();
         Ok(Self {
             address: (address.ip().to_string(), address.port()),

@@ -1,12 +1,13 @@
 //! The configuration values that Python hands in, checked.
 
-use ginnel_edge::host::{ClientSpec, ServerSpec, users};
+use ginnel_edge::host::{ClientSpec, LogLevels, ServerSpec, users};
 use ginnel_engine::client::ServerAddress;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
 use ginnel_proto::hub::gate::Users;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// The most servers in one share link.
@@ -22,6 +23,7 @@ pub(crate) struct ServerConfig {
     users: Vec<(String, Vec<u8>)>,
     allow_private: bool,
     replay_file: String,
+    log: HashMap<String, String>,
 }
 
 #[derive(FromPyObject)]
@@ -29,9 +31,14 @@ pub(crate) struct ClientConfig {
     servers: Vec<(String, u16, Vec<u8>)>,
     psk: Vec<u8>,
     private_key: Vec<u8>,
+    log: HashMap<String, String>,
 }
 
 impl ServerConfig {
+    pub(crate) fn log(&self) -> PyResult<LogLevels> {
+        log_levels(&self.log)
+    }
+
     pub(crate) fn spec(self) -> PyResult<ServerSpec> {
         let mut psks = vec![Psk::new(key32("psk", &self.psk)?)];
         if let Some(previous) = &self.previous_psk {
@@ -49,6 +56,10 @@ impl ServerConfig {
 }
 
 impl ClientConfig {
+    pub(crate) fn log(&self) -> PyResult<LogLevels> {
+        log_levels(&self.log)
+    }
+
     pub(crate) fn spec(self) -> PyResult<ClientSpec> {
         if self.servers.is_empty() || self.servers.len() > SERVERS_MAX {
             let count = self.servers.len();
@@ -63,6 +74,18 @@ impl ClientConfig {
         });
         Ok(ClientSpec { servers: servers.collect::<PyResult<_>>()? })
     }
+}
+
+fn log_levels(given: &HashMap<String, String>) -> PyResult<LogLevels> {
+    let levels = LogLevels::default();
+    set_log(&levels, given)?;
+    Ok(levels)
+}
+
+/// Sets the levels of the log; the area "" stands for all that are not named.
+pub(crate) fn set_log(levels: &LogLevels, given: &HashMap<String, String>) -> PyResult<()> {
+    let given = given.iter().map(|(area, level)| (area.as_str(), level.as_str()));
+    levels.set(given).map_err(|error| PyValueError::new_err(format!("log: {error}")))
 }
 
 pub(crate) fn user_table(list: Vec<(String, Vec<u8>)>) -> PyResult<Users> {

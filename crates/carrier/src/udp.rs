@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
+use std::cell::Cell;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::task::{Context, Poll, ready};
@@ -42,6 +43,8 @@ pub struct UdpCarrier {
     is_v6: bool,
     buffers: Vec<Vec<u8>>,
     segments_max: usize,
+    /// Datagrams that the system refused to send.
+    unsent: Cell<u64>,
 }
 
 impl UdpCarrier {
@@ -63,6 +66,7 @@ impl UdpCarrier {
             is_v6: address.is_ipv6(),
             buffers: (0..RECEIVE_BATCHES).map(|_| vec![0; RECEIVE_BYTES]).collect(),
             segments_max: usize::MAX,
+            unsent: Cell::new(0),
         })
     }
 
@@ -137,7 +141,17 @@ impl UdpCarrier {
         };
         let sent =
             self.socket.try_io(Interest::WRITABLE, || self.state.try_send(UdpSockRef::from(&self.socket), &transmit));
-        !matches!(sent, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        match sent {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(_) => self.unsent.set(self.unsent.get() + data.len().div_ceil(segment) as u64),
+            Ok(()) => {}
+        }
+        true
+    }
+
+    /// How many datagrams the system has refused to send so far.
+    pub fn unsent(&self) -> u64 {
+        self.unsent.get()
     }
 
     /// Ready when the socket takes more. One caller at a time: only one waker is kept.

@@ -197,7 +197,10 @@ fn counters_count() {
     client.connect();
     server.event("link_up");
     let stats = server.host.stats().unwrap();
-    let count = |name| stats.iter().find(|(is, _)| *is == name).map(|(_, count)| *count);
-    assert_eq!((count("links"), count("links_up"), count("streams")), (Some(1), Some(1), Some(0)));
-    assert!(count("bytes_received") > Some(1200));
+    let count = |of: &[(&str, u64)], name| of.iter().find(|(is, _)| *is == name).map(|(_, count)| *count);
+    let (counters, gauges) = (&stats.counters, &stats.gauges);
+    assert_eq!((count(gauges, "links"), count(gauges, "streams")), (Some(1), Some(0)));
+    assert_eq!(count(counters, "links_up"), Some(1));
+    assert!(count(counters, "bytes_received") > Some(1200));
+    assert_eq!(count(&stats.drops, "forged"), Some(0));
 }

@@ -2,6 +2,7 @@
 
 use crate::shard::Shard;
 use crate::stream::Stream;
+use crate::trace::Stage;
 use ginnel_proto::envelope::control::close;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::hub::{Event, LinkId};
@@ -36,6 +37,8 @@ pub struct ServerAddress {
 pub enum Report {
     /// The link is up.
     Up {
+        /// Which link.
+        link: LinkId,
         /// The server's address.
         peer: SocketAddr,
         /// How long the handshake took.
@@ -43,6 +46,8 @@ pub enum Report {
     },
     /// The link is down.
     Down {
+        /// Which link.
+        link: LinkId,
         /// The server's address.
         peer: SocketAddr,
         /// Why.
@@ -116,8 +121,12 @@ impl Client {
 
     /// Opens a stream, waiting for a link up to `patience`.
     pub async fn open(&self, patience: Duration) -> Option<Stream> {
+        let began = std::time::Instant::now();
         let (link, ..) = self.link(patience).await?;
-        self.shard.open(link).await
+        let linked = std::time::Instant::now();
+        let stream = self.shard.open(link).await?;
+        stream.end_first_stage(Stage::Queued, began, linked);
+        Some(stream)
     }
 
     /// Measures the round-trip time on the living link.
@@ -168,11 +177,11 @@ impl Client {
             for address in addresses(server).await {
                 let Some((link, rtt)) = self.dial(server, address).await else { continue };
                 let since = Instant::now();
-                report(Report::Up { peer: address, rtt });
+                report(Report::Up { link, peer: address, rtt });
                 self.set_link(Some((link, address, rtt)));
                 let why = self.watch(link).await;
                 self.set_link(None);
-                report(Report::Down { peer: address, why });
+                report(Report::Down { link, peer: address, why });
                 // Whoever is sent away does not come back at once, or two clients that crowd each
                 // other out would do so for ever.
                 let sent_away = matches!(why, Lost::ByPeer(close::REVOKED | close::REPLACED | close::CROWDED));

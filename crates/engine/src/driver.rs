@@ -60,6 +60,7 @@ impl Driver {
         {
             let core = &mut *shard.0.borrow_mut();
             again |= self.send(core, cx);
+            core.notices.look_at_unsent(core.carrier.unsent());
         }
         shard.handle_events();
         let next = shard.0.borrow().hub.poll_timeout();
@@ -88,6 +89,7 @@ impl Driver {
                     let length = batch.segment.min(batch.data.len());
                     core.hub.handle(time, path, batch.data.split_to(length));
                 }
+                core.notices.look_at_drops(core.hub.drops(), batch.remote);
             }
         }
         Ok(true)

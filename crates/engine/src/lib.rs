@@ -7,6 +7,10 @@
 pub mod client;
 pub mod counters;
 mod driver;
+pub mod histogram;
+mod notices;
 pub mod relay;
 pub mod shard;
 pub mod stream;
+pub mod trace;
+pub mod usage;

@@ -86,6 +86,8 @@ pub struct Limits {
     pub commands: usize,
     /// Events waiting for Python. Beyond it the newest are dropped and counted.
     pub events: usize,
+    /// Records of the engine's log waiting for Python. Beyond it the newest are dropped and counted.
+    pub log_records: usize,
 }
 
 impl Default for Limits {
@@ -122,6 +124,7 @@ impl Default for Limits {
             inbound_connections: 8192,
             commands: 65_536,
             events: 1024,
+            log_records: 4096,
         }
     }
 }

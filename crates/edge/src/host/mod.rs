@@ -8,13 +8,16 @@ mod client;
 mod command;
 mod inbox;
 mod journal;
+mod log;
 mod server;
 
 pub use command::{Command, Event, Fact, Failure, Message, Outcome, Value};
 use ginnel_proto::limits::{FAREWELL_TIME, STATS_TIME};
 pub use inbox::Inbox;
+pub use log::{AREAS, LEVELS, LogError, LogLevels};
 
 use ginnel_engine::client::ServerAddress;
+pub use ginnel_engine::counters::Stats;
 use ginnel_engine::shard::Shard;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
 use ginnel_proto::hub::HubConfig;
@@ -29,6 +32,7 @@ use std::thread;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, LocalSet};
+use tracing::debug;
 
 /// How often a drain looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
@@ -78,19 +82,22 @@ pub enum CommandError {
 pub struct Host {
     commands: mpsc::UnboundedSender<(u64, Command)>,
     inbox: Arc<Inbox>,
+    log: Arc<LogLevels>,
     address: SocketAddr,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Host {
     /// Starts an engine; returns when its socket is bound.
-    pub fn start(role: Role, limits: Limits) -> io::Result<Self> {
-        let inbox = Arc::new(Inbox::new(limits.commands, limits.events)?);
+    pub fn start(role: Role, limits: Limits, log: LogLevels) -> io::Result<Self> {
+        let inbox = Arc::new(Inbox::new(limits.commands, limits.events, limits.log_records)?);
+        let log = Arc::new(log);
         // Bounded by the inbox, which sets room for each reply aside before its command is sent.
         let (commands, receiver) = mpsc::unbounded_channel();
         let (started, outcome) = std_mpsc::sync_channel(1);
-        let engine_inbox = inbox.clone();
+        let (engine_inbox, engine_log) = (inbox.clone(), log.clone());
         let thread = thread::Builder::new().name("ginnel-engine".into()).spawn(move || {
+            let logging = log::install(engine_log, engine_inbox.clone());
             let engine = || run(role, limits, receiver, &engine_inbox, &started);
             let reason = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(engine)) {
                 Ok(Ok(())) => "the engine was shut down".into(),
@@ -102,10 +109,12 @@ impl Host {
                 }
                 Err(_) => "a fault in the engine; its report is on standard error".into(),
             };
+            debug!(target: "engine", reason, "engine ended");
+            drop(logging);
             engine_inbox.close(reason);
         })?;
         match outcome.recv() {
-            Ok(Ok(address)) => Ok(Self { commands, inbox, address, thread: Some(thread) }),
+            Ok(Ok(address)) => Ok(Self { commands, inbox, log, address, thread: Some(thread) }),
             Ok(Err(error)) => {
                 let _ = thread.join();
                 Err(error)
@@ -124,18 +133,24 @@ impl Host {
         &self.inbox
     }
 
+    /// The levels of the engine's log, which can be set at any time.
+    pub fn log(&self) -> &LogLevels {
+        &self.log
+    }
+
     /// Hands a command to the engine. Its reply bears the same ticket.
     pub fn command(&self, ticket: u64, command: Command) -> Result<(), CommandError> {
         self.inbox.reserve()?;
         self.commands.send((ticket, command)).map_err(|_| CommandError::Closed)
     }
 
-    /// Every counter with its name. Waits for the engine's thread, for a moment.
-    pub fn stats(&self) -> Result<Vec<(&'static str, u64)>, CommandError> {
+    /// All that is counted and measured. Waits for the engine's thread, for a moment.
+    pub fn stats(&self) -> Result<Stats, CommandError> {
         let (sender, receiver) = std_mpsc::sync_channel(1);
         self.commands.send((0, Command::Stats(sender))).map_err(|_| CommandError::Closed)?;
         let mut stats = receiver.recv_timeout(STATS_TIME).map_err(|_| CommandError::Closed)?;
-        stats.push(("events_dropped", self.inbox.dropped()));
+        let (events, records) = self.inbox.dropped();
+        stats.drops.extend([("events", events), ("log_records", records)]);
         Ok(stats)
     }
 }
@@ -196,7 +211,7 @@ impl Common {
         self.shard.stop_accepting();
         let mut tickets = vec![ticket];
         let drained = async {
-            while self.stream_count() > 0 || self.shard.with_hub(|hub, _| hub.undelivered()) > 0 {
+            while self.shard.streams() > 0 || self.shard.with_hub(|hub, _| hub.undelivered()) > 0 {
                 tokio::time::sleep(DRAIN_STEP).await;
             }
         };
@@ -242,14 +257,10 @@ impl Common {
     fn answer_closing(&self, ticket: u64, command: Command) {
         match command {
             Command::Stats(sender) => {
-                let _ = sender.send(self.shard.counters());
+                let _ = sender.send(self.shard.stats());
             }
             _ => self.reply(ticket, Err(Failure::new("closed", "the engine is shutting down"))),
         }
-    }
-
-    fn stream_count(&self) -> u64 {
-        self.shard.counters().iter().find(|(name, _)| *name == "streams").map_or(0, |(_, count)| *count)
     }
 }
 

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use ginnel_edge::host::{ClientSpec, Command, Event, Failure, Host, Message, Outcome, Role, ServerSpec, Value, users};
+use ginnel_edge::host::{
+    ClientSpec, Command, Event, Failure, Host, LogLevels, Message, Outcome, Role, ServerSpec, Value, users,
+};
 use ginnel_engine::client::ServerAddress;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk};
@@ -64,7 +66,7 @@ pub(crate) struct End {
 
 impl End {
     fn start(role: Role, limits: Limits) -> std::io::Result<Self> {
-        Ok(Self { host: Host::start(role, limits)?, last: 0, waiting: Vec::new() })
+        Ok(Self { host: Host::start(role, limits, LogLevels::default())?, last: 0, waiting: Vec::new() })
     }
 
     pub(crate) fn server(directory: &Directory, listen: SocketAddr) -> std::io::Result<Self> {
