@@ -51,11 +51,10 @@ impl Notices {
         if drops == self.drops {
             return;
         }
-        if drops.handshakes.unjournaled > self.drops.handshakes.unjournaled {
-            if self.may_tell("journal").is_some() {
-                let total = drops.handshakes.unjournaled;
-                warn!(target: "handshake", total, "the replay file cannot be written: a restart may accept a recording");
-            }
+        let unjournaled = drops.handshakes.unjournaled;
+        if unjournaled > self.drops.handshakes.unjournaled && self.may_tell("journal").is_some() {
+            // So that a recording of it may be accepted after a restart.
+            warn!(target: "handshake", total = unjournaled, "a handshake could not be written to the replay file");
         }
         for ((cause, before), (_, total)) in causes(&self.drops).into_iter().zip(causes(&drops)) {
             if total == before {

@@ -99,6 +99,10 @@ pub async fn relay(socket: &impl Socket, stream: &Stream, early: Early) -> Resul
         stream.reset(code::BROKEN);
         stream.stop(code::BROKEN);
     }
+    match &result {
+        Ok(()) => stream.log_ended(&"clean"),
+        Err(error) => stream.log_ended(error),
+    }
     result
 }
 

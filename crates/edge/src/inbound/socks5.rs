@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tracing::debug;
 
 /// The address in a reply to CONNECT. The real one is at the far end, and nobody's business.
 const BOUND: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -55,7 +56,11 @@ impl Socks5Inbound {
                         drop(slot);
                     });
                 }
-                Err(_) => sleep(ACCEPT_PAUSE).await,
+                Err(error) => {
+                    debug!(target: "inbound", %error, "accepting pauses");
+                    self.client.shard().limit_reached("connections of applications");
+                    sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
     }
@@ -63,7 +68,12 @@ impl Socks5Inbound {
     async fn serve_connection(&self, mut application: TcpStream) {
         // Without its options the connection works, only less well.
         let _ = socket::tune(&application, &SocketOptions::default());
-        let Ok(Some((target, early))) = self.negotiate(&mut application).await else { return };
+        let (target, early) = match self.negotiate(&mut application).await {
+            Ok(Some(wanted)) => wanted,
+            // Refused, and logged where that was known.
+            Ok(None) => return,
+            Err(error) => return debug!(target: "inbound", %error, "an application broke off"),
+        };
         match open(&self.client, target, &early, &self.limits).await {
             Ok((stream, answered)) => {
                 let sent = application.write_all(&reply(OpenReply::Connected, BOUND)).await.is_ok();
@@ -99,7 +109,8 @@ impl Socks5Inbound {
                 Ok(Progress::Done { value, consumed }) => {
                     return Ok(Some((value, Bytes::copy_from_slice(&buffer[consumed..length]))));
                 }
-                Err(_) => {
+                Err(error) => {
+                    debug!(target: "inbound", %error, "an application is refused");
                     application.shutdown().await?;
                     return Ok(None);
                 }

@@ -57,6 +57,17 @@ pub(crate) fn one_user() -> ginnel_proto::hub::gate::Users {
     users([("laptop".to_owned(), user_key().public().0)])
 }
 
+fn server_role(directory: &Directory, listen: SocketAddr) -> Role {
+    Role::Server(ServerSpec {
+        listen,
+        psks: vec![psk()],
+        key: server_key(),
+        users: one_user(),
+        allow_private: true,
+        replay_file: directory.path().join("replay"),
+    })
+}
+
 /// A host, and the messages that nobody has asked for yet.
 pub(crate) struct End {
     pub(crate) host: Host,
@@ -65,26 +76,25 @@ pub(crate) struct End {
 }
 
 impl End {
-    fn start(role: Role, limits: Limits) -> std::io::Result<Self> {
-        Ok(Self { host: Host::start(role, limits, LogLevels::default())?, last: 0, waiting: Vec::new() })
+    fn start(role: Role, limits: Limits, log: LogLevels) -> std::io::Result<Self> {
+        Ok(Self { host: Host::start(role, limits, log)?, last: 0, waiting: Vec::new() })
     }
 
     pub(crate) fn server(directory: &Directory, listen: SocketAddr) -> std::io::Result<Self> {
-        let spec = ServerSpec {
-            listen,
-            psks: vec![psk()],
-            key: server_key(),
-            users: one_user(),
-            allow_private: true,
-            replay_file: directory.path().join("replay"),
-        };
-        Self::start(Role::Server(spec), Limits::default())
+        Self::start(server_role(directory, listen), Limits::default(), LogLevels::default())
+    }
+
+    /// A server that logs so from its first moment.
+    pub(crate) fn server_with_log<const N: usize>(directory: &Directory, levels: [(&str, &str); N]) -> Self {
+        let log = LogLevels::default();
+        log.set(levels).unwrap();
+        Self::start(server_role(directory, LOOPBACK), Limits::default(), log).unwrap()
     }
 
     pub(crate) fn client(server: SocketAddr, limits: Limits) -> Self {
         let keys = ClientKeys { psk: psk(), server: server_key().public(), user: user_key() };
         let servers = vec![ServerAddress { host: server.ip().to_string(), port: server.port(), keys }];
-        Self::start(Role::Client(ClientSpec { servers }), limits).unwrap()
+        Self::start(Role::Client(ClientSpec { servers }), limits, LogLevels::default()).unwrap()
     }
 
     /// Hands a command in and returns its ticket.
@@ -112,10 +122,26 @@ impl End {
     }
 
     pub(crate) fn event(&mut self, name: &str) -> Event {
-        match self.wait(|message| matches!(message, Message::Event(event) if event.name == name)) {
+        self.event_where(|event| event.name == name)
+    }
+
+    pub(crate) fn event_where(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
+        match self.wait(|message| matches!(message, Message::Event(event) if wanted(event))) {
             Message::Event(event) => event,
             Message::Reply(..) => unreachable!("an event was waited for"),
         }
+    }
+
+    /// The events that are there and that nobody has waited for.
+    pub(crate) fn events_left(&mut self) -> Vec<Event> {
+        self.waiting.extend(self.host.inbox().drain().unwrap_or_default());
+        let messages = std::mem::take(&mut self.waiting).into_iter();
+        messages
+            .filter_map(|message| match message {
+                Message::Event(event) => Some(event),
+                Message::Reply(..) => None,
+            })
+            .collect()
     }
 
     pub(crate) fn connect(&mut self) {
