@@ -5,9 +5,10 @@ use ginnel_engine::client::ServerAddress;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
 use ginnel_proto::hub::gate::Users;
+use ginnel_proto::limits::Limits;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// The most servers in one share link.
@@ -23,7 +24,8 @@ pub(crate) struct ServerConfig {
     users: Vec<(String, Vec<u8>)>,
     allow_private: bool,
     replay_file: String,
-    log: HashMap<String, String>,
+    pub(crate) limits: BTreeMap<String, f64>,
+    pub(crate) log: BTreeMap<String, String>,
 }
 
 #[derive(FromPyObject)]
@@ -31,14 +33,11 @@ pub(crate) struct ClientConfig {
     servers: Vec<(String, u16, Vec<u8>)>,
     psk: Vec<u8>,
     private_key: Vec<u8>,
-    log: HashMap<String, String>,
+    pub(crate) limits: BTreeMap<String, f64>,
+    pub(crate) log: BTreeMap<String, String>,
 }
 
 impl ServerConfig {
-    pub(crate) fn log(&self) -> PyResult<LogLevels> {
-        log_levels(&self.log)
-    }
-
     pub(crate) fn spec(self) -> PyResult<ServerSpec> {
         let mut psks = vec![Psk::new(key32("psk", &self.psk)?)];
         if let Some(previous) = &self.previous_psk {
@@ -56,10 +55,6 @@ impl ServerConfig {
 }
 
 impl ClientConfig {
-    pub(crate) fn log(&self) -> PyResult<LogLevels> {
-        log_levels(&self.log)
-    }
-
     pub(crate) fn spec(self) -> PyResult<ClientSpec> {
         if self.servers.is_empty() || self.servers.len() > SERVERS_MAX {
             let count = self.servers.len();
@@ -76,16 +71,35 @@ impl ClientConfig {
     }
 }
 
-fn log_levels(given: &HashMap<String, String>) -> PyResult<LogLevels> {
+pub(crate) fn log_levels(given: &BTreeMap<String, String>) -> PyResult<LogLevels> {
     let levels = LogLevels::default();
     set_log(&levels, given)?;
     Ok(levels)
 }
 
 /// Sets the levels of the log; the area "" stands for all that are not named.
-pub(crate) fn set_log(levels: &LogLevels, given: &HashMap<String, String>) -> PyResult<()> {
+pub(crate) fn set_log(levels: &LogLevels, given: &BTreeMap<String, String>) -> PyResult<()> {
     let given = given.iter().map(|(area, level)| (area.as_str(), level.as_str()));
     levels.set(given).map_err(|error| PyValueError::new_err(format!("log: {error}")))
+}
+
+/// The defaults with some limits changed.
+pub(crate) fn limits(mut limits: Limits, changes: &BTreeMap<String, f64>) -> PyResult<Limits> {
+    for (name, value) in changes {
+        limits.set(name, *value).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    }
+    Ok(limits)
+}
+
+/// Every limit that can be set, with the default of a role, in seconds, bytes or as a count.
+#[pyfunction]
+pub(crate) fn default_limits(role: &str) -> PyResult<BTreeMap<&'static str, f64>> {
+    let limits = match role {
+        "client" => Limits::client(),
+        "server" => Limits::server(),
+        _ => return Err(PyValueError::new_err(format!("role: {role:?} is neither 'client' nor 'server'"))),
+    };
+    Ok(limits.settings().collect())
 }
 
 pub(crate) fn user_table(list: Vec<(String, Vec<u8>)>) -> PyResult<Users> {

@@ -9,7 +9,7 @@ use ginnel_proto::open::{OpenReply, OpenRequest};
 use ginnel_proto::target::Target;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 /// Bytes that may come together with the reply and are taken in at once.
@@ -44,14 +44,37 @@ impl OpenFailure {
 
 /// Opens a stream to `target`. `first` is what the application has sent already: it leaves with the
 /// open request. What comes together with the reply is handed on.
+///
+/// A request whose link goes away before the reply is made again on the next link, for up to
+/// `link_wait` in all, unless something was sent behind it: that could reach the target twice.
 pub async fn open(
     client: &Client,
     target: Target,
     first: &[u8],
     limits: &Limits,
 ) -> Result<(Stream, Early), OpenFailure> {
-    let stream = client.open(limits.link_wait).await.ok_or(OpenFailure::LinkDown)?;
-    match ask(&stream, &target, first, limits).await {
+    let deadline = Instant::now() + limits.link_wait;
+    loop {
+        match attempt(client, &target, first, limits, deadline).await {
+            Err(OpenFailure::LinkDown) if first.is_empty() && Instant::now() < deadline => {
+                // Whoever knows that the link is gone gets a turn to say so.
+                tokio::task::yield_now().await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn attempt(
+    client: &Client,
+    target: &Target,
+    first: &[u8],
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<(Stream, Early), OpenFailure> {
+    let patience = deadline.saturating_duration_since(Instant::now());
+    let stream = client.open(patience).await.ok_or(OpenFailure::LinkDown)?;
+    match ask(&stream, target, first, limits).await {
         Ok(early) => {
             stream.end_stage(Stage::Connected);
             if early.chunks.is_empty() {
@@ -59,7 +82,7 @@ pub async fn open(
             } else {
                 stream.end_stage(Stage::FirstByte);
             }
-            stream.log_opened(&target);
+            stream.log_opened(target);
             Ok((stream, early))
         }
         Err(failure) => {
@@ -99,7 +122,7 @@ impl From<StreamError> for OpenFailure {
     fn from(error: StreamError) -> Self {
         match error {
             StreamError::LinkDown => Self::LinkDown,
-            StreamError::Reset(_) | StreamError::Stopped(_) => Self::NoReply,
+            StreamError::Reset(_) | StreamError::Stopped(_) | StreamError::Shed => Self::NoReply,
         }
     }
 }

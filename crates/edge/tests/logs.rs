@@ -6,14 +6,14 @@ use ginnel_edge::host::{Command, Event, Fact, Host, Stats, Value, users};
 use ginnel_proto::limits::Limits;
 use hosts::{Directory, End, LOOPBACK, PATIENCE};
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 fn pair() -> (Directory, End, End) {
     let directory = Directory::new();
     let server = End::server(&directory, LOOPBACK).unwrap();
-    let mut client = End::client(server.host.local_address(), Limits::default());
+    let mut client = End::client(server.host.local_address(), Limits::client());
     client.connect();
     (directory, server, client)
 }
@@ -150,7 +150,7 @@ fn what_a_user_uses_is_counted_across_links_until_the_user_is_removed() {
     assert_eq!((&**name, usage.streams, usage.streams_opened), ("laptop", 0, 1));
     assert_eq!(usage.bytes_sent, 300_001);
     assert!((100_000..100_100).contains(&usage.bytes_received), "{usage:?}");
-    let mut client = End::client(port, Limits::default());
+    let mut client = End::client(port, Limits::client());
     exchange(&mut client, b"", &[b'a'; 1000]);
     let (_, usage) = server.host.stats().unwrap().users[0].clone();
     assert_eq!((usage.links, usage.streams_opened, usage.bytes_sent), (1, 2, 301_002));
@@ -206,4 +206,39 @@ fn an_engine_says_when_it_begins_and_ends() {
     assert_eq!(text(&started, "address"), server.host.local_address().to_string());
     assert!(server.ask(Command::Shutdown { drain: PATIENCE }).is_ok());
     assert_eq!(text(&record(&mut server, "engine ended"), "reason"), "the engine was shut down");
+}
+
+#[test]
+fn a_limit_that_is_reached_again_and_again_is_told_once_a_second() {
+    let directory = Directory::new();
+    let server = End::server(&directory, LOOPBACK).unwrap();
+    let limits = Limits { streams: 1, ..Limits::client() };
+    let mut client = End::client(server.host.local_address(), limits);
+    let (_, socks) = client.listen();
+    let begun = Instant::now();
+    for _ in 0..50 {
+        // Each takes the place of the one before, which is sent away.
+        let mut silent = TcpStream::connect(socks).unwrap();
+        let mut next = TcpStream::connect(socks).unwrap();
+        assert_eq!(silent.read(&mut [0]).unwrap_or(0), 0);
+        next.write_all(&[4]).unwrap();
+        let _ = next.read(&mut [0]);
+    }
+    let told = client.event_where(|event| event.name == "log");
+    assert_eq!((text(&told, "message"), text(&told, "level")), ("limit reached", "warning"));
+    assert_eq!((text(&told, "area"), text(&told, "limit"), number(&told, "times")), ("limits", "streams", 1));
+    let more = client.events_left().iter().filter(|event| event.name == "log").count();
+    assert!(more as u64 <= begun.elapsed().as_secs(), "{more} more");
+}
+
+#[test]
+fn an_application_that_is_refused_is_told_of_at_debug() {
+    let (_directory, _server, mut client) = pair();
+    client.host.log().set([("inbound", "debug")]).unwrap();
+    let (_, socks) = client.listen();
+    let mut application = TcpStream::connect(socks).unwrap();
+    application.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let refused = record(&mut client, "an application is refused");
+    assert_eq!(text(&refused, "area"), "inbound");
+    assert!(!text(&refused, "error").is_empty());
 }

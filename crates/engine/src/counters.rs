@@ -25,6 +25,14 @@ pub struct Counters {
     pub streams_opened: u64,
     /// Streams opened by the peer.
     pub streams_accepted: u64,
+    /// Streams of peers that had to wait, because their link had opened many in a second.
+    pub opens_delayed: u64,
+    /// Such streams that would have had to wait for too long.
+    pub opens_refused: u64,
+    /// Streams that were given up for want of memory.
+    pub streams_shed: u64,
+    /// Datagrams that the system would not send.
+    pub unsendable: u64,
     /// Streams that live now.
     pub streams: u64,
 }
@@ -48,7 +56,7 @@ impl Core {
     pub(crate) fn stats(&self) -> Stats {
         let (counters, drops) = (&self.counters, self.hub.drops());
         let mut dropped = causes(&drops).to_vec();
-        dropped.push(("unsent", self.carrier.unsent()));
+        dropped.push(("unsendable", counters.unsendable));
         Stats {
             counters: vec![
                 ("bytes_received", counters.bytes_received),
@@ -58,12 +66,16 @@ impl Core {
                 ("handshakes_unjournaled", drops.handshakes.unjournaled),
                 ("links_lost", counters.links_lost),
                 ("links_up", counters.links_up),
+                ("opens_delayed", counters.opens_delayed),
+                ("opens_refused", counters.opens_refused),
                 ("streams_accepted", counters.streams_accepted),
                 ("streams_opened", counters.streams_opened),
+                ("streams_shed", counters.streams_shed),
             ],
             gauges: vec![
                 ("half_open", self.hub.half_open() as u64),
                 ("links", self.links.len() as u64),
+                ("memory", self.memory_in_use()),
                 ("streams", counters.streams),
             ],
             drops: dropped,

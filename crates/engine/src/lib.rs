@@ -4,13 +4,16 @@
 //! one short call at a time and never across an await. Names of links and streams go around, never
 //! references to them.
 
+mod activity;
 pub mod client;
 pub mod counters;
 mod driver;
 pub mod histogram;
+pub mod memory;
 mod notices;
 pub mod relay;
 pub mod shard;
 pub mod stream;
 pub mod trace;
+mod turns;
 pub mod usage;

@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Notices {
     drops: Drops,
-    unsent: u64,
+    unsendable: u64,
     /// Bounded: names are written in the code.
     told: HashMap<&'static str, Told>,
 }
@@ -63,8 +63,10 @@ impl Notices {
             if let Some(step) = cause.strip_prefix("handshake_") {
                 debug!(target: "handshake", cause = step, %peer, total, "handshake refused");
             }
-            if matches!(cause, "no_room" | "handshake_full" | "handshake_limited") {
-                self.limit_reached(cause);
+            match cause {
+                "no_room" | "handshake_full" => self.limit_reached("links"),
+                "handshake_limited" => self.limit_reached("handshakes"),
+                _ => {}
             }
             tell_thousandth(cause, before, total);
         }
@@ -72,10 +74,10 @@ impl Notices {
     }
 
     /// Looks whether datagrams could not be sent.
-    pub(crate) fn look_at_unsent(&mut self, unsent: u64) {
-        if unsent != self.unsent {
-            tell_thousandth("unsent", self.unsent, unsent);
-            self.unsent = unsent;
+    pub(crate) fn look_at_unsendable(&mut self, unsendable: u64) {
+        if unsendable != self.unsendable {
+            tell_thousandth("unsendable", self.unsendable, unsendable);
+            self.unsendable = unsendable;
         }
     }
 

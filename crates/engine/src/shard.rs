@@ -2,9 +2,11 @@
 
 use crate::counters::{Counters, Stats};
 use crate::driver::Driver;
+use crate::memory::{Memory, MemoryGauge};
 use crate::notices::Notices;
 use crate::stream::{Stream, StreamState, code};
 use crate::trace::OpenTimes;
+use crate::turns::Turns;
 use crate::usage::{Account, Accounts};
 use bytes::BytesMut;
 use ginnel_carrier::udp::UdpCarrier;
@@ -40,7 +42,7 @@ pub struct Shard(pub(crate) Rc<RefCell<Core>>);
 pub(crate) struct Core {
     pub(crate) hub: Hub,
     pub(crate) carrier: UdpCarrier,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Rc<Limits>,
     pub(crate) counters: Counters,
     pub(crate) open_times: OpenTimes,
     pub(crate) accounts: Accounts,
@@ -59,6 +61,7 @@ pub(crate) struct Core {
     link_events: VecDeque<LinkEvent>,
     keeper: Option<Waker>,
     buffers: Vec<BytesMut>,
+    pub(crate) memory: Memory,
 }
 
 /// What a shard keeps of a link beside the hub's own.
@@ -68,16 +71,18 @@ pub(crate) struct LinkState {
     /// Told when the peer allows more streams, and when the link is gone.
     may_open: Rc<Notify>,
     account: Rc<Account>,
+    /// How often the peer opens streams.
+    pub(crate) opens: Turns,
 }
 
 impl Shard {
     /// Puts a hub behind a carrier and starts to drive them. The task that drives never ends but
     /// by a fault. Must be called inside a `LocalSet` of a current-thread runtime.
-    pub fn start(hub: Hub, carrier: UdpCarrier, limits: Limits) -> (Self, JoinHandle<()>) {
+    pub fn start(hub: Hub, carrier: UdpCarrier, limits: Limits, gauge: MemoryGauge) -> (Self, JoinHandle<()>) {
         let shard = Self(Rc::new(RefCell::new(Core {
             hub,
             carrier,
-            limits,
+            limits: Rc::new(limits),
             counters: Counters::default(),
             open_times: OpenTimes::default(),
             accounts: Accounts::default(),
@@ -91,6 +96,7 @@ impl Shard {
             link_events: VecDeque::new(),
             keeper: None,
             buffers: Vec::new(),
+            memory: Memory::new(gauge),
         })));
         let mut driver = Driver::new(shard.clone());
         let driving = tokio::task::spawn_local(poll_fn(move |cx| driver.poll(cx)));
@@ -103,7 +109,7 @@ impl Shard {
     }
 
     /// The limits of this shard.
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> Rc<Limits> {
         self.0.borrow().limits.clone()
     }
 
@@ -129,6 +135,14 @@ impl Shard {
         self.0.borrow_mut().accounts.set_users(|name| names.contains(name));
     }
 
+    /// Uses other limits for what begins from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        let core = &mut *self.0.borrow_mut();
+        // A buffer of the old size would be handed out as one of the new.
+        core.buffers.clear();
+        core.limits = Rc::new(limits);
+    }
+
     /// Calls the hub, and has the driver look after what that brings.
     pub fn with_hub<R>(&self, call: impl FnOnce(&mut Hub, Time) -> R) -> R {
         let result = call(&mut self.0.borrow_mut().hub, now());
@@ -141,7 +155,9 @@ impl Shard {
     pub async fn accept(&self) -> Stream {
         poll_fn(|cx| {
             let core = &mut *self.0.borrow_mut();
-            while let Some((link, id)) = core.incoming.pop_front() {
+            while !core.is_short_of_memory()
+                && let Some((link, id)) = core.incoming.pop_front()
+            {
                 if let Some(stream) = self.register(core, link, id) {
                     return Poll::Ready(stream);
                 }
@@ -156,9 +172,7 @@ impl Shard {
     pub fn stop_accepting(&self) {
         let core = &mut *self.0.borrow_mut();
         core.accepting = false;
-        while let Some((link, id)) = core.incoming.pop_front() {
-            core.refuse(link, id);
-        }
+        core.refuse_incoming();
         core.wake_driver();
     }
 
@@ -195,6 +209,11 @@ impl Shard {
         }
     }
 
+    /// Whether new streams should wait until there is more memory.
+    pub fn is_short_of_memory(&self) -> bool {
+        self.0.borrow().is_short_of_memory()
+    }
+
     /// Whether the shard has nothing more to say to its peers.
     pub fn is_quiet(&self) -> bool {
         let core = self.0.borrow();
@@ -215,14 +234,14 @@ impl Shard {
     /// Takes a buffer for one read from a socket.
     pub(crate) fn take_buffer(&self) -> BytesMut {
         let mut core = self.0.borrow_mut();
-        let size = core.limits.relay_buffer;
+        let size = core.limits.tcp_buffer;
         core.buffers.pop().unwrap_or_else(|| BytesMut::with_capacity(size))
     }
 
     /// Gives a buffer back that was not used up.
     pub(crate) fn return_buffer(&self, buffer: BytesMut) {
         let mut core = self.0.borrow_mut();
-        if core.buffers.len() < SPARE_BUFFERS && buffer.capacity() >= core.limits.relay_buffer {
+        if core.buffers.len() < SPARE_BUFFERS && buffer.capacity() >= core.limits.tcp_buffer {
             core.buffers.push(buffer);
         }
     }
@@ -263,6 +282,23 @@ impl Core {
         }
     }
 
+    /// Resets the streams that peers have opened and nobody has taken yet.
+    pub(crate) fn refuse_incoming(&mut self) {
+        while let Some((link, id)) = self.incoming.pop_front() {
+            self.refuse(link, id);
+        }
+    }
+
+    /// Has whoever takes streams look again, if something may have changed for him.
+    pub(crate) fn wake_acceptor(&mut self) {
+        if !self.incoming.is_empty()
+            && !self.is_short_of_memory()
+            && let Some(acceptor) = self.acceptor.take()
+        {
+            acceptor.wake();
+        }
+    }
+
     fn refuse(&mut self, link: LinkId, id: StreamId) {
         if let Some(session) = self.hub.session(link) {
             session.reset(id, code::ABANDONED);
@@ -270,7 +306,7 @@ impl Core {
         }
     }
 
-    fn with_stream(&mut self, link: LinkId, id: StreamId, call: impl FnOnce(&mut StreamState)) {
+    pub(crate) fn with_stream(&mut self, link: LinkId, id: StreamId, call: impl FnOnce(&mut StreamState)) {
         if let Some(stream) = self.links.get_mut(&link).and_then(|link| link.streams.get_mut(&id)) {
             call(stream);
         }

@@ -16,8 +16,10 @@ use ginnel_proto::limits::{FAREWELL_TIME, STATS_TIME};
 pub use inbox::Inbox;
 pub use log::{AREAS, LEVELS, LogError, LogLevels};
 
+use ginnel_carrier::udp::SendOptions;
 use ginnel_engine::client::ServerAddress;
 pub use ginnel_engine::counters::Stats;
+use ginnel_engine::memory::MemoryGauge;
 use ginnel_engine::shard::Shard;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
 use ginnel_proto::hub::HubConfig;
@@ -88,8 +90,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts an engine; returns when its socket is bound.
-    pub fn start(role: Role, limits: Limits, log: LogLevels) -> io::Result<Self> {
+    /// Starts an engine; returns when its socket is bound. `gauge` tells how much memory it uses.
+    pub fn start(role: Role, limits: Limits, log: LogLevels, gauge: MemoryGauge) -> io::Result<Self> {
         let inbox = Arc::new(Inbox::new(limits.commands, limits.events, limits.log_records)?);
         let log = Arc::new(log);
         // Bounded by the inbox, which sets room for each reply aside before its command is sent.
@@ -98,7 +100,7 @@ impl Host {
         let (engine_inbox, engine_log) = (inbox.clone(), log.clone());
         let thread = thread::Builder::new().name("ginnel-engine".into()).spawn(move || {
             let logging = log::install(engine_log, engine_inbox.clone());
-            let engine = || run(role, limits, receiver, &engine_inbox, &started);
+            let engine = || run(role, limits, gauge, receiver, &engine_inbox, &started);
             let reason = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(engine)) {
                 Ok(Ok(())) => "the engine was shut down".into(),
                 Ok(Err(error)) => {
@@ -168,13 +170,20 @@ impl Drop for Host {
 type Started = std_mpsc::SyncSender<io::Result<SocketAddr>>;
 type Commands = mpsc::UnboundedReceiver<(u64, Command)>;
 
-fn run(role: Role, limits: Limits, commands: Commands, inbox: &Arc<Inbox>, started: &Started) -> io::Result<()> {
+fn run(
+    role: Role,
+    limits: Limits,
+    gauge: MemoryGauge,
+    commands: Commands,
+    inbox: &Arc<Inbox>,
+    started: &Started,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, async {
         match role {
-            Role::Server(spec) => server::run(spec, limits, commands, inbox, started).await,
-            Role::Client(spec) => client::run(spec, limits, commands, inbox, started).await,
+            Role::Server(spec) => server::run(spec, limits, gauge, commands, inbox, started).await,
+            Role::Client(spec) => client::run(spec, limits, gauge, commands, inbox, started).await,
         }
     })?;
     // The look-up of a server's name may still hang in the system's resolver: do not wait for it.
@@ -262,6 +271,10 @@ impl Common {
             _ => self.reply(ticket, Err(Failure::new("closed", "the engine is shutting down"))),
         }
     }
+}
+
+fn send_options(limits: &Limits) -> SendOptions {
+    SendOptions { queue: limits.packet_queue, retries: limits.packet_retries }
 }
 
 fn hub_config(limits: &Limits) -> HubConfig {

@@ -6,6 +6,7 @@ use ginnel_edge::host::{
     ClientSpec, Command, Event, Failure, Host, LogLevels, Message, Outcome, Role, ServerSpec, Value, users,
 };
 use ginnel_engine::client::ServerAddress;
+use ginnel_engine::memory::uncounted;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk};
 use ginnel_proto::limits::Limits;
@@ -77,18 +78,22 @@ pub(crate) struct End {
 
 impl End {
     fn start(role: Role, limits: Limits, log: LogLevels) -> std::io::Result<Self> {
-        Ok(Self { host: Host::start(role, limits, log)?, last: 0, waiting: Vec::new() })
+        Ok(Self { host: Host::start(role, limits, log, uncounted)?, last: 0, waiting: Vec::new() })
     }
 
     pub(crate) fn server(directory: &Directory, listen: SocketAddr) -> std::io::Result<Self> {
-        Self::start(server_role(directory, listen), Limits::default(), LogLevels::default())
+        Self::server_with(directory, listen, Limits::server())
+    }
+
+    pub(crate) fn server_with(directory: &Directory, listen: SocketAddr, limits: Limits) -> std::io::Result<Self> {
+        Self::start(server_role(directory, listen), limits, LogLevels::default())
     }
 
     /// A server that logs so from its first moment.
     pub(crate) fn server_with_log<const N: usize>(directory: &Directory, levels: [(&str, &str); N]) -> Self {
         let log = LogLevels::default();
         log.set(levels).unwrap();
-        Self::start(server_role(directory, LOOPBACK), Limits::default(), log).unwrap()
+        Self::start(server_role(directory, LOOPBACK), Limits::server(), log).unwrap()
     }
 
     pub(crate) fn client(server: SocketAddr, limits: Limits) -> Self {
