@@ -51,9 +51,10 @@ class Server:
         advertise: str | None = None,
         allow_private: bool = True,
         wrap: Sequence[str] = (),
+        more: Sequence[str] = (),
     ) -> None:
         self.state = state
-        arguments = ["server", "--listen", listen, "--state", str(state)]
+        arguments = ["server", "--listen", listen, "--state", str(state), *more]
         arguments += ["--advertise", advertise] if advertise else []
         arguments += ["--allow-private"] if allow_private else []
         self.process = Process([*wrap, *command(*arguments)], env=environment(state.parent))
@@ -79,8 +80,16 @@ class Server:
 class Client:
     """`ginnel client`, ready: its SOCKS5 listener takes connections. The share link goes in by standard input."""
 
-    def __init__(self, link: str, home: Path, *, session: str = "quic", wrap: Sequence[str] = ()) -> None:
-        arguments = ["client", "-", "-D", f"{LOOPBACK}:0", *SESSIONS[session]]
+    def __init__(
+        self,
+        link: str,
+        home: Path,
+        *,
+        session: str = "quic",
+        wrap: Sequence[str] = (),
+        more: Sequence[str] = (),
+    ) -> None:
+        arguments = ["client", "-", "-D", f"{LOOPBACK}:0", *SESSIONS[session], *more]
         self.process = Process([*wrap, *command(*arguments)], stdin=link + "\n", env=environment(home))
         with killed_on_error(self.process):
             self.socks = address(self.process.wait_line("socks5 ").split()[1])

@@ -106,3 +106,21 @@ fn tell_thousandth(cause: &'static str, before: u64, total: u64) {
         warn!(target: "link", cause, total, "datagrams dropped");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Notices, PAUSE};
+    use std::time::Instant;
+
+    #[test]
+    fn what_happens_often_is_told_once_in_a_while_with_how_often() {
+        let mut notices = Notices::default();
+        assert_eq!(notices.may_tell("streams"), Some(1));
+        assert_eq!((notices.may_tell("streams"), notices.may_tell("streams")), (None, None));
+        // Each by itself.
+        assert_eq!(notices.may_tell("links"), Some(1));
+        let long_ago = Instant::now().checked_sub(PAUSE).unwrap();
+        notices.told.get_mut("streams").unwrap().at = Some(long_ago);
+        assert_eq!((notices.may_tell("streams"), notices.may_tell("streams")), (Some(3), None));
+    }
+}

@@ -125,3 +125,43 @@ impl Trace {
         self.took.get()[stage as usize].map(|time| time.as_secs_f64())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{OpenTimes, Side, Stage, Trace, Way};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn each_stage_is_measured_from_the_end_of_the_one_before() {
+        let (trace, began) = (Trace::new(), Instant::now());
+        let at = |millis| began + Duration::from_millis(millis);
+        trace.begin_at(at(0));
+        assert_eq!(trace.end(Stage::Queued, at(5)), Duration::from_millis(5));
+        assert_eq!(trace.end(Stage::Opened, at(7)), Duration::from_millis(2));
+        // A clock that stands still, or a stage that is told late, is no fault.
+        assert_eq!(trace.end(Stage::Connected, at(6)), Duration::ZERO);
+        assert_eq!(trace.seconds(Stage::Queued), Some(0.005));
+        assert_eq!(trace.seconds(Stage::FirstByte), None);
+    }
+
+    #[test]
+    fn the_first_byte_is_the_first_that_was_waited_for_in_its_direction() {
+        let trace = Trace::new();
+        // The reply that says that the target is connected.
+        assert!(!trace.passed(Way::In, 1));
+        trace.await_first(Way::In);
+        assert!(!trace.passed(Way::Out, 10));
+        assert!(!trace.passed(Way::In, 0));
+        assert!(trace.passed(Way::In, 7));
+        assert!(!trace.passed(Way::In, 7));
+        assert_eq!((trace.received.get(), trace.sent.get()), (15, 10));
+    }
+
+    #[test]
+    fn an_end_has_all_its_stages_from_the_start() {
+        let mut times = OpenTimes::default();
+        times.record(Stage::Connected, Duration::from_millis(1));
+        let counts: Vec<_> = times.of(Side::Server).iter().map(|(name, times)| (*name, times.count())).collect();
+        assert_eq!(counts, [("requested", 0), ("connected", 1), ("first_byte", 0)]);
+    }
+}

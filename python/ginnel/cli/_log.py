@@ -99,7 +99,9 @@ def log_config(parsed: argparse.Namespace, *, quiet: bool = False) -> LogConfig:
 
 def all_levels(config: LogConfig) -> dict[str, str]:
     """The levels of a configuration, as `install` takes them."""
-    return {"": config.level, **dict[str, str](config.areas)}
+    levels: dict[str, str] = {"": config.level}
+    levels.update(config.areas.items())
+    return levels
 
 
 def as_json(record: logging.LogRecord) -> str:

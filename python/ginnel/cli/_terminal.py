@@ -86,7 +86,7 @@ class Terminal:
         if self.is_json:
             self._record("warning", line, {})
         else:
-            self._write(f"warning: {line}")
+            self.lines.write(f"warning: {line}")
 
     def error(self, error: GinnelError) -> None:
         """Write what is wrong, and below it what would be right."""
@@ -104,10 +104,8 @@ class Terminal:
         try:
             self._err.write(line + "\n")
             self._err.flush()
-        except BrokenPipeError:
-            raise
         except OSError:
-            pass  # a full disk under a log: there is nowhere left to say so, and it is no reason to end
+            pass  # a full disk under a log, or nobody reads it: there is nowhere left to say so, and no reason to end
 
     def _in(self, style: str, text: str) -> str:
         return f"{style}{text}{_PLAIN}" if self._colour else text
