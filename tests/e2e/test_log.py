@@ -30,7 +30,8 @@ async def run(tmp_path: Path, more: Sequence[str]) -> tuple[Server, Client, str]
             beside_loop(lambda: Client(server.link, tmp_path, more=more)) as client,
             connected(client.socks, target.address) as (reader, writer),
         ):
-            await send(writer, UP, eof=True)
+            await send(writer, UP)
+            writer.write_eof()
             assert await read_to_end(reader) == Received.whole(DOWN)
             await close(writer)
         return server, client, f"{target.host}:{target.port}"
@@ -87,7 +88,8 @@ async def test_statistics_of_an_end(tmp_path: Path, end: str) -> None:
         ginnel.Client(server.share_link("laptop")) as client,
     ):
         reader, writer = await client.open_connection(target.host, target.port)
-        await send(writer, UP, eof=True)
+        await send(writer, UP)
+        writer.write_eof()
         assert await read_to_end(reader) == Received.whole(DOWN)
         await close(writer)
         stats = server.stats() if end == "server" else client.stats()
