@@ -6,7 +6,7 @@ import asyncio
 import os
 import shlex
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -52,12 +52,13 @@ class Server:
         allow_private: bool = True,
         wrap: Sequence[str] = (),
         more: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.state = state
         arguments = ["server", "--listen", listen, "--state", str(state), *more]
         arguments += ["--advertise", advertise] if advertise else []
         arguments += ["--allow-private"] if allow_private else []
-        self.process = Process([*wrap, *command(*arguments)], env=environment(state.parent))
+        self.process = Process([*wrap, *command(*arguments)], env=environment(state.parent, **env or {}))
         with killed_on_error(self.process):
             self.link = self.process.wait_line("ginnel://")
 
@@ -86,11 +87,15 @@ class Client:
         home: Path,
         *,
         session: str = "quic",
+        socks: str = f"{LOOPBACK}:0",
         wrap: Sequence[str] = (),
         more: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
     ) -> None:
-        arguments = ["client", "-", "-D", f"{LOOPBACK}:0", *SESSIONS[session], *more]
-        self.process = Process([*wrap, *command(*arguments)], stdin=link + "\n", env=environment(home))
+        arguments = ["client", "-", "-D", socks, *SESSIONS[session], *more]
+        self.process = Process(
+            [*wrap, *command(*arguments)], stdin=link + "\n", env=environment(home, **env or {})
+        )
         with killed_on_error(self.process):
             self.socks = address(self.process.wait_line("socks5 ").split()[1])
 

@@ -2,7 +2,7 @@
 
 use crate::allocator::memory_in_use;
 use crate::convert;
-use crate::spec::{ClientConfig, ServerConfig, address, limits, log_levels, set_log, user_table};
+use crate::spec::{ClientConfig, ServerConfig, address, limits, log_error, log_levels, named, user_table};
 use ginnel_edge::host::{Command, CommandError, Host, LogLevels, Role};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::socks5::Credentials;
@@ -132,7 +132,7 @@ impl Engine {
 
     /// Sets the levels of the log, at once.
     fn set_log(&self, levels: BTreeMap<String, String>) -> PyResult<()> {
-        set_log(self.host()?.log(), &levels)
+        self.host()?.set_log(named(&levels)).map_err(log_error)
     }
 
     /// All that is counted and measured.

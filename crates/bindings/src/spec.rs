@@ -1,6 +1,6 @@
 //! The configuration values that Python hands in, checked.
 
-use ginnel_edge::host::{ClientSpec, LogLevels, ServerSpec, users};
+use ginnel_edge::host::{ClientSpec, LogError, LogLevels, ServerSpec, users};
 use ginnel_engine::client::ServerAddress;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
@@ -71,16 +71,19 @@ impl ClientConfig {
     }
 }
 
+/// The levels of the log by area; the area "" stands for all that are not named.
 pub(crate) fn log_levels(given: &BTreeMap<String, String>) -> PyResult<LogLevels> {
     let levels = LogLevels::default();
-    set_log(&levels, given)?;
+    levels.set(named(given)).map_err(log_error)?;
     Ok(levels)
 }
 
-/// Sets the levels of the log; the area "" stands for all that are not named.
-pub(crate) fn set_log(levels: &LogLevels, given: &BTreeMap<String, String>) -> PyResult<()> {
-    let given = given.iter().map(|(area, level)| (area.as_str(), level.as_str()));
-    levels.set(given).map_err(|error| PyValueError::new_err(format!("log: {error}")))
+pub(crate) fn named(levels: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
+    levels.iter().map(|(area, level)| (area.as_str(), level.as_str()))
+}
+
+pub(crate) fn log_error(error: LogError) -> PyErr {
+    PyValueError::new_err(format!("log: {error}"))
 }
 
 /// The defaults with some limits changed.

@@ -78,15 +78,11 @@ fn stats(host: &Host, is_so: impl Fn(&Stats) -> bool) -> Stats {
     }
 }
 
-fn count(of: &[(&str, u64)], name: &str) -> u64 {
-    of.iter().find(|(is, _)| *is == name).unwrap_or_else(|| panic!("no {name}")).1
-}
-
 #[test]
 fn a_stream_is_one_line_at_its_beginning_and_one_at_its_end() {
     let (_directory, mut server, mut client) = pair();
     for end in [&server, &client] {
-        end.host.log().set([("stream", "debug")]).unwrap();
+        end.host.set_log([("stream", "debug")]).unwrap();
     }
     let link = text(&client.event("link_up"), "link").to_owned();
     let address = exchange(&mut client, b"question", b"the answer");
@@ -168,10 +164,10 @@ fn drops_are_counted_by_cause_and_each_thousandth_is_told() {
             stranger.send_to(&[7; 300], server.host.local_address()).unwrap();
             if sent % 100 == 99 {
                 // As many as the socket's buffer holds at once.
-                stats(&server.host, |stats| count(&stats.drops, "not_ours") == sent + 1);
+                stats(&server.host, |stats| stats.count("not_ours") == Some(sent + 1));
             }
         }
-        stats(&server.host, |stats| count(&stats.drops, "not_ours") == total)
+        stats(&server.host, |stats| stats.count("not_ours") == Some(total))
     };
     strange(&server, 0, 999);
     assert!(server.events_left().iter().all(|event| event.name != "log"));
@@ -184,13 +180,14 @@ fn drops_are_counted_by_cause_and_each_thousandth_is_told() {
         assert!((total..total + 100).contains(&number(&told, "total")), "{told:?}");
     }
     let stats = strange(&server, 2100, 2100);
-    assert_eq!(count(&stats.drops, "forged"), 0);
+    assert_eq!(stats.count("forged"), Some(0));
 }
 
 #[test]
 fn a_refused_handshake_is_told_with_its_cause_at_debug() {
     let (_directory, mut server, mut client) = pair();
-    server.host.log().set([("handshake", "debug")]).unwrap();
+    server.event("link_up");
+    server.host.set_log([("handshake", "debug")]).unwrap();
     assert!(server.ask(Command::SetUsers(users([]))).is_ok());
     client.event("link_down");
     let refused = record(&mut server, "handshake refused");
@@ -234,7 +231,7 @@ fn a_limit_that_is_reached_again_and_again_is_told_once_a_second() {
 #[test]
 fn an_application_that_is_refused_is_told_of_at_debug() {
     let (_directory, _server, mut client) = pair();
-    client.host.log().set([("inbound", "debug")]).unwrap();
+    client.host.set_log([("inbound", "debug")]).unwrap();
     let (_, socks) = client.listen();
     let mut application = TcpStream::connect(socks).unwrap();
     application.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();

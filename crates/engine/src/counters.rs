@@ -52,6 +52,14 @@ pub struct Stats {
     pub users: Vec<(Arc<str>, Usage)>,
 }
 
+impl Stats {
+    /// A counter, a gauge, or the drops of a cause, by name.
+    pub fn count(&self, name: &str) -> Option<u64> {
+        let mut counts = self.counters.iter().chain(&self.gauges).chain(&self.drops);
+        counts.find(|(known, _)| *known == name).map(|(_, count)| *count)
+    }
+}
+
 impl Core {
     pub(crate) fn stats(&self) -> Stats {
         let (counters, drops) = (&self.counters, self.hub.drops());

@@ -8,13 +8,14 @@
 use super::command::{Event, Fact};
 use super::inbox::Inbox;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tracing::dispatcher::{self, DefaultGuard, Dispatch};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
-use tracing::{Level, Metadata, Subscriber, dispatcher};
+use tracing::{Level, Metadata, Subscriber};
 
 /// The areas of the engine's log.
 pub const AREAS: [&str; 8] = ["link", "handshake", "stream", "inbound", "outbound", "resolver", "limits", "engine"];
@@ -64,8 +65,6 @@ impl LogLevels {
         for (own, set) in self.0.iter().zip(set) {
             own.store(set.or(rank(default)).unwrap_or(0), Ordering::Relaxed);
         }
-        // Each place that logs remembers whether anybody listens.
-        tracing::callsite::rebuild_interest_cache();
         Ok(())
     }
 
@@ -105,19 +104,54 @@ fn rank_of(level: Level) -> u8 {
     }
 }
 
-/// Sends what this thread logs to an inbox, until the guard is dropped.
-pub(super) fn install(levels: Arc<LogLevels>, inbox: Arc<Inbox>) -> dispatcher::DefaultGuard {
-    dispatcher::set_default(&dispatcher::Dispatch::new(Log { levels, inbox }))
+/// Where one engine logs to. Cloning is cheap.
+#[derive(Clone)]
+pub(super) struct Log {
+    levels: Arc<LogLevels>,
+    dispatch: Dispatch,
 }
 
-struct Log {
+impl Log {
+    pub(super) fn new(levels: LogLevels, inbox: Arc<Inbox>) -> Self {
+        let levels = Arc::new(levels);
+        let _one = one_at_a_time();
+        let dispatch = Dispatch::new(Sink { levels: levels.clone(), inbox });
+        Self { levels, dispatch }
+    }
+
+    /// Sends here what this thread logs, until the guard is dropped.
+    pub(super) fn install(&self) -> DefaultGuard {
+        dispatcher::set_default(&self.dispatch)
+    }
+
+    /// See [`LogLevels::set`]; holds at once.
+    pub(super) fn set<'a>(&self, levels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<(), LogError> {
+        let _one = one_at_a_time();
+        self.levels.set(levels)?;
+        // While there is one engine, only the calling thread's is asked for its highest level.
+        dispatcher::with_default(&self.dispatch, tracing::callsite::rebuild_interest_cache);
+        Ok(())
+    }
+}
+
+/// The highest level of all engines is remembered for the whole process, so that what is above it
+/// costs one comparison. Whoever asks all engines for theirs must not be overtaken: the last to
+/// write it could have asked before the others.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Sink {
     levels: Arc<LogLevels>,
     inbox: Arc<Inbox>,
 }
 
-impl Subscriber for Log {
+impl Subscriber for Sink {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.levels.permits(metadata) { Interest::always() } else { Interest::never() }
+        // What is asked here once is remembered, and could be about a level that changes meanwhile:
+        // only what can never be ours is settled.
+        if index(metadata.target()).is_some() { Interest::sometimes() } else { Interest::never() }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {

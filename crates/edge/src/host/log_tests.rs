@@ -2,25 +2,26 @@
 
 use super::super::command::Fact;
 use super::super::{Inbox, Message};
-use super::{AREAS, LogError, LogLevels, install};
+use super::{AREAS, DefaultGuard, Log, LogError, LogLevels};
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::{debug, error, info, warn};
 
-struct Log {
-    levels: Arc<LogLevels>,
+struct Installed {
+    log: Log,
     inbox: Arc<Inbox>,
-    _guard: tracing::dispatcher::DefaultGuard,
+    _guard: DefaultGuard,
 }
 
-fn log(records_max: usize) -> Log {
+fn log(records_max: usize) -> Installed {
     let inbox = Arc::new(Inbox::new(1, 1, records_max).unwrap());
-    let levels = Arc::new(LogLevels::default());
-    Log { levels: levels.clone(), inbox: inbox.clone(), _guard: install(levels, inbox) }
+    let log = Log::new(LogLevels::default(), inbox.clone());
+    Installed { _guard: log.install(), log, inbox }
 }
 
-impl Log {
+impl Installed {
     /// The facts of what is in the inbox.
     fn records(&self) -> Vec<Vec<(&'static str, Fact)>> {
         let events = self.inbox.drain().unwrap().into_iter().map(|message| match message {
@@ -56,7 +57,7 @@ fn what_is_off_is_never_formatted() {
     let say = || debug!(target: "stream", field = ?Counting(&formatted), "with {:?}", Counting(&formatted));
     say();
     assert_eq!((formatted.get(), log.records()), (0, vec![]));
-    log.levels.set([("stream", "debug")]).unwrap();
+    log.log.set([("stream", "debug")]).unwrap();
     say();
     let record = vec![
         ("level", "debug".into()),
@@ -65,7 +66,7 @@ fn what_is_off_is_never_formatted() {
         ("field", "counted".into()),
     ];
     assert_eq!((formatted.get(), log.records()), (2, vec![record]));
-    log.levels.set([]).unwrap();
+    log.log.set([]).unwrap();
     say();
     assert_eq!((formatted.get(), log.records()), (2, vec![]));
 }
@@ -99,10 +100,10 @@ fn each_area_has_its_level() {
         error!(target: "limits", "limits error");
         error!(target: "somebody_elses", "not ours");
     };
-    log.levels.set([("", "warning"), ("link", "info"), ("limits", "off")]).unwrap();
+    log.log.set([("", "warning"), ("link", "info"), ("limits", "off")]).unwrap();
     say();
     assert_eq!(log.messages(), ["link error", "link warning", "link info", "engine warning"]);
-    log.levels.set([("link", "error")]).unwrap();
+    log.log.set([("link", "error")]).unwrap();
     say();
     assert_eq!(log.messages(), ["link error", "engine warning", "engine info", "limits error"]);
 }
@@ -110,7 +111,7 @@ fn each_area_has_its_level() {
 #[test]
 fn two_engines_in_one_process_have_levels_of_their_own() {
     let quiet = log(10);
-    quiet.levels.set([("", "off")]).unwrap();
+    quiet.log.set([("", "off")]).unwrap();
     let say = || info!(target: "engine", "here");
     std::thread::spawn(move || {
         let loud = log(10);
@@ -121,6 +122,33 @@ fn two_engines_in_one_process_have_levels_of_their_own() {
     .unwrap();
     say();
     assert_eq!(quiet.records(), Vec::<Vec<_>>::new());
+}
+
+#[test]
+fn a_level_holds_although_other_engines_are_set_at_the_same_moment() {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let other = log(1);
+                while !over.load(Ordering::Relaxed) {
+                    other.log.set([]).unwrap();
+                }
+            });
+        }
+        let log = log(10);
+        let missed = (0..500).filter(|_| {
+            log.log.set([("stream", "debug")]).unwrap();
+            // As long as the others may need to finish what they have begun.
+            std::thread::yield_now();
+            debug!(target: "stream", "on");
+            log.log.set([("stream", "info")]).unwrap();
+            log.records().is_empty()
+        });
+        let missed = missed.count();
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(missed, 0);
+    });
 }
 
 #[test]
@@ -144,10 +172,10 @@ fn a_flood_is_cut_and_counted_and_costs_no_event() {
 #[test]
 fn what_there_is_not_is_refused_and_changes_nothing() {
     let log = log(10);
-    assert_eq!(log.levels.set([("link", "off"), ("links", "info")]), Err(LogError::Area("links".into())));
-    let error = log.levels.set([("link", "loud")]).unwrap_err();
+    assert_eq!(log.log.set([("link", "off"), ("links", "info")]), Err(LogError::Area("links".into())));
+    let error = log.log.set([("link", "loud")]).unwrap_err();
     assert_eq!(error.to_string(), "\"loud\" is no level of the log; there are off, error, warning, info, debug, trace");
     info!(target: "link", "still on");
     assert_eq!(log.messages(), ["still on"]);
-    assert_eq!(AREAS.len(), log.levels.0.len());
+    assert_eq!(AREAS.len(), log.log.levels.0.len());
 }

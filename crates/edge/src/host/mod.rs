@@ -84,7 +84,7 @@ pub enum CommandError {
 pub struct Host {
     commands: mpsc::UnboundedSender<(u64, Command)>,
     inbox: Arc<Inbox>,
-    log: Arc<LogLevels>,
+    log: log::Log,
     address: SocketAddr,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -93,13 +93,13 @@ impl Host {
     /// Starts an engine; returns when its socket is bound. `gauge` tells how much memory it uses.
     pub fn start(role: Role, limits: Limits, log: LogLevels, gauge: MemoryGauge) -> io::Result<Self> {
         let inbox = Arc::new(Inbox::new(limits.commands, limits.events, limits.log_records)?);
-        let log = Arc::new(log);
+        let log = log::Log::new(log, inbox.clone());
         // Bounded by the inbox, which sets room for each reply aside before its command is sent.
         let (commands, receiver) = mpsc::unbounded_channel();
         let (started, outcome) = std_mpsc::sync_channel(1);
         let (engine_inbox, engine_log) = (inbox.clone(), log.clone());
         let thread = thread::Builder::new().name("ginnel-engine".into()).spawn(move || {
-            let logging = log::install(engine_log, engine_inbox.clone());
+            let logging = engine_log.install();
             let engine = || run(role, limits, gauge, receiver, &engine_inbox, &started);
             let reason = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(engine)) {
                 Ok(Ok(())) => "the engine was shut down".into(),
@@ -135,9 +135,9 @@ impl Host {
         &self.inbox
     }
 
-    /// The levels of the engine's log, which can be set at any time.
-    pub fn log(&self) -> &LogLevels {
-        &self.log
+    /// Sets the levels of the engine's log, at once: see [`LogLevels::set`].
+    pub fn set_log<'a>(&self, levels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<(), LogError> {
+        self.log.set(levels)
     }
 
     /// Hands a command to the engine. Its reply bears the same ticket.

@@ -69,6 +69,12 @@ fn server_role(directory: &Directory, listen: SocketAddr) -> Role {
     })
 }
 
+/// The servers of a client of that one user.
+pub(crate) fn servers(server: SocketAddr) -> Vec<ServerAddress> {
+    let keys = ClientKeys { psk: psk(), server: server_key().public(), user: user_key() };
+    vec![ServerAddress { host: server.ip().to_string(), port: server.port(), keys }]
+}
+
 /// A host, and the messages that nobody has asked for yet.
 pub(crate) struct End {
     pub(crate) host: Host,
@@ -97,9 +103,7 @@ impl End {
     }
 
     pub(crate) fn client(server: SocketAddr, limits: Limits) -> Self {
-        let keys = ClientKeys { psk: psk(), server: server_key().public(), user: user_key() };
-        let servers = vec![ServerAddress { host: server.ip().to_string(), port: server.port(), keys }];
-        Self::start(Role::Client(ClientSpec { servers }), limits, LogLevels::default()).unwrap()
+        Self::start(Role::Client(ClientSpec { servers: servers(server) }), limits, LogLevels::default()).unwrap()
     }
 
     /// Hands a command in and returns its ticket.
