@@ -15,10 +15,8 @@ import pytest
 from ginnel.config.secret import Secret
 from ginnel.config.state import (
     MAX_FILE_BYTES,
-    MAX_USERS,
     ServerState,
     StateDirectory,
-    User,
     default_state_directory,
     state_directory,
 )
@@ -30,7 +28,6 @@ def some_state(**changes: Any) -> ServerState:
         "psk": Secret(bytes(32)),
         "private_key": Secret(bytes(range(32))),
         "port": 38411,
-        "users": (User(name="default"), User(name="anna", generation=3)),
     }
     return ServerState.build(**{**fields, **changes})
 
@@ -54,7 +51,7 @@ def refusal(directory: StateDirectory) -> StateError:
     "kept",
     [
         some_state(),
-        some_state(previous_psk=Secret(bytes([7] * 32)), reachable="a.example:1", port=None, users=()),
+        some_state(previous_psk=Secret(bytes([7] * 32)), reachable="a.example:1", port=None),
     ],
 )
 def test_what_is_written_is_read_again(state: Path, kept: ServerState) -> None:

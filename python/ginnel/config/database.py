@@ -33,9 +33,17 @@ class Database:
     says that there may be none yet; without it, a missing or empty one is a loss.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[Sequence[str]], *, create: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        migrations: Sequence[Sequence[str]],
+        *,
+        create: bool = False,
+        patience: float = BUSY_SECONDS,
+    ) -> None:
         self.path = path
         self._migrations = migrations
+        self._patience = patience
         # Never opened by ourselves where it exists: closing it again would take away the locks that SQLite holds in
         # this process, which are the process's and not the descriptor's.
         status = self._make() if create else None
@@ -46,7 +54,7 @@ class Database:
                 f"{path.absolute().as_uri()}?mode=rw",
                 uri=True,
                 isolation_level=None,  # transactions are ours
-                timeout=BUSY_SECONDS,
+                timeout=patience,
                 check_same_thread=False,
             )
         try:
@@ -68,6 +76,7 @@ class Database:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All statements inside happen, or none; no other process writes meanwhile."""
+        self._check_place()
         with self._told():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -83,6 +92,11 @@ class Database:
 
         Raises StateError when the file is gone, or another stands in its place.
         """
+        self._check_place()
+        return int(self.rows("PRAGMA data_version")[0][0])
+
+    def _check_place(self) -> None:
+        """SQLite would go on with a file that has lost its name, and nobody would ever see what it writes."""
         status = self._look()
         if (status.st_dev, status.st_ino) != self._file:
             raise StateError(
@@ -90,7 +104,6 @@ class Database:
                 hint="Start the server again: it then reads the new one.",
                 path=str(self.path),
             )
-        return int(self.rows("PRAGMA data_version")[0][0])
 
     def _make(self) -> os.stat_result | None:
         """Make the file, empty, before SQLite touches it: for its owner alone. None: it is there already."""
@@ -195,7 +208,7 @@ class Database:
             return self._damaged(str(error))
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return StateError(
-                f"{self.path} is held by another program for more than {BUSY_SECONDS:g} s",
+                f"{self.path} is held by another program for more than {self._patience:g} s",
                 hint=f"Which one:  fuser -v '{self.path}'",
                 path=str(self.path),
             )

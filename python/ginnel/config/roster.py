@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from ginnel.config.database import Database
+from ginnel.config.database import BUSY_SECONDS, Database
 from ginnel.config.value import Value
 from ginnel.errors import ConfigError, LimitReached, StateError
 
@@ -48,6 +48,7 @@ MIGRATIONS = (
     ),
 )
 """The steps of the schema. Only ever add one at the end: databases of every version are out there."""
+_OLDEST = "SELECT number, generation FROM users WHERE removed IS NOT NULL ORDER BY removed, number LIMIT ?"
 
 
 class User(Value):
@@ -95,8 +96,8 @@ def check_user_name(name: str) -> str:
 class Roster:
     """The users of a server. Every method raises StateError for a database that cannot be used."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
-        self._database = Database(path, MIGRATIONS, create=create)
+    def __init__(self, path: Path, *, create: bool = False, patience: float = BUSY_SECONDS) -> None:
+        self._database = Database(path, MIGRATIONS, create=create, patience=patience)
         self._version = self._database.data_version()
 
     def close(self) -> None:
@@ -123,8 +124,12 @@ class Roster:
             " ORDER BY created, number"
         )
         return [
-            Record(self._user(name, generation), created, Usage(*(used or 0 for used in usage), last_seen))
-            for name, generation, created, *usage, last_seen in rows
+            Record(
+                self._user(name, generation),
+                created,
+                Usage(links or 0, streams or 0, received or 0, sent or 0, last_seen),
+            )
+            for name, generation, created, links, streams, received, sent, last_seen in rows
         ]
 
     def find(self, name: str) -> User:
@@ -200,7 +205,7 @@ class Roster:
         `run` names who counts, `batch` goes up. Users that were removed meanwhile are left out.
         """
         with self._database.transaction():
-            if self._fact("run") == run and int(self._fact("batch") or 0) >= batch:
+            if self._fact("run") == run and (self._fact("batch") or 0) >= batch:
                 return
             self._set_fact("run", run)
             self._set_fact("batch", batch)
@@ -244,7 +249,7 @@ class Roster:
         if count >= MAX_USERS:
             raise LimitReached(f"this server has {MAX_USERS:,} users, and no more are possible")
         rows = self._database.rows("SELECT generation FROM users WHERE name = ?", (name,))
-        last = max(int(self._fact("floor") or 0), rows[0][0] if rows else 0)
+        last = max(self._fact("floor") or 0, rows[0][0] if rows else 0)
         self._database.rows(
             "INSERT INTO users (name, generation, created) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
             " generation = excluded.generation, created = excluded.created, removed = NULL",
@@ -256,13 +261,10 @@ class Roster:
         ((count,),) = self._database.rows("SELECT count(*) FROM users WHERE removed IS NOT NULL")
         if count <= MAX_REMOVED:
             return
-        oldest = (
-            "(SELECT number FROM users WHERE removed IS NOT NULL ORDER BY removed, number LIMIT "
-            f"{int(count) - MAX_REMOVED})"
-        )
-        ((highest,),) = self._database.rows(f"SELECT max(generation) FROM users WHERE number IN {oldest}")  # noqa: S608 - a number of ours
-        self._set_fact("floor", max(highest, int(self._fact("floor") or 0)))
-        self._database.rows(f"DELETE FROM users WHERE number IN {oldest}")  # noqa: S608 - a number of ours
+        excess = (int(count) - MAX_REMOVED,)
+        ((highest,),) = self._database.rows(f"SELECT max(generation) FROM ({_OLDEST})", excess)  # noqa: S608 - a constant
+        self._set_fact("floor", max(highest, self._fact("floor") or 0))
+        self._database.rows(f"DELETE FROM users WHERE number IN (SELECT number FROM ({_OLDEST}))", excess)  # noqa: S608 - a constant
 
     def _unknown(self, name: str) -> ConfigError:
         names = [user.name for user in self.users()]
@@ -274,7 +276,7 @@ class Roster:
             setting="user",
         )
 
-    def _fact(self, name: str) -> object:
+    def _fact(self, name: str) -> Any:
         rows = self._database.rows("SELECT value FROM facts WHERE name = ?", (name,))
         return rows[0][0] if rows else None
 

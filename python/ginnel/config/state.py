@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError
 
+from ginnel.config.database import BUSY_SECONDS
 from ginnel.config.private import check_private, told
 from ginnel.config.roster import MAX_USERS, Roster, User
 from ginnel.config.secret import Secret
@@ -27,7 +28,7 @@ from ginnel.errors import ConfigError, StateError, StateInUse
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 """A longer state file is refused unread; one of version 1 with `MAX_USERS` fits in a third of it."""
-VERSION = 2
+VERSION: Literal[2] = 2
 """Of `server.json`. Version 1 kept the users too; they are moved when such a file is first read."""
 
 _FILE, _USERS, _LOCK, _REPLAY, _CONTROL = "server.json", "users.sqlite3", "lock", "replay", "control"
@@ -149,10 +150,10 @@ class StateDirectory:
                 return self._moved(directory)
         return found
 
-    def roster(self, *, create: bool = False) -> Roster:
+    def roster(self, *, create: bool = False, patience: float = BUSY_SECONDS) -> Roster:
         """Open the users. `create`: where no server has run yet, there are none."""
         self._check_directory()
-        return Roster(self.path / _USERS, create=create)
+        return Roster(self.path / _USERS, create=create, patience=patience)
 
     def update(self, change: Callable[[ServerState | None], ServerState]) -> ServerState:
         """Read, change and write back, while no other process does the same; return what was written."""
@@ -198,6 +199,21 @@ class StateDirectory:
             os.close(descriptor)
             raise
         self._lock = descriptor
+
+    def holder(self) -> int | None:
+        """Return the process id of the server that runs with this state, if one does. Takes no lock for it."""
+        lock = self.path / _LOCK
+        try:
+            held = lock.stat()
+            process = int(lock.read_text()[:20])
+            descriptors = list(Path(f"/proc/{process}/fd").iterdir())
+        except (OSError, ValueError):
+            return None
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):
+                if os.path.samestat(descriptor.stat(), held):
+                    return process
+        return None
 
     def release(self) -> None:
         """Give the claim up. Closing the descriptor unlocks; the file stays, or two servers could race for it."""

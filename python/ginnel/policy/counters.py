@@ -34,6 +34,11 @@ class Counters:
         self._batch: dict[str, Usage] = {}
         self._number = 0
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._batch or self._grown)
+
     def link_up(self, name: str) -> None:
         """Count a link of a user."""
         usage = self._grown.setdefault(name, Usage())
@@ -74,5 +79,6 @@ class Counters:
             if not self._batch:
                 self._batch, self._grown = self._grown, {}
                 self._number += 1
-            book.count(self._run, self._number, self._batch)
+            # A copy: `forget` may come while another thread writes.
+            book.count(self._run, self._number, dict(self._batch))
             self._batch = {}
