@@ -9,12 +9,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any, NamedTuple
 
 from ginnel.config.database import BUSY_SECONDS, Database
-from ginnel.config.value import Value
 from ginnel.errors import ConfigError, LimitReached, StateError
 
 MAX_USERS = 10_000
@@ -24,6 +21,7 @@ MAX_REMOVED = 100_000
 MAX_GENERATION = 2**31
 USER_NAME = r"[a-z0-9._-]{1,64}"
 """What a user may be called."""
+_NAME = re.compile(USER_NAME)
 
 MIGRATIONS = (
     (
@@ -51,11 +49,11 @@ MIGRATIONS = (
 _OLDEST = "SELECT number, generation FROM users WHERE removed IS NOT NULL ORDER BY removed, number LIMIT ?"
 
 
-class User(Value):
+class User(NamedTuple):
     """An identity on a server. Its key follows from the server's key, the name and the generation."""
 
-    name: Annotated[str, Field(pattern=rf"\A{USER_NAME}\z")]
-    generation: Annotated[int, Field(ge=1, le=MAX_GENERATION)] = 1
+    name: str
+    generation: int = 1
     """A new generation is a new key; links of the old one stop working."""
 
 
@@ -84,7 +82,7 @@ class Record:
 
 def check_user_name(name: str) -> str:
     """Return the name if a user may be called so; ConfigError that says what is allowed if not."""
-    if re.fullmatch(USER_NAME, name):
+    if _NAME.fullmatch(name):
         return name
     raise ConfigError(
         f"user = {name[:80]!r} is not a user name",
@@ -144,6 +142,7 @@ class Roster:
         for name in names:
             check_user_name(name)
         with self._database.transaction():
+            self._check_room(len(names))
             for name in names:
                 if self._find(name) is not None:
                     raise ConfigError(
@@ -163,6 +162,7 @@ class Roster:
         with self._database.transaction():
             is_new = self._find(name) is None
             if is_new:
+                self._check_room(1)
                 self._add(name)
             return self.find(name), is_new
 
@@ -229,14 +229,14 @@ class Roster:
                 )
 
     def _user(self, name: object, generation: object) -> User:
-        try:
-            return User.build(name=name, generation=generation)
-        except ConfigError as error:
-            raise StateError(
-                f"{self._database.path} is damaged: users: {error}",
-                hint="Restore it from a copy.",
-                path=str(self._database.path),
-            ) from None
+        # Not with pydantic: there may be 10,000, and they are read again at each change.
+        if isinstance(name, str) and _NAME.fullmatch(name) and isinstance(generation, int):
+            return User(name, generation)
+        raise StateError(
+            f"{self._database.path} is damaged: a user in it has no proper name or generation",
+            hint="Restore it from a copy.",
+            path=str(self._database.path),
+        )
 
     def _find(self, name: str) -> User | None:
         rows = self._database.rows(
@@ -244,10 +244,15 @@ class Roster:
         )
         return self._user(*rows[0]) if rows else None
 
-    def _add(self, name: str) -> None:
+    def _check_room(self, more: int) -> None:
         ((count,),) = self._database.rows("SELECT count(*) FROM users WHERE removed IS NULL")
-        if count >= MAX_USERS:
-            raise LimitReached(f"this server has {MAX_USERS:,} users, and no more are possible")
+        if count + more > MAX_USERS:
+            raise LimitReached(
+                f"this server has {count:,} users, and more than {MAX_USERS:,} are not possible",
+                hint="Remove some first:  ginnel user remove NAME",
+            )
+
+    def _add(self, name: str) -> None:
         rows = self._database.rows("SELECT generation FROM users WHERE name = ?", (name,))
         last = max(self._fact("floor") or 0, rows[0][0] if rows else 0)
         self._database.rows(

@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Va
 
 from ginnel.config.database import BUSY_SECONDS
 from ginnel.config.private import check_private, told
-from ginnel.config.roster import MAX_USERS, Roster, User
+from ginnel.config.roster import MAX_GENERATION, MAX_USERS, USER_NAME, Roster, User
 from ginnel.config.secret import Secret
 from ginnel.config.value import Value, explain
 from ginnel.errors import ConfigError, StateError, StateInUse
@@ -46,7 +46,14 @@ StoredSecret = Annotated[
 ]
 
 
-def _check_unique(users: tuple[User, ...]) -> tuple[User, ...]:
+class _FirstUser(Value):
+    """A user, as version 1 wrote it."""
+
+    name: Annotated[str, Field(pattern=rf"\A{USER_NAME}\z")]
+    generation: Annotated[int, Field(ge=1, le=MAX_GENERATION)] = 1
+
+
+def _check_unique(users: tuple[_FirstUser, ...]) -> tuple[_FirstUser, ...]:
     if len({user.name for user in users}) != len(users):
         raise ValueError("two users have the same name")
     return users
@@ -85,7 +92,7 @@ class _FirstState(_Kept):
     """The same as version 1 wrote it, with the users."""
 
     version: Literal[1]
-    users: Annotated[tuple[User, ...], Field(max_length=MAX_USERS), AfterValidator(_check_unique)] = ()
+    users: Annotated[tuple[_FirstUser, ...], Field(max_length=MAX_USERS), AfterValidator(_check_unique)] = ()
 
     def moved(self) -> ServerState:
         """Return it without the users."""
@@ -254,7 +261,7 @@ class StateDirectory:
             return found
         roster = self.roster(create=True)
         try:
-            roster.take_over(found.users)
+            roster.take_over(User(user.name, user.generation) for user in found.users)
         finally:
             roster.close()
         after = found.moved()
