@@ -136,21 +136,22 @@ class ServedUsers:
     def _living(self) -> Mapping[str, int]:
         """How many links each user has: the engine's figures, else from its events, of which some may be dropped."""
         figures = self._figures()
-        if not figures:
+        if figures is None:
             return self._links
         return {name: int(figure.get("links", 0)) for name, figure in figures.items()}
 
-    def _figures(self) -> Mapping[str, Mapping[str, Any]]:
+    def _figures(self) -> Mapping[str, Mapping[str, Any]] | None:
+        """What the engine has counted for each user; None when it does not say, or has ended."""
         try:
             stats: Mapping[str, Any] = self._native.stats() if self._native is not None else {}
         except GinnelError:
-            return {}  # it has ended
+            return None
         figures = stats.get("users")
-        return figures if isinstance(figures, Mapping) else {}
+        return figures if isinstance(figures, Mapping) else None
 
     def _take(self) -> None:
         figures = self._figures()
-        if figures:
+        if figures is not None:
             self._counters.take(figures)
 
     async def _watch(self) -> None:

@@ -26,6 +26,8 @@ from ginnel.errors import ControlError, GinnelError
 MAX_CONNECTIONS = 16
 """More at once are sent away."""
 
+_MAX_REST = 64
+"""So many times `MAX_QUESTION_BYTES` behind a question are read and thrown away."""
 _CREDENTIALS = struct.Struct("3i")  # process, user, group: SO_PEERCRED of socket(7)
 _log = logging.getLogger("ginnel.control")
 
@@ -114,8 +116,11 @@ class ControlServer:
             writer.write(await self._respond(reader, writer))
             async with asyncio.timeout(STEP_SECONDS):
                 await writer.drain()
-                writer.close()
-                await writer.wait_closed()
+                writer.write_eof()
+                # What was not read would reset the connection, and take the answer with it.
+                for _ in range(_MAX_REST):
+                    if not await reader.read(MAX_QUESTION_BYTES):
+                        break
         except (OSError, TimeoutError, asyncio.CancelledError):
             pass  # whoever asked is gone or does not listen, or we end
         finally:
