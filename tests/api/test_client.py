@@ -1,6 +1,8 @@
 """The client: start, failures, what it passes to the engine, close."""
 
 import asyncio
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,8 @@ import pytest
 from ginnel.api.client import Client
 from ginnel.api.events import Event, LinkLost, LinkUp
 from ginnel.config.sharelink import ShareLink
+from ginnel.control.client import ask
+from ginnel.control.paths import client_socket
 from ginnel.errors import (
     ClosedError,
     ConfigError,
@@ -146,3 +150,48 @@ def test_bad_settings_are_told_before_anything_happens(
 
 def test_its_repr_names_the_server_and_no_key(link: ShareLink) -> None:
     assert repr(Client(link)) == "<ginnel.Client of 192.0.2.1:5>"
+
+
+@pytest.fixture
+def socket_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this process's client has its control socket."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return client_socket(os.getpid())
+
+
+async def test_it_can_be_asked_when_it_is_to_be(
+    engines: list[Engine], link: ShareLink, socket_path: Path
+) -> None:
+    async with Client(link):
+        assert not socket_path.parent.exists()
+    async with Client(link, control=True) as client:
+        stats = await asyncio.to_thread(ask, socket_path, "stats")
+        assert isinstance(stats, dict)
+        assert (stats["role"], stats["pid"], stats["links"]) == ("client", os.getpid(), 1)
+        assert "state" not in stats
+
+        async def reload(_: object) -> object:
+            return []
+
+        client.handlers["reload"] = reload
+        assert await asyncio.to_thread(ask, socket_path, "reload") == []
+    assert not socket_path.exists()
+
+
+async def test_without_a_socket_it_works_all_the_same(
+    engines: list[Engine], link: ShareLink, socket_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    socket_path.parent.write_text("in the way")
+    async with Client(link, control=True) as client:
+        assert await client.ping() == 0.0125
+    assert "no control socket at" in caplog.text
+
+
+async def test_a_start_that_fails_leaves_no_socket(
+    engines: list[Engine], link: ShareLink, socket_path: Path
+) -> None:
+    Engine.answer_connect = False
+    with pytest.raises(NoAnswer):
+        await Client(link, control=True).start()
+    assert socket_path.parent.exists()
+    assert not socket_path.exists()

@@ -196,7 +196,7 @@ def test_one_that_is_held_is_told(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with contextlib.closing(Database(path, [FIRST], patience=0.05)) as database:
-            with pytest.raises(StateError, match="is held by another program for more than 0.05 s"):
+            with pytest.raises(StateError, match=r"is held by another program for more than 0\.05 s"):
                 add(database, "a")
             other.execute("COMMIT")
             add(database, "a")

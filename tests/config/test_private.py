@@ -54,8 +54,8 @@ def test_another_owner_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 )
 def test_each_refusal_has_its_remedy(tmp_path: Path, number: int, word: str) -> None:
     assert word in remedy(number, tmp_path)
-    with pytest.raises(StateError, match=rf"cannot lick the state in .*: {os.strerror(number)}") as caught:
-        with told("lick", tmp_path):
-            raise OSError(number, os.strerror(number))
+    complaint = rf"cannot lick the state in .*: {os.strerror(number)}"
+    with pytest.raises(StateError, match=complaint) as caught, told("lick", tmp_path):
+        raise OSError(number, os.strerror(number))
     assert word in caught.value.hint
     assert caught.value.path == str(tmp_path)

@@ -399,7 +399,7 @@ def test_keys_without_users_are_a_loss_and_not_a_new_beginning(directory: StateD
 def test_what_is_no_lock_is_refused(directory: StateDirectory, kind: str) -> None:
     path = directory.path / "lock"
     make_other(path, kind)
-    with pytest.raises(StateError, match="lock is not a regular file|cannot lock the state"):
+    with pytest.raises(StateError, match=r"lock is not a regular file|cannot lock the state"):
         directory.acquire()
 
 

@@ -67,7 +67,7 @@ def test_what_is_no_private_socket_is_not_asked(tmp_path: Path) -> None:
             ask(path, "who")
 
 
-def answering(path: Path, answer: Callable[[socket.socket], None]) -> threading.Thread:
+def answering(path: Path, answer: Callable[[socket.socket], object]) -> threading.Thread:
     """Take one connection, and do something odd with it."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
@@ -103,7 +103,7 @@ def test_odd_answers_are_told(tmp_path: Path, answer: bytes, complaint: str) -> 
 def test_one_that_says_nothing_is_given_up(tmp_path: Path) -> None:
     path = tmp_path / "control"
     done = threading.Event()
-    thread = answering(path, lambda _: done.wait(30) and None)
+    thread = answering(path, lambda _: done.wait(30))
     with pytest.raises(ControlError, match="no answer on"):
         ask(path, "who", patience_seconds=0.05)
     done.set()

@@ -122,6 +122,8 @@ def stored_link(directory: Path, name: str, advertise: str | None = None) -> tup
 
     A user that does not exist is added; a running server knows it at once.
     """
+    if advertise is not None:
+        parse_reachable(advertise)  # a mistake in it must not leave a user behind
     with StoredUsers(directory) as users:
         is_new = users.ensure(name)
         return users.link(name, advertise), is_new

@@ -9,6 +9,7 @@ from ginnel.api.links import StoredUsers, Told
 from ginnel.cli._arguments import Parser
 from ginnel.cli._table import moment, rough_size, table
 from ginnel.cli._terminal import Terminal, qr_code
+from ginnel.config.address import parse_reachable
 from ginnel.config.roster import Record, check_user_name
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.state import state_directory
@@ -53,6 +54,8 @@ def run(parsed: argparse.Namespace) -> int:
             f"unknown action {parsed.action[:40]!r}.{guess}", hint=f"Actions: {', '.join(ACTIONS)}."
         )
     _check_names(parsed)
+    if parsed.advertise is not None:
+        parse_reachable(parsed.advertise)  # before anything is changed
     with StoredUsers(state_directory(parsed.state)) as users:
         action(users, parsed, Terminal())
     return 0
