@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -200,12 +201,14 @@ def test_crashes_leave_it_whole_and_count_nothing_twice(path: Path) -> None:
     with contextlib.closing(Roster(path, create=True)) as roster:
         roster.add(["a", "b", "c"])
     written, generation = 0, 1
-    for run in range(25):
+    for run in range(40):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(run)], stdout=subprocess.PIPE)
         with writer:
             assert writer.stdout is not None
             for _ in range(1 + run * 3 % 17):
                 assert writer.stdout.readline()
+            # Not for luck: each run dies at another moment of its next batch.
+            time.sleep(run % 13 * 0.0007)
             os.kill(writer.pid, signal.SIGKILL)
             said = writer.stdout.read().split()
         assert writer.returncode == -signal.SIGKILL
