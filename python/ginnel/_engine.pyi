@@ -5,7 +5,14 @@ Only `ginnel._native` imports it.
 
 from typing import final
 
-__all__ = ["Engine", "derive_user_key", "engine_version", "generate_private_key", "public_key"]
+__all__ = [
+    "Engine",
+    "default_limits",
+    "derive_user_key",
+    "engine_version",
+    "generate_private_key",
+    "public_key",
+]
 
 @final
 class Engine:
@@ -25,7 +32,8 @@ class Engine:
 
         Read from `config`: `listen_host: str` (an IP address), `listen_port: int` (0: any), `psk: bytes` (32),
         `previous_psk: bytes | None`, `private_key: bytes` (32), `users: list[tuple[str, bytes]]` (name and
-        32-byte public key), `allow_private: bool`, `replay_file: str`.
+        32-byte public key), `allow_private: bool`, `replay_file: str`, `limits: dict[str, float]` (as `set_limits`
+        takes them).
 
         Raises OSError when the address cannot be bound (errno is set), ValueError for a bad value.
         """
@@ -35,7 +43,7 @@ class Engine:
         """Start a client, which sets up its link at once.
 
         Read from `config`: `servers: list[tuple[str, int, bytes]]` (host name or IP address, port, public key),
-        `psk: bytes` (32), `private_key: bytes` (32).
+        `psk: bytes` (32), `private_key: bytes` (32), `limits: dict[str, float]` (as `set_limits` takes them).
 
         Raises OSError when no socket can be had, ValueError for a bad value.
         """
@@ -80,6 +88,16 @@ class Engine:
     def set_users(self, ticket: int, users: list[tuple[str, bytes]]) -> None:
         """Replace a server's user table: name and 32-byte public key each. Reply: None."""
 
+    def set_allow_private(self, ticket: int, allow: bool) -> None:
+        """Let a server's clients reach loopback and private addresses, or no longer. Reply: None."""
+
+    def set_limits(self, ticket: int, limits: dict[str, float]) -> None:
+        """Replace all limits, for what begins from now on. Reply: None.
+
+        By the names of `default_limits`: seconds, bytes or counts. What is not named gets its default. ValueError
+        names what is unknown or out of range.
+        """
+
     def shutdown(self, ticket: int, drain: float) -> None:
         """End gracefully: `drain` seconds for the streams, then close. Reply, when all is closed: None.
 
@@ -88,6 +106,9 @@ class Engine:
 
     def stats(self) -> dict[str, int]:
         """Return the counters, by name."""
+
+def default_limits(role: str) -> dict[str, float]:
+    """Return every limit that can be set, with its default for `client` or `server`: seconds, bytes or counts."""
 
 def generate_private_key() -> bytes:
     """Draw an X25519 private key: 32 bytes."""

@@ -14,7 +14,7 @@ import os
 import socket
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -56,6 +56,7 @@ class ServerSetup:
     users: list[tuple[str, bytes]]
     allow_private: bool
     replay_file: str
+    limits: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # no repr: it would show keys
@@ -65,6 +66,7 @@ class ClientSetup:
     servers: list[tuple[str, int, bytes]]
     psk: bytes
     private_key: bytes
+    limits: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,19 @@ class Process:
             raise AssertionError(f"{len(lines)} of {count} lines within {limit} s\n{self.describe()}")
         return lines
 
+    def wait_said(self, text: str, *, limit: float = START_LIMIT) -> str:
+        """The first line of standard error with `text` in it; AssertionError if it ends or stays silent."""
+
+        def found() -> str | None:
+            return next((line for line in self._said["stderr"] if text in line), None)
+
+        with self._changed:
+            self._changed.wait_for(lambda: found() is not None or self._open_pipes == 0, limit)
+            line = found()
+        if line is None:
+            raise AssertionError(f"nothing about {text!r} within {limit} s\n{self.describe()}")
+        return line
+
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens if it has ended."""
         self._popen.send_signal(number)
