@@ -10,7 +10,7 @@ import pytest
 
 from ginnel.api import served as served_module
 from ginnel.api.server import Server
-from ginnel.config.roster import Roster, Usage
+from ginnel.config.roster import Roster, Usage, User
 from ginnel.config.state import StateDirectory
 from ginnel.errors import StateError
 from tests.fake_engine import Engine
@@ -172,6 +172,27 @@ async def test_an_engine_that_does_not_say_is_counted_by_its_events(
         await until(lambda: server._served and server._served._links["default"] == 2)
         assert await server.handlers["users"]({}) == {"default": 2}
     assert usage_of(state, "default").links == 3
+
+
+async def test_a_change_during_the_reading_is_not_missed(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served_module, "_WATCH_SECONDS", 0.001)
+    async with serve(state) as server:
+        assert server._served is not None
+        roster = server._served._roster
+        read = roster.users
+
+        def users() -> tuple[User, ...]:
+            found = read()
+            monkeypatch.setattr(roster, "users", read)
+            with contextlib.closing(StateDirectory(state).roster()) as other:
+                other.add(["late"])
+            return found
+
+        monkeypatch.setattr(roster, "users", users)
+        await server.handlers["users_changed"]({})
+        await until(lambda: server.users() == ("default", "late"))
 
 
 async def test_nothing_is_told_to_the_engine_when_no_user_has_changed(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,9 @@ def test_where_no_server_has_run(run: Command, state: Path, action: str) -> None
     assert not state.exists()
 
 
-def test_a_running_server_knows_at_once(run: Command, tmp_path: Path, state: Path) -> None:
+def test_a_running_server_knows_at_once(
+    run: Command, tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def user(*words: str) -> Result:
         return run("user", *words, "--state", str(state))
 
@@ -164,6 +167,13 @@ def test_a_running_server_knows_at_once(run: Command, tmp_path: Path, state: Pat
         assert [row.split()[4] for row in rows[1:]] == ["0", "0"]
         assert "removed    anna                     no link was up" in user("remove", "anna").err
         assert "new key; no link was up" in user("rotate", "default").err
+        # One that is stopped is no reason to show nothing.
+        monkeypatch.setattr("ginnel.control.client.STEP_SECONDS", 0.05)
+        server.signal(signal.SIGSTOP)
+        try:
+            assert [row.split()[0] for row in user("list").out.splitlines()] == ["name", "default"]
+        finally:
+            server.signal(signal.SIGCONT)
         # One that does not answer finds out by itself.
         (state / "control").unlink()
         assert "could not be told: it notices within a second" in user("remove", "default").err

@@ -1,5 +1,6 @@
 """Users of a server's state and their share links, from outside: with the server running or without."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,15 +83,13 @@ class StoredUsers:
         return share_link(self._state, user, Address(host, port or kept[1] or 0))
 
     def records(self) -> tuple[list[Record], dict[str, int] | None]:
-        """Return all users with what they used, and how many links each has now; None: the server does not run."""
-        try:
+        """Return all users with what they used, and how many links each has now; None: no running server says so."""
+        links = None
+        # It writes its counts down before it answers. One that does not answer is no reason to show nothing.
+        with contextlib.suppress(ControlError, StateError):
             answer = control.ask(self._directory.control_socket, "users")
-        except NotRunning:
-            links = None
-        else:
-            if not isinstance(answer, dict):
-                raise ControlError("the server's answer is not understood")
-            links = {str(name): int(count) for name, count in answer.items()}
+            if isinstance(answer, dict):
+                links = {str(name): int(count) for name, count in answer.items()}
         return self._roster.records(), links
 
     def tell(self) -> Told:

@@ -115,8 +115,9 @@ class ServedUsers:
 
     def _refresh(self) -> list[str] | None:
         """Read the users; the names whose keys so far are worth nothing now, or None when nothing has changed."""
-        users = self._roster.users()
+        # First: what changes after it is noticed the next time.
         self._roster.has_changed()
+        users = self._roster.users()
         before, self._users = self._users, users
         self._said = None
         if before == users:

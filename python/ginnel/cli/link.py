@@ -45,6 +45,8 @@ def run(parsed: argparse.Namespace) -> int:
         terminal.out(json.dumps({"user": user, "new": is_new, "address": address, "link": link.to_text()}))
         return 0
     if is_new:
-        terminal.fact("user", user, f"new, in {short_path(directory)}; a running server knows it already")
+        terminal.fact(
+            "user", user, f"new, in {short_path(directory)}; a running server knows it within a second"
+        )
     print_link(link, terminal)
     return 0

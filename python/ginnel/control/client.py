@@ -32,8 +32,8 @@ class Running:
     """The state directory of a server; nothing for a client."""
 
 
-def ask(path: Path, question: str, *, patience_seconds: float = STEP_SECONDS) -> object:
-    """Ask, and return the answer; `patience_seconds` bounds the wait for it.
+def ask(path: Path, question: str, *, patience_seconds: float | None = None) -> object:
+    """Ask, and return the answer; `patience_seconds` bounds the wait for it (5).
 
     Raises NotRunning when nobody listens there, ControlError with the other side's reason or for what went wrong.
     """
@@ -44,7 +44,7 @@ def ask(path: Path, question: str, *, patience_seconds: float = STEP_SECONDS) ->
             with socket_address(path) as address:
                 connection.connect(address)
             connection.sendall(encode_question(question))
-            connection.settimeout(patience_seconds)
+            connection.settimeout(STEP_SECONDS if patience_seconds is None else patience_seconds)
             return read_answer(_receive(connection))
     except TimeoutError as error:
         raise ControlError(f"no answer on {path}", hint="The process may be stopped or busy.") from error
