@@ -54,11 +54,10 @@ def cut(text: str) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
     """Guess what was meant: ` Did you mean 'listen'?`, or nothing."""
     names = list(known)
-    near = difflib.get_close_matches(word, names, n=1)
-    if not near:
-        # The last part of a path may be right and its table forgotten.
-        near = [name for name in names if name.rsplit(".", 1)[-1] == word.rsplit(".", 1)[-1]][:1]
+    # The last part of a path may be right, and its table wrong or forgotten.
+    near = [name for name in names if name.rsplit(".", 1)[-1] == word.rsplit(".", 1)[-1]]
+    near = near or difflib.get_close_matches(word[:100], names, n=1, cutoff=likeness)
     return f" Did you mean {near[0]!r}?" if near else ""
