@@ -98,6 +98,21 @@ class Engine:
     def set_users(self, ticket: int, users: list[tuple[str, bytes]]) -> None:
         self._command("set_users", ticket, (users,), None)
 
+    def set_limits(self, ticket: int, limits: dict[str, float]) -> None:
+        if limits.get("streams") == REFUSED_STREAMS:
+            raise ValueError("limits: streams is refused")
+        self._command("set_limits", ticket, (limits,), None)
+
+    def set_allow_private(self, ticket: int, allow: bool) -> None:
+        self._command("set_allow_private", ticket, (allow,), None)
+
+    def set_log(self, levels: dict[str, str]) -> None:
+        if self.closed:
+            raise RuntimeError("closed")
+        if "loud" in levels.values():
+            raise ValueError("log: 'loud' is no level")
+        self._record("set_log", levels)
+
     def shutdown(self, ticket: int, drain: float) -> None:
         self._command("shutdown", ticket, (drain,), None)
         if "shutdown" not in self.hold or drain == 0:
@@ -159,6 +174,8 @@ class Engine:
                 self._wake.send(b"!")
 
 
+REFUSED_STREAMS = 77_777
+"""A limit that this engine refuses, as one of another version might."""
 FAILURES = {
     "refused.test": "target_refused",
     "unreachable.test": "host_unreachable",

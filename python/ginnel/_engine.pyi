@@ -80,6 +80,15 @@ class Engine:
     def set_users(self, ticket: int, users: list[tuple[str, bytes]]) -> None:
         """Replace a server's user table: name and 32-byte public key each. Reply: None."""
 
+    def set_limits(self, ticket: int, limits: dict[str, float]) -> None:
+        """Replace all limits, for what begins from now on. Reply: None."""
+
+    def set_allow_private(self, ticket: int, allow: bool) -> None:
+        """Let streams reach private addresses, or not, from now on. Reply: None."""
+
+    def set_log(self, levels: dict[str, str]) -> None:
+        """Set the levels of the log by area, at once; "" is the level of all areas that are not named."""
+
     def shutdown(self, ticket: int, drain: float) -> None:
         """End gracefully: `drain` seconds for the streams, then close. Reply, when all is closed: None.
 

@@ -14,7 +14,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -56,6 +56,10 @@ class ServerSetup:
     users: list[tuple[str, bytes]]
     allow_private: bool
     replay_file: str
+    limits: dict[str, float] = field(default_factory=dict)
+    """Times, sizes and counts by key, in seconds and bytes; a missing one is the default."""
+    log: dict[str, str] = field(default_factory=dict)
+    """Levels by area; "" is that of all others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # no repr: it would show keys
@@ -65,6 +69,10 @@ class ClientSetup:
     servers: list[tuple[str, int, bytes]]
     psk: bytes
     private_key: bytes
+    limits: dict[str, float] = field(default_factory=dict)
+    """Times, sizes and counts by key, in seconds and bytes; a missing one is the default."""
+    log: dict[str, str] = field(default_factory=dict)
+    """Levels by area; "" is that of all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +220,24 @@ class Native:
     def set_users(self, users: list[tuple[str, bytes]]) -> None:
         """Replace the user table. Commands are obeyed in order, so nobody needs to wait; a failure is logged."""
         self._post(lambda ticket: self._engine.set_users(ticket, users))
+
+    async def set_limits(self, limits: dict[str, float]) -> None:
+        """Replace all limits, for what begins from now on. ConfigError for a key or value that cannot be."""
+        await self._request(lambda ticket: self._engine.set_limits(ticket, limits))
+
+    async def set_allow_private(self, allow: bool) -> None:
+        """Let streams reach private addresses, or not, from now on."""
+        await self._request(lambda ticket: self._engine.set_allow_private(ticket, allow))
+
+    def set_log(self, levels: dict[str, str]) -> None:
+        """Set the levels of the log, at once; "" is that of all areas that are not named."""
+        self._check_usable()
+        try:
+            self._engine.set_log(levels)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        except RuntimeError as error:
+            raise ClosedError(str(error) or "the engine is closed") from error
 
     async def shutdown(self, drain_seconds: float) -> None:
         """End the engine; a second call with 0 ends the drain of the first. Never takes much longer than asked."""

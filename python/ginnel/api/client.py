@@ -9,16 +9,19 @@ from typing import Any, Self
 from ginnel._native import ClientSetup, Native
 from ginnel.api.events import EventHandler, LinkUp, read_event
 from ginnel.api.listener import Listener
+from ginnel.api.reload import apply_to_client
 from ginnel.api.streams import Stream, Streams, StreamWriter
 from ginnel.config.address import normal_host, parse_listen
+from ginnel.config.difference import ReloadReport
+from ginnel.config.limits import Limits, Timeouts
+from ginnel.config.logs import LogConfig
 from ginnel.config.sharelink import ShareLink
-from ginnel.config.values import ClientConfig
+from ginnel.config.values import ClientConfig, check_credential
 from ginnel.errors import ClosedError, ConfigError
 
 STREAM_LIMIT_BYTES = 64 * 1024
 """Default bound of a reader's buffer, as in asyncio."""
 PING_TIMEOUT_SECONDS = 5.0
-_MAX_CREDENTIAL_BYTES = 255  # RFC 1929, section 2
 
 _log = logging.getLogger("ginnel.client")
 
@@ -31,7 +34,8 @@ class Client:
         async with ginnel.Client("ginnel://…") as client:
             reader, writer = await client.open_connection("example.org", 80)
 
-    `link` is a share link, as text or parsed. `on_event` is called on the event loop with each `Event`.
+    `link` is a share link, as text or parsed. With `keep_trying` it starts although the server does not answer, and
+    tries again for ever. `limits`, `timeouts` and `log` are the rest of what can be set. `on_event` is called on the event loop with each `Event`.
     Raises ConfigError (ShareLinkError) for what cannot be used; nothing else happens before `start`.
     """
 
@@ -40,25 +44,46 @@ class Client:
         link: str | ShareLink,
         *,
         connect_timeout_seconds: float = 10.0,
+        keep_trying: bool = False,
         drain_seconds: float = 4.0,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        log: LogConfig | None = None,
         on_event: EventHandler | None = None,
     ) -> None:
-        self.config = ClientConfig.build(
+        config = ClientConfig.build(
             link=link if isinstance(link, ShareLink) else ShareLink.parse(link),
             connect_timeout_seconds=float(connect_timeout_seconds),
+            keep_trying=keep_trying,
             drain_seconds=float(drain_seconds),
+            limits=limits or Limits(),
+            timeouts=timeouts or Timeouts(),
+            log=log or LogConfig(),
         )
+        self._prepare(config, on_event)
+
+    @classmethod
+    def from_config(cls, config: ClientConfig, *, on_event: EventHandler | None = None) -> Self:
+        """Make a client from a whole configuration. Its listeners are the caller's to open."""
+        client = cls.__new__(cls)
+        client._prepare(config, on_event)
+        return client
+
+    def _prepare(self, config: ClientConfig, on_event: EventHandler | None) -> None:
+        self.config = config
+        """What it was told; after `reload`, what holds."""
         self._on_event = on_event
         self._streams = Streams()
         self._native: Native | None = None
         self._started = False
         self.link: LinkUp | None = None
-        """How the link came up; None before `start`."""
+        """How the link came up first; None before that."""
 
     async def start(self) -> None:
         """Set up the link. `async with` does it.
 
-        Raises NoAnswer when no server answers in time. A link that is lost later comes back by itself.
+        Raises NoAnswer when no server answers in time, unless it is to keep trying: then it returns without waiting.
+        A link that is lost later comes back by itself.
         """
         if self._started:
             raise ClosedError("a client starts once; make a new one")
@@ -69,9 +94,14 @@ class Client:
                 servers=[(server.host, server.port, server.public_key) for server in link.servers],
                 psk=link.psk.reveal(),
                 private_key=link.private_key.reveal(),
+                limits=self.config.engine_limits(),
+                log=self.config.log.engine_levels(),
             ),
             self._take_event,
         )
+        if self.config.keep_trying:
+            self._native = native
+            return
         try:
             facts = await native.connect(self.config.connect_timeout_seconds)
             event = read_event("link_up", facts)
@@ -88,6 +118,14 @@ class Client:
         """
         if self._native is not None:
             await self._native.shutdown(self.config.drain_seconds if drain_seconds is None else drain_seconds)
+
+    async def reload(self, config: ClientConfig) -> ReloadReport:
+        """Make a new configuration hold, as far as that is possible while it runs. What did not change is not touched.
+
+        Listeners are whoever's who opened them. Raises ConfigError when the engine refuses it; then nothing has changed.
+        """
+        report, self.config = await apply_to_client(self._running(), self.config, config)
+        return report
 
     async def open_connection(
         self,
@@ -125,10 +163,7 @@ class Client:
         if (username is None) != (password is None):
             raise ConfigError("socks5 takes a username and a password together, or neither")
         for setting, value in (("username", username), ("password", password)):
-            if value is not None and not 1 <= len(value.encode()) <= _MAX_CREDENTIAL_BYTES:
-                raise ConfigError(
-                    f"{setting}: 1 to {_MAX_CREDENTIAL_BYTES} bytes are possible (RFC 1929)", setting=setting
-                )
+            check_credential(value, setting)
         wanted = parse_listen(address, default_host="127.0.0.1", setting="socks5")
         native = self._running()
         number, host, port = await native.listen_socks5(wanted.host, wanted.port, username, password)
@@ -172,5 +207,8 @@ class Client:
         event = read_event(name, facts)
         if event is None:
             _log.debug("event %s is not known to this version", name)
-        elif self._on_event is not None:
+            return
+        if self._on_event is not None:
             self._on_event(event)
+        if self.link is None and isinstance(event, LinkUp) and self.config.keep_trying:
+            self.link = event

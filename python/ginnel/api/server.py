@@ -14,14 +14,17 @@ from ginnel._native import Native, ServerSetup
 from ginnel.api.events import EventHandler, read_event
 from ginnel.api.links import share_link
 from ginnel.api.reach import Reachable, find_reachable
+from ginnel.api.reload import apply_to_server
 from ginnel.config.address import Address, parse_listen, parse_reachable
+from ginnel.config.difference import ReloadReport
+from ginnel.config.limits import Limits, Timeouts
+from ginnel.config.logs import LogConfig
 from ginnel.config.secret import Secret
 from ginnel.config.state import ServerState, StateDirectory, state_directory
-from ginnel.config.values import ServerConfig
+from ginnel.config.values import WILDCARD, ServerConfig
 from ginnel.errors import ClosedError, GinnelError, ListenError, StateError
 from ginnel.policy.users import FIRST_USER, compile_users, with_user
 
-WILDCARD = "0.0.0.0"  # noqa: S104 - a server serves all its addresses unless told otherwise
 DRAWN_PORTS = range(10_000, 60_000)
 """Ports are drawn from here: above those that need rights, and with no default that a filter could look for."""
 _DRAWS = 32
@@ -42,8 +45,8 @@ class Server:
 
     `listen` is `[ADDR:]PORT`; without it a port is drawn at the first start and kept. `state` is the directory of
     keys and users, made when it does not exist. `advertise` is `HOST[:PORT]` for share links, worked out when left
-    out. `allow_private` lets clients reach loopback and private addresses. `on_event` is called on the event loop
-    with each `Event`. Raises ConfigError for what cannot be used; nothing else happens before `start`.
+    out. `allow_private` lets clients reach loopback and private addresses. `limits`, `timeouts` and `log` are the
+    rest of what can be set. `on_event` is called on the event loop with each `Event`. Raises ConfigError for what cannot be used; nothing else happens before `start`.
     """
 
     def __init__(
@@ -56,9 +59,12 @@ class Server:
         session: Literal["quic"] = "quic",
         carrier: Literal["udp"] = "udp",
         drain_seconds: float = 4.0,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        log: LogConfig | None = None,
         on_event: EventHandler | None = None,
     ) -> None:
-        self.config = ServerConfig.build(
+        config = ServerConfig.build(
             state=state_directory(state),
             listen=None if listen is None else parse_listen(listen, default_host=WILDCARD),
             advertise=None if advertise is None else parse_reachable(advertise),
@@ -66,7 +72,22 @@ class Server:
             session=session,
             carrier=carrier,
             drain_seconds=float(drain_seconds),
+            limits=limits or Limits(),
+            timeouts=timeouts or Timeouts(),
+            log=log or LogConfig(),
         )
+        self._prepare(config, on_event)
+
+    @classmethod
+    def from_config(cls, config: ServerConfig, *, on_event: EventHandler | None = None) -> Self:
+        """Make a server from a whole configuration."""
+        server = cls.__new__(cls)
+        server._prepare(config, on_event)
+        return server
+
+    def _prepare(self, config: ServerConfig, on_event: EventHandler | None) -> None:
+        self.config = config
+        """What it was told; after `reload`, what holds."""
         self._on_event = on_event
         self._directory = StateDirectory(self.config.state)
         self._state: ServerState | None = None
@@ -116,6 +137,14 @@ class Server:
                 )
         finally:
             self._directory.release()
+
+    async def reload(self, config: ServerConfig) -> ReloadReport:
+        """Make a new configuration hold, as far as that is possible while it runs. What did not change is not touched.
+
+        Raises ConfigError when the engine refuses it; then nothing has changed.
+        """
+        report, self.config = await apply_to_server(self._running(), self.config, config)
+        return report
 
     @property
     def address(self) -> Address:
@@ -202,6 +231,8 @@ class Server:
             users=compile_users(state, _native),
             allow_private=self.config.allow_private,
             replay_file=str(self._directory.replay_file),
+            limits=self.config.engine_limits(),
+            log=self.config.log.engine_levels(),
         )
         return Native.server(setup, self._take_event)
 

@@ -1,10 +1,13 @@
 """What a new configuration changes about the old one, setting by setting, and when each change takes effect."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ginnel.config.bounds import Role
 from ginnel.config.settings import SETTINGS, Effect
-from ginnel.config.values import Config, ServerConfig
+from ginnel.config.values import ClientConfig, Config, ServerConfig
+
+C = TypeVar("C", ServerConfig, ClientConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +78,13 @@ def report_of(changes: list[Change]) -> ReloadReport:
     )
 
 
-def running(old: Config, new: Config) -> Config:
+def running(old: C, new: C) -> C:
     """The configuration that holds after a reload: the new one, but for what waits for the next start."""
-    if role_of(old) != role_of(new):
-        return old
-    kept = {
-        change.key for change in difference(old, new) if change.effect == "at the next start"
-    }
     settings = SETTINGS[role_of(old)]
-    flat = {settings[key].name: settings[key].of(old) for key in kept if "." not in settings[key].name}
-    result = new.model_copy(update=flat)
-    if "log.format" in kept:
-        result = result.model_copy(update={"log": new.log.model_copy(update={"format": old.log.format})})
+    waiting = [change.key for change in difference(old, new) if change.effect == "at the next start"]
+    kept = {settings[key].name: settings[key].of(old) for key in waiting}
+    format_before = kept.pop("log.format", None)
+    result = new.model_copy(update=kept)
+    if format_before is not None:
+        result = result.model_copy(update={"log": new.log.model_copy(update={"format": format_before})})
     return result

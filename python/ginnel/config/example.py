@@ -35,7 +35,7 @@ def _lines(role: Role) -> Iterator[str]:
         if inside != table:
             table = inside
             yield f"\n[{table}]"
-        elif table != "log.areas":
+        else:
             yield ""
         yield from _comment(setting)
         yield f"{'' if setting.active else '# '}{name} = {setting.example}"
@@ -43,8 +43,6 @@ def _lines(role: Role) -> Iterator[str]:
 
 def _comment(setting: Setting) -> Iterator[str]:
     yield from (f"# {line}" for line in setting.does.split("\n"))
-    if setting.key.startswith("log.areas."):
-        return
     notes = [setting.kind.range, f"Without it: {setting.without}" if setting.without else ""]
     notes.append("" if setting.default is None else f"Default: {setting.kind.show(setting.default)}.")
     note = " ".join(filter(None, notes))

@@ -207,7 +207,7 @@ def _common(role: Role) -> list[Setting]:
         Setting(
             key="log.level",
             name="log.level",
-            kind=Choice(LEVELS),
+            kind=Choice(LEVELS, '"info"'),
             does="What is worth a line, in every area that has no level of its own.",
             default=LogConfig().level,
             effect=_NOW,
@@ -215,7 +215,7 @@ def _common(role: Role) -> list[Setting]:
         Setting(
             key="log.format",
             name="log.format",
-            kind=Choice(FORMATS),
+            kind=Choice(FORMATS, '"json"'),
             does="How a line is written.",
             default=LogConfig().format,
             effect=_START,
@@ -225,8 +225,8 @@ def _common(role: Role) -> list[Setting]:
         Setting(
             key=f"log.areas.{area}",
             name=f"log.areas.{area}",
-            kind=Choice(LEVELS),
-            does=f"The level of one area: {what}.",
+            kind=Choice(LEVELS, '"debug"'),
+            does=f"{what[0].upper()}{what[1:]}.",
             without="As log.level.",
             effect=_NOW,
         )

@@ -1,0 +1,89 @@
+"""A running server or client with the place of its settings, which it can read again."""
+
+import asyncio
+
+from ginnel.api.client import Client
+from ginnel.api.server import Server
+from ginnel.cli._listeners import OpenListeners
+from ginnel.cli._terminal import Terminal
+from ginnel.config.difference import ReloadReport, difference, report_of
+from ginnel.config.load import Source
+from ginnel.config.values import ClientConfig, ServerConfig
+from ginnel.errors import ConfigError, GinnelError
+
+
+class Daemon:
+    """What a signal and the control socket command."""
+
+    def __init__(
+        self,
+        service: Server | Client,
+        source: Source,
+        terminal: Terminal,
+        listeners: OpenListeners | None = None,
+    ) -> None:
+        self.service = service
+        self._source = source
+        self._terminal = terminal
+        self._listeners = listeners
+        self._ready = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._hangup: asyncio.Task[None] | None = None
+
+    def ready(self) -> None:
+        """The service has started: from now on it can be changed."""
+        self._ready.set()
+
+    async def reload(self) -> ReloadReport:
+        """Read the settings again, and make what changed hold.
+
+        Raises ConfigError for settings that cannot be used, ListenError for a listener that cannot be opened; the old
+        settings then hold as before.
+        """
+        async with self._lock:
+            # What it reads are files of a disk, which may be slow; links must not wait for it.
+            loaded = await asyncio.to_thread(self._source.load)
+            for warning in loaded.warnings:
+                self._terminal.warn(warning)
+            if len(loaded.mistakes) > 1:
+                error = loaded.mistakes[0].to_error()
+                error.hint = f"{error.hint}\nAnd {len(loaded.mistakes) - 1} more:  ginnel check {self._source.file}".lstrip()
+                raise error
+            config = loaded.usable()
+            match self.service, config:
+                case Server(), ServerConfig():
+                    return await self.service.reload(config)
+                case Client(), ClientConfig():
+                    return await self._reload_client(self.service, config)
+                case _:
+                    return report_of(difference(self.service.config, config))
+
+    async def _reload_client(self, client: Client, config: ClientConfig) -> ReloadReport:
+        if self._listeners is None:
+            return await client.reload(config)
+        before = self._listeners.wanted
+        # First what the machine may refuse.
+        await self._listeners.change(config.socks5)
+        try:
+            return await client.reload(config)
+        except GinnelError:
+            await self._listeners.change(before)
+            raise
+
+    def hangup(self) -> None:
+        """SIGHUP arrived: reload once it has started, and say what came of it."""
+        if self._hangup is None:
+            self._hangup = asyncio.create_task(self._reload_and_tell())
+
+    async def _reload_and_tell(self) -> None:
+        await self._ready.wait()
+        self._hangup = None  # what is asked for from now on is another reload
+        try:
+            report = await self.reload()
+        except GinnelError as error:
+            what = "settings are not used" if isinstance(error, ConfigError) else "settings cannot hold"
+            hint = " ".join(error.hint.split())
+            self._terminal.warn(f"the new {what}, the old ones stay: {error}{f'. {hint}' if hint else ''}")
+        else:
+            for line in report.lines:
+                self._terminal.event("reload", line)
