@@ -16,7 +16,7 @@ def test_numbers_with_units(text: str, seconds: float) -> None:
     assert parse_duration(text, setting="--drain", maximum_seconds=3600) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "s", "-1s", "1 2", "4 parsecs", "1e3", "inf", "nan", "٤s", "1" * 4000])
+@pytest.mark.parametrize("text", ["", "s", "1 2", "4 parsecs", "1e3", "inf", "nan", "٤s", "1" * 4000])
 def test_what_is_not_a_time(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--drain = .* is not a time") as caught:
         parse_duration(text, setting="--drain", maximum_seconds=3600)
@@ -27,7 +27,7 @@ def test_what_is_not_a_time(text: str) -> None:
 def test_what_is_too_long_is_told_with_the_range() -> None:
     with pytest.raises(ConfigError, match="is too long") as caught:
         parse_duration("61m", setting="--drain", maximum_seconds=3600)
-    assert caught.value.hint == "Allowed: 0 to 60 min."
+    assert caught.value.hint == "Allowed: 0 s to 1 h."
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,9 @@ class Client:
             reader, writer = await client.open_connection("example.org", 80)
 
     `link` is a share link, as text or parsed. With `keep_trying` it starts although the server does not answer, and
-    tries again for ever. `limits`, `timeouts` and `log` are the rest of what can be set. `on_event` is called on the event loop with each `Event`.
-    Raises ConfigError (ShareLinkError) for what cannot be used; nothing else happens before `start`.
+    tries again for ever. `limits`, `timeouts` and `log` are the rest of what can be set. `on_event` is called on the
+    event loop with each `Event`. Raises ConfigError (ShareLinkError) for what cannot be used; nothing else happens
+    before `start`.
     """
 
     def __init__(
@@ -122,7 +123,8 @@ class Client:
     async def reload(self, config: ClientConfig) -> ReloadReport:
         """Make a new configuration hold, as far as that is possible while it runs. What did not change is not touched.
 
-        Listeners are whoever's who opened them. Raises ConfigError when the engine refuses it; then nothing has changed.
+        Listeners are left to whoever opened them. Raises ConfigError when the engine refuses it; then nothing has
+        changed.
         """
         report, self.config = await apply_to_client(self._running(), self.config, config)
         return report

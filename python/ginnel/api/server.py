@@ -46,7 +46,8 @@ class Server:
     `listen` is `[ADDR:]PORT`; without it a port is drawn at the first start and kept. `state` is the directory of
     keys and users, made when it does not exist. `advertise` is `HOST[:PORT]` for share links, worked out when left
     out. `allow_private` lets clients reach loopback and private addresses. `limits`, `timeouts` and `log` are the
-    rest of what can be set. `on_event` is called on the event loop with each `Event`. Raises ConfigError for what cannot be used; nothing else happens before `start`.
+    rest of what can be set. `on_event` is called on the event loop with each `Event`. Raises ConfigError for what
+    cannot be used; nothing else happens before `start`.
     """
 
     def __init__(

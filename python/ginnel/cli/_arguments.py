@@ -64,3 +64,23 @@ def add_link(parser: Parser) -> None:
 def add_quiet(parser: Parser) -> None:
     """Add --quiet."""
     parser.add_argument("-q", "--quiet", action="store_true", help="write errors and results only")
+
+
+def add_set(parser: Parser) -> None:
+    """Add --set."""
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="any setting of a configuration file, such as limits.tcp_buffer=64KiB; may be given several times",
+    )
+
+
+def add_drain(parser: Parser) -> None:
+    """Add --drain."""
+    parser.add_argument(
+        "--drain",
+        metavar="TIME",
+        help="how long streams may finish at the end (4s); a second Ctrl-C ends it at once",
+    )

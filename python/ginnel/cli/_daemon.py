@@ -47,7 +47,8 @@ class Daemon:
                 self._terminal.warn(warning)
             if len(loaded.mistakes) > 1:
                 error = loaded.mistakes[0].to_error()
-                error.hint = f"{error.hint}\nAnd {len(loaded.mistakes) - 1} more:  ginnel check {self._source.file}".lstrip()
+                more = f"And {len(loaded.mistakes) - 1} more:  ginnel check {self._source.file}"
+                error.hint = f"{error.hint}\n{more}".lstrip()
                 raise error
             config = loaded.usable()
             match self.service, config:

@@ -5,7 +5,6 @@ import os
 import re
 from pathlib import Path
 
-from ginnel.cli._arguments import Parser
 from ginnel.cli._source import VARIABLE
 from ginnel.cli._terminal import Terminal
 from ginnel.config.layers import PREFIX
@@ -14,26 +13,6 @@ from ginnel.config.values import ClientConfig, Config, ServerConfig
 from ginnel.errors import ConfigError
 
 Flags = dict[str, tuple[str, object]]
-
-
-def add_set(parser: Parser) -> None:
-    """Add --set."""
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="any setting of a configuration file, such as limits.tcp_buffer=64KiB; may be given several times",
-    )
-
-
-def add_drain(parser: Parser) -> None:
-    """Add --drain."""
-    parser.add_argument(
-        "--drain",
-        metavar="TIME",
-        help="how long streams may finish at the end (4s); a second Ctrl-C ends it at once",
-    )
 
 
 def take_environment() -> dict[str, str]:

@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ginnel.cli._arguments import Parser
-from ginnel.cli._settings import add_set, file_path, take_environment
+from ginnel.cli._arguments import Parser, add_set
+from ginnel.cli._settings import file_path, take_environment
 from ginnel.cli._terminal import Terminal
 from ginnel.config.layers import DEFAULT, Mistake, Origin
 from ginnel.config.load import Loaded, Source
@@ -28,7 +28,9 @@ EXAMPLES = (
 def configure(parser: Parser) -> None:
     """Declare the arguments."""
     parser.add_argument("file", metavar="FILE", help="a configuration file, TOML")
-    parser.add_argument("--show", action="store_true", help="show every setting and its origin; secrets are masked")
+    parser.add_argument(
+        "--show", action="store_true", help="show every setting and its origin; secrets are masked"
+    )
     parser.add_argument("--json", action="store_true", help="write JSON")
     add_set(parser)
 
@@ -75,7 +77,11 @@ def _shown(loaded: Loaded) -> Iterator[tuple[str, str, str]]:
             if origin == DEFAULT and (key != "link" or "link_file" not in loaded.origins):
                 yield key, _spelled(setting, value), "default"
             else:
-                yield key, _spelled(setting, value), str(loaded.origins.get(key) or loaded.origins["link_file"])
+                yield (
+                    key,
+                    _spelled(setting, value),
+                    str(loaded.origins.get(key) or loaded.origins["link_file"]),
+                )
 
 
 def _spelled(setting: Setting, value: Any) -> str:
@@ -92,7 +98,13 @@ def _facts(parsed: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
         "settings": len(loaded.origins),
         "warnings": list(loaded.warnings),
         "mistakes": [
-            {"line": one.origin.line, "origin": str(one.origin), "key": one.key, "message": one.message, "hint": one.hint}
+            {
+                "line": one.origin.line,
+                "origin": str(one.origin),
+                "key": one.key,
+                "message": one.message,
+                "hint": one.hint,
+            }
             for one in loaded.mistakes
         ],
     }

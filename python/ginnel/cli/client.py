@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from ginnel.api.client import Client
 from ginnel.api.events import Event, LinkUp
-from ginnel.cli._arguments import Parser, add_link, add_quiet
+from ginnel.cli._arguments import Parser, add_drain, add_link, add_quiet, add_set
 from ginnel.cli._daemon import Daemon
 from ginnel.cli._events import event_lines, link_facts
 from ginnel.cli._lifetime import Ending, run_until_signal
 from ginnel.cli._listeners import OpenListeners
-from ginnel.cli._settings import Flags, add_drain, add_set, client_config, drain_flags, take_environment
+from ginnel.cli._settings import Flags, client_config, drain_flags, take_environment
 from ginnel.cli._source import resolve_link
 from ginnel.cli._terminal import Terminal
 from ginnel.config.load import Loaded, Source
@@ -42,7 +42,9 @@ def configure(parser: Parser) -> None:
         help=f"listen for SOCKS5 there ({_default_socks5()}); may be given several times",
     )
     parser.add_argument(
-        "--keep-trying", action="store_true", help="start although the server does not answer, and try for ever"
+        "--keep-trying",
+        action="store_true",
+        help="start although the server does not answer, and try for ever",
     )
     add_drain(parser)
     add_set(parser)

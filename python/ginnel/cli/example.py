@@ -11,7 +11,9 @@ from ginnel.config.mistakes import did_you_mean
 from ginnel.config.schema import schema
 from ginnel.errors import ConfigError
 
-SUMMARY = "Print a configuration file of a server or a client: every setting with its default, range and meaning."
+SUMMARY = (
+    "Print a configuration file of a server or a client: every setting with its default, range and meaning."
+)
 EXAMPLES = (
     ("ginnel example server > server.toml", "a file to begin with"),
     ("ginnel example client | less", "to read what can be set"),
@@ -31,8 +33,14 @@ def run(parsed: argparse.Namespace) -> int:
     if role is None:
         guess = did_you_mean(parsed.role, ROLES)
         raise ConfigError(
-            f"{parsed.role[:40]!r} is not a role.{guess}", hint="Such as:  ginnel example server", setting="role"
+            f"{parsed.role[:40]!r} is not a role.{guess}",
+            hint="Such as:  ginnel example server",
+            setting="role",
         )
-    text = json.dumps(schema(role), indent=2, ensure_ascii=False) if parsed.schema else example(role).rstrip("\n")
+    text = (
+        json.dumps(schema(role), indent=2, ensure_ascii=False)
+        if parsed.schema
+        else example(role).rstrip("\n")
+    )
     Terminal().out(text)
     return 0

@@ -3,8 +3,8 @@
 import argparse
 
 from ginnel.cli import client, server
-from ginnel.cli._arguments import Parser, add_quiet
-from ginnel.cli._settings import add_set, file_path, take_environment
+from ginnel.cli._arguments import Parser, add_quiet, add_set
+from ginnel.cli._settings import file_path, take_environment
 from ginnel.cli._terminal import Terminal
 from ginnel.config.load import Source
 

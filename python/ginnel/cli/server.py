@@ -5,11 +5,11 @@ import asyncio
 import socket
 
 from ginnel.api.server import Server
-from ginnel.cli._arguments import Parser, add_quiet
+from ginnel.cli._arguments import Parser, add_drain, add_quiet, add_set
 from ginnel.cli._daemon import Daemon
 from ginnel.cli._events import event_lines
 from ginnel.cli._lifetime import Ending, run_until_signal
-from ginnel.cli._settings import Flags, add_drain, add_set, drain_flags, server_config, take_environment
+from ginnel.cli._settings import Flags, drain_flags, server_config, take_environment
 from ginnel.cli._terminal import Terminal, qr_code, short_path
 from ginnel.cli.version import program_version
 from ginnel.config.load import Loaded, Source

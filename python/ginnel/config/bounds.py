@@ -38,7 +38,9 @@ class Bound:
     def for_role(self, role: Role) -> Bounded:
         """The kind, with the role's default in its errors."""
         default = self.default(role)
-        return self.kind if default is None else self.kind.noted(f" The default is {self.kind.show(default)}.")
+        return (
+            self.kind if default is None else self.kind.noted(f" The default is {self.kind.show(default)}.")
+        )
 
     def for_any_role(self) -> Bounded:
         """The kind, with the defaults of all roles that have it in its errors."""
@@ -96,7 +98,9 @@ class Table(Value):
     @classmethod
     def keys(cls, role: Role) -> dict[str, str]:
         """The key of each setting of a role, with its field's name."""
-        return {key_of(field): field for field, bound in cls.bounds().items() if bound.default(role) is not None}
+        return {
+            key_of(field): field for field, bound in cls.bounds().items() if bound.default(role) is not None
+        }
 
     def filled(self, role: Role) -> Self:
         """The same, with the role's default in each field that was left out; checked against the rules."""
@@ -110,17 +114,16 @@ class Table(Value):
         numbers = whole.engine(role)
         for broken, other, what in self.broken_rules(numbers):
             fields, kinds = self.keys(role), self.bounds()
-            field = fields[broken]
-            raise ConfigError(
-                f"{field} = {numbers[broken]:g} {what} {fields[other]}, {kinds[fields[other]].kind.show(numbers[other])}",
-                setting=field,
-            )
+            field, limit = fields[broken], kinds[fields[other]].kind.show(numbers[other])
+            raise ConfigError(f"{field} = {numbers[broken]:g} {what} {fields[other]}, {limit}", setting=field)
         return whole
 
     def engine(self, role: Role) -> dict[str, float]:
         """The role's settings as the engine takes them: key, and seconds, bytes or count."""
         return {
-            key: value for key, field in self.keys(role).items() if (value := getattr(self, field)) is not None
+            key: value
+            for key, field in self.keys(role).items()
+            if (value := getattr(self, field)) is not None
         }
 
     @classmethod
@@ -129,7 +132,9 @@ class Table(Value):
         for smaller, larger, may_be_equal in cls.rules:
             if smaller not in numbers or larger not in numbers:
                 continue
-            if numbers[smaller] > numbers[larger] or (numbers[smaller] == numbers[larger] and not may_be_equal):
+            if numbers[smaller] > numbers[larger] or (
+                numbers[smaller] == numbers[larger] and not may_be_equal
+            ):
                 word = "is more than" if may_be_equal else "must be less than"
                 yield smaller, larger, word
 
@@ -161,8 +166,8 @@ def size(low: str, high: str, does: str, *, both: str = "", server: str = "", cl
 
 def count(low: int, high: int, does: str, *, both: int = -1, server: int = -1, client: int = -1) -> Bound:
     """The bound of a number: its range, what it does, and its default for both roles or for each that has it."""
-    by_role = (both if both >= 0 else role for role in (server, client))
-    return Bound(Count(low, high), *(None if default < 0 else default for default in by_role), does)
+    on_server, on_client = (both if both >= 0 else None if given < 0 else given for given in (server, client))
+    return Bound(Count(low, high), on_server, on_client, does)
 
 
 def _defaults(read: Any, both: str, server: str, client: str) -> tuple[float | None, float | None]:

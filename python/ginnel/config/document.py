@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from ginnel.config.bounds import ROLES, Role
 from ginnel.config.files import is_open_to_others, read_file
@@ -52,8 +52,7 @@ def read_document(path: Path) -> Document:
 
 
 def _role(tree: dict[str, Any]) -> Role | None:
-    role = tree.get("role")
-    return cast(Role, role) if isinstance(role, str) and role in ROLES else None
+    return next((role for role in ROLES if role == tree.get("role")), None)
 
 
 def _bad_role(document: Document, tree: dict[str, Any]) -> Mistake:
@@ -78,9 +77,13 @@ def _flatten(document: Document, role: Role, table: dict[str, Any], path: tuple[
             if isinstance(value, dict):
                 _flatten(document, role, value, place)
             else:
-                first = next(setting for setting in SETTINGS[role].values() if setting.key.startswith(f"{key}."))
+                first = next(
+                    setting for setting in SETTINGS[role].values() if setting.key.startswith(f"{key}.")
+                )
                 message = f"{origin}: {key} = {written(value)} is not a table"
-                right = f"Write [{key}], and below it such as {first.key.rsplit('.', 1)[1]} = {first.example}."
+                right = (
+                    f"Write [{key}], and below it such as {first.key.rsplit('.', 1)[1]} = {first.example}."
+                )
                 document.mistakes.append(Mistake(origin, message, right, key))
         elif key not in SETTINGS[role] or "." in name:
             document.mistakes.append(unknown_key(key, role, origin, f"{origin}: "))
@@ -99,13 +102,19 @@ def _open_secrets(document: Document, mode: int) -> Iterator[Mistake]:
     for key, what in (("link", "a share link"), ("socks5", "a password")):
         given = document.layer.get(key)
         if given is not None and (key == "link" or holds_password(given.value)):
-            message = f"{given.origin}: {what} stands in a file that is open to others (mode {mode & 0o7777:04o})"
+            message = (
+                f"{given.origin}: {what} stands in a file that is open to others (mode {mode & 0o7777:04o})"
+            )
             yield Mistake(given.origin, message, f"chmod 600 '{document.path}'", key)
 
 
 def _not_toml(path: Path, text: str, error: BaseException) -> ConfigError:
     """Say where and why a file is not TOML. tomllib's messages repeat keys at most."""
-    said = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "it is nested too deeply, or a number too long"
+    said = (
+        str(error)
+        if isinstance(error, tomllib.TOMLDecodeError)
+        else "it is nested too deeply, or a number too long"
+    )
     found = _AT_LINE.search(said)
     reason = said[: found.start()] if found is not None else said
     line = text.count("\n", 0, len(text.rstrip())) + 1

@@ -48,5 +48,3 @@ def _comment(setting: Setting) -> Iterator[str]:
     note = " ".join(filter(None, notes))
     if note:
         yield f"# {note}"
-
-

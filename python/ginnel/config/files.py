@@ -32,7 +32,9 @@ def read_file(path: Path, *, maximum_bytes: int = MAX_FILE_BYTES) -> tuple[str, 
         if not stat.S_ISREG(mode):
             raise ConfigError(
                 f"{path} is {_kind(mode)}, not a file",
-                hint="Name a regular file." if not stat.S_ISDIR(mode) else f"Name a file in it:  {path}/NAME.toml",
+                hint="Name a regular file."
+                if not stat.S_ISDIR(mode)
+                else f"Name a file in it:  {path}/NAME.toml",
                 setting=str(path),
             )
         with open(descriptor, "rb", closefd=False) as file:

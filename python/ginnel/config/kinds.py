@@ -12,7 +12,18 @@ from typing import Any
 
 from ginnel.config.address import Address, parse_listen, parse_reachable
 from ginnel.config.mistakes import Unusable, did_you_mean
-from ginnel.config.units import duration_range, format_size, parse_duration, parse_size, size_range, spell_duration
+from ginnel.config.units import (
+    duration_range,
+    format_size,
+    parse_duration,
+    parse_size,
+    size_range,
+    spell_duration,
+)
+
+_FLAG_WORDS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(
+    ("false", "no", "off", "0"), False
+)
 
 
 class Kind(ABC):
@@ -64,7 +75,13 @@ class Bounded(Kind):
         """Refuse a number outside the bounds, and one that is none."""
         if not self.low <= value <= self.high:
             # NaN is neither too small nor too large.
-            what = "is too small" if value < self.low else "is too large" if value > self.high else "is not a number"
+            what = (
+                "is too small"
+                if value < self.low
+                else "is too large"
+                if value > self.high
+                else "is not a number"
+            )
             raise Unusable(name, value, what, f"{self.range}{self.note}")
 
     def noted(self, note: str) -> "Bounded":
@@ -133,7 +150,11 @@ class Size(Bounded):
             right = f'Write "{value}KiB", or "{value}B" for bytes, in quotes. Units: B, KiB, MiB, GiB.'
             raise Unusable(name, value, "has no unit", right)
         return parse_size(
-            self.text(value, name), setting=name, minimum_bytes=self.low, maximum_bytes=self.high, note=self.note
+            self.text(value, name),
+            setting=name,
+            minimum_bytes=self.low,
+            maximum_bytes=self.high,
+            note=self.note,
         )
 
     def spell(self, value: int) -> str:
@@ -166,7 +187,9 @@ class Count(Bounded):
     def read(self, value: object, name: str) -> int:
         """Read an integer."""
         if type(value) is not int:
-            raise Unusable(name, value, "is not a whole number", f"Write it without quotes. {self.range}{self.note}")
+            raise Unusable(
+                name, value, "is not a whole number", f"Write it without quotes. {self.range}{self.note}"
+            )
         self.check(value, name)
         return value
 
@@ -195,7 +218,6 @@ class Flag(Kind):
     """True or false."""
 
     example = "true"
-    _WORDS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}  # noqa: RUF012 - a table
 
     def read(self, value: object, name: str) -> bool:
         """Read a boolean."""
@@ -206,9 +228,9 @@ class Flag(Kind):
     def read_text(self, text: str, name: str) -> bool:
         """Read true or false, yes or no, on or off, 1 or 0."""
         word = text.strip().lower()
-        if word not in self._WORDS:
+        if word not in _FLAG_WORDS:
             raise Unusable(name, text, "is neither true nor false", "Write true or false.")
-        return self._WORDS[word]
+        return _FLAG_WORDS[word]
 
     def spell(self, value: bool) -> str:
         """Write it in TOML's words."""
@@ -311,5 +333,7 @@ def resolve(path: Path, base: Path | None, name: str) -> Path:
         path = path.expanduser()
     except RuntimeError as error:
         right = "Write ~/… for your own home directory."
-        raise Unusable(name, str(path), "begins with a home directory that this machine does not know", right) from error
+        raise Unusable(
+            name, str(path), "begins with a home directory that this machine does not know", right
+        ) from error
     return path if base is None else base / path

@@ -109,7 +109,9 @@ def flags_layer(
         origin = Origin("flag", f"--set {cut(key)}")
         if not equals:
             right = "Write --set KEY=VALUE, such as --set limits.tcp_buffer=64KiB."
-            mistakes.append(Mistake(origin, f"--set {MASK if len(key) > 40 else cut(key)!r} has no value", right))
+            mistakes.append(
+                Mistake(origin, f"--set {MASK if len(key) > 40 else cut(key)!r} has no value", right)
+            )
         elif key not in SETTINGS[role]:
             mistakes.append(unknown_key(key, role, origin, "--set: "))
         else:

@@ -5,7 +5,7 @@ The numbers are those of the engine's own list, `crates/proto/src/limits.rs`.
 
 from typing import Annotated, ClassVar
 
-from ginnel.config.bounds import Bound, Rule, Table, count, seconds, size
+from ginnel.config.bounds import Rule, Table, count, seconds, size
 
 
 class Timeouts(Table):
@@ -20,11 +20,21 @@ class Timeouts(Table):
 
     keep_alive_seconds: Annotated[
         float | None,
-        seconds("1s", "1h", "How long a link may be quiet before a keep-alive is sent, give or take some.", both="25s"),
+        seconds(
+            "1s",
+            "1h",
+            "How long a link may be quiet before a keep-alive is sent, give or take some.",
+            both="25s",
+        ),
     ] = None
     silence_seconds: Annotated[
         float | None,
-        seconds("2s", "10min", "How long the peer may leave packets unanswered before the link is lost.", both="20s"),
+        seconds(
+            "2s",
+            "10min",
+            "How long the peer may leave packets unanswered before the link is lost.",
+            both="20s",
+        ),
     ] = None
     link_idle_seconds: Annotated[
         float | None,
@@ -35,25 +45,34 @@ class Timeouts(Table):
     ] = None
     half_closed_seconds: Annotated[
         float | None,
-        seconds("1s", "1d", "How long a stream lives quietly after one of its directions has ended.", both="1min"),
+        seconds(
+            "1s", "1d", "How long a stream lives quietly after one of its directions has ended.", both="1min"
+        ),
     ] = None
     connect_seconds: Annotated[
-        float | None, seconds("100ms", "5min", "How long a target may take to accept a connection.", both="10s")
+        float | None,
+        seconds("100ms", "5min", "How long a target may take to accept a connection.", both="10s"),
     ] = None
     resolve_seconds: Annotated[
         float | None, seconds("100ms", "1min", "How long the look-up of a name may take.", both="2s")
     ] = None
     step_seconds: Annotated[
         float | None,
-        seconds("100ms", "1min", "How long each step of an opening may take: greeting, request, reply.", both="5s"),
+        seconds(
+            "100ms", "1min", "How long each step of an opening may take: greeting, request, reply.", both="5s"
+        ),
     ] = None
     link_wait_seconds: Annotated[
         float | None,
-        seconds("0s", "10min", "How long a request waits for a link that is down before it fails.", client="10s"),
+        seconds(
+            "0s", "10min", "How long a request waits for a link that is down before it fails.", client="10s"
+        ),
     ] = None
     tcp_keep_alive_seconds: Annotated[
         float | None,
-        seconds("1s", "2h", "How long a TCP connection may be quiet before the system probes it.", both="1min"),
+        seconds(
+            "1s", "2h", "How long a TCP connection may be quiet before the system probes it.", both="1min"
+        ),
     ] = None
 
 
@@ -74,7 +93,9 @@ class Limits(Table):
     ] = None
     link_window_bytes: Annotated[
         int | None,
-        size("1MiB", "4095MiB", "What may be on its way to us on one link.", server="128MiB", client="512MiB"),
+        size(
+            "1MiB", "4095MiB", "What may be on its way to us on one link.", server="128MiB", client="512MiB"
+        ),
     ] = None
     send_window_bytes: Annotated[
         int | None, size("64KiB", "1GiB", "What may be on its way from us on one link.", both="16MiB")
@@ -88,14 +109,21 @@ class Limits(Table):
     ] = None
     streams: Annotated[
         int | None,
-        count(1, 100_000, "Streams in all: served ones, or applications' connections.", server=50_000, client=8192),
+        count(
+            1,
+            100_000,
+            "Streams in all: served ones, or applications' connections.",
+            server=50_000,
+            client=8192,
+        ),
     ] = None
     streams_per_link: Annotated[
         int | None,
         count(1, 100_000, "Streams that the peer may have open on one link.", server=50_000, client=1000),
     ] = None
     opens_per_second: Annotated[
-        int | None, count(1, 1_000_000, "Streams that a client may open on one link in a second.", server=10_000)
+        int | None,
+        count(1, 1_000_000, "Streams that a client may open on one link in a second.", server=10_000),
     ] = None
     links: Annotated[int | None, count(1, 60_000, "Links in all.", server=4096)] = None
     links_per_user: Annotated[
@@ -118,6 +146,3 @@ class Limits(Table):
 def tables() -> tuple[type[Table], ...]:
     """The tables of bounds."""
     return Timeouts, Limits
-
-
-

@@ -15,7 +15,9 @@ from ginnel.errors import ConfigError
 
 DEFAULT_HOST = "127.0.0.1"
 _KEYS = ("listen", "username", "password", "password_file")
-_RIGHT = 'Such as "127.0.0.1:1080", or { listen = "127.0.0.1:1080", username = "me", password_file = "password" }.'
+_RIGHT = (
+    'Such as "127.0.0.1:1080", or { listen = "127.0.0.1:1080", username = "me", password_file = "password" }.'
+)
 
 
 class ListenerMistake(ConfigError):
@@ -37,7 +39,8 @@ class Listeners(Kind):
 
     def read_text(self, text: str, name: str) -> tuple[Socks5Config, ...]:
         """Read addresses with blanks or commas between them."""
-        return self.read(text.replace(",", " ").split(), name)
+        words: list[object] = list(text.replace(",", " ").split())
+        return self.read(words[0] if len(words) == 1 else words, name)
 
     def read_from(self, value: object, name: str, base: Path | None) -> tuple[Socks5Config, ...]:
         """Read, with `base` as the directory that relative paths count from."""
@@ -76,7 +79,10 @@ class Listeners(Kind):
         }
         one = [text, port, table]
         return {
-            "anyOf": [*one, {"type": "array", "items": {"anyOf": one}, "minItems": 1, "maxItems": MAX_LISTENERS}]
+            "anyOf": [
+                *one,
+                {"type": "array", "items": {"anyOf": one}, "minItems": 1, "maxItems": MAX_LISTENERS},
+            ]
         }
 
     def _entry(self, entry: object, name: str, place: tuple[int, ...], base: Path | None) -> Socks5Config:
@@ -88,7 +94,7 @@ class Listeners(Kind):
                 raise ListenerMistake(message, (*place, key), f"Known: {', '.join(_KEYS)}.")
         if "listen" not in table:
             raise ListenerMistake(f"{shown} has no listen", place, _RIGHT)
-        where = (*place, "listen") if isinstance(entry, dict) else place
+        where: tuple[str | int, ...] = (*place, "listen") if isinstance(entry, dict) else place
         listen = table["listen"]
         if type(listen) not in (str, int):
             raise ListenerMistake(f"{shown} is not an address", where, _RIGHT)
@@ -96,10 +102,15 @@ class Listeners(Kind):
             address = parse_listen(str(listen), default_host=DEFAULT_HOST, setting=shown)
         except ConfigError as error:
             raise ListenerMistake(str(error), where, error.hint) from None
-        username, password = self._text(table, "username", place, shown), self._text(table, "password", place, shown)
+        username, password = (
+            self._text(table, "username", place, shown),
+            self._text(table, "password", place, shown),
+        )
         if "password_file" in table:
             if password is not None:
-                raise ListenerMistake(f"{shown} has both password and password_file", (*place, "password_file"))
+                raise ListenerMistake(
+                    f"{shown} has both password and password_file", (*place, "password_file")
+                )
             password = _first_line(table["password_file"], (*place, "password_file"), shown, base)
         try:
             return Socks5Config.build(

@@ -14,7 +14,7 @@ from ginnel.config.limits import tables
 from ginnel.config.listeners import ListenerMistake, Listeners
 from ginnel.config.logs import LogConfig
 from ginnel.config.mistakes import Unusable, quoted, written
-from ginnel.config.settings import SETTINGS, Setting
+from ginnel.config.settings import SETTINGS, TABLES, Setting
 from ginnel.config.sharelink import MAX_TEXT, ShareLink
 from ginnel.config.state import state_directory
 from ginnel.config.values import ClientConfig, Config, ServerConfig
@@ -105,7 +105,9 @@ class _Reading:
         try:
             value = self._value(setting, given, name)
         except ListenerMistake as error:
-            place = Origin(origin.kind, origin.name, self._document.lines.get((key, *error.place), origin.line))
+            place = Origin(
+                origin.kind, origin.name, self._document.lines.get((key, *error.place), origin.line)
+            )
             prefix = f"{place}: " if origin.kind == "file" else ""
             self._mistake(place, f"{prefix}{error}", error, key)
         except Unusable as error:
@@ -178,15 +180,14 @@ class _Reading:
 
     def _build(self, role: Role) -> Config:
         flat: dict[str, Any] = {}
-        nested: dict[str, dict[str, Any]] = {"log.areas": {}} | {table.name: {} for table in tables()}
-        log: dict[str, Any] = {}
-        for key, setting in SETTINGS[role].items():
+        nested: dict[str, dict[str, Any]] = {name: {} for name in TABLES}
+        for setting in SETTINGS[role].values():
             value = self._effective(setting)
             if value is None or not setting.name:
                 continue
             table, _, name = setting.name.rpartition(".")
-            (flat if not table else log if table == "log" else nested[table])[name] = value
-        flat["log"] = LogConfig(**log, areas=nested["log.areas"])
+            (nested[table] if table else flat)[name] = value
+        flat["log"] = LogConfig.build(**nested["log"], areas=nested["log.areas"])
         for one in tables():
             flat[one.name] = one(**nested[one.name])
         if role == "server":

@@ -54,5 +54,6 @@ class LogConfig(Value):
 
     def engine_levels(self) -> dict[str, str]:
         """The levels as the engine takes them: key "" is that of all areas that are not named."""
-        named = {area: level for area, level in self.areas.items() if area not in PYTHON_AREAS}
-        return {"": self.level, **named}
+        levels: dict[str, str] = {"": self.level}
+        levels.update((area, level) for area, level in self.areas.items() if area not in PYTHON_AREAS)
+        return levels

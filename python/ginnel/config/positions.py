@@ -4,6 +4,7 @@ Only for documents that `tomllib` has read: the scanner presumes that the text i
 finds fewer keys or wrong lines, but ends.
 """
 
+import contextlib
 import re
 import tomllib
 from bisect import bisect_right
@@ -29,10 +30,9 @@ _SCALAR = re.compile(r"[^,\]}#\n]+")
 def find_lines(text: str) -> dict[Place, int]:
     """Return the line, counted from 1, on which each table, key and element of an array begins."""
     scanner = _Scanner(text)
-    try:
+    # What was found up to a surprise is better than nothing.
+    with contextlib.suppress(IndexError, ValueError, RecursionError):
         scanner.document()
-    except (IndexError, ValueError, RecursionError):
-        pass  # what was found up to here is better than nothing
     return scanner.lines
 
 

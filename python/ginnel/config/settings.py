@@ -41,7 +41,7 @@ class Link(Kind):
         """Read a share link; no error repeats it."""
         return value if isinstance(value, ShareLink) else ShareLink.parse(self.text(value, name))
 
-    def spell(self, value: ShareLink) -> str:
+    def spell(self, value: ShareLink) -> str:  # noqa: ARG002 - that it is not written is the point
         """Write a mask."""
         return f'"{MASK}"'
 
@@ -178,7 +178,9 @@ def _client() -> list[Setting]:
         Setting(
             key="connect_timeout",
             name="connect_timeout_seconds",
-            kind=_time(MIN_CONNECT_SECONDS, MAX_CONNECT_SECONDS, _default(ClientConfig, "connect_timeout_seconds")),
+            kind=_time(
+                MIN_CONNECT_SECONDS, MAX_CONNECT_SECONDS, _default(ClientConfig, "connect_timeout_seconds")
+            ),
             does="How long the first set-up of the link may take, where keep_trying is false.",
             default=_default(ClientConfig, "connect_timeout_seconds"),
             effect=_START,
@@ -249,7 +251,9 @@ def _common(role: Role) -> list[Setting]:
 
 
 SETTINGS: Mapping[Role, Mapping[str, Setting]] = {
-    role: {setting.key: setting for setting in [*(_server() if role == "server" else _client()), *_common(role)]}
+    role: {
+        setting.key: setting for setting in [*(_server() if role == "server" else _client()), *_common(role)]
+    }
     for role in ROLES
 }
 """The settings of each role by their keys, in the order in which files have them."""

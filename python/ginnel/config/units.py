@@ -44,7 +44,9 @@ def parse_duration(
         )
     sign, number, unit = match.groups()
     if needs_unit and not unit:
-        raise Unusable(setting, text, "has no unit", f'Write "{number}s" for seconds. Units: ms, s, min, h, d.')
+        raise Unusable(
+            setting, text, "has no unit", f'Write "{number}s" for seconds. Units: ms, s, min, h, d.'
+        )
     seconds = float(number) * _SECONDS[unit] * (-1.0 if sign else 1.0)
     wrong = "is negative" if sign else _outside(seconds, minimum_seconds, maximum_seconds, "short", "long")
     if wrong:
@@ -52,9 +54,7 @@ def parse_duration(
     return seconds
 
 
-def parse_size(
-    text: str, *, setting: str, maximum_bytes: int, minimum_bytes: int = 0, note: str = ""
-) -> int:
+def parse_size(text: str, *, setting: str, maximum_bytes: int, minimum_bytes: int = 0, note: str = "") -> int:
     """Read a size with a unit and return it in bytes. KB is 1,000 bytes, KiB 1,024.
 
     Raises ConfigError, naming `setting` and the allowed range; `note` is added to the range.
@@ -73,7 +73,10 @@ def parse_size(
     sign, number, _ = match.groups()
     if not unit:
         raise Unusable(
-            setting, text, "has no unit", f'Write "{number}KiB", or "{number}B" for bytes. Units: B, KiB, MiB, GiB.'
+            setting,
+            text,
+            "has no unit",
+            f'Write "{number}KiB", or "{number}B" for bytes. Units: B, KiB, MiB, GiB.',
         )
     size = float(number) * _BYTES[unit] if "." in number else int(number) * _BYTES[unit]
     wrong = "is negative" if sign else _outside(size, minimum_bytes, maximum_bytes, "small", "large")

@@ -116,5 +116,6 @@ def check_credential(value: str | None, setting: str) -> None:
     except UnicodeEncodeError:  # a lone surrogate, from an environment that is not UTF-8
         length = 0
     if not 1 <= length <= MAX_CREDENTIAL_BYTES:
-        raise ConfigError(f"{setting}: 1 to {MAX_CREDENTIAL_BYTES} bytes are possible (RFC 1929)", setting=setting)
-
+        raise ConfigError(
+            f"{setting}: 1 to {MAX_CREDENTIAL_BYTES} bytes are possible (RFC 1929)", setting=setting
+        )
