@@ -67,7 +67,7 @@ class Daemon:
         await self._listeners.change(config.socks5)
         try:
             return await client.reload(config)
-        except GinnelError:
+        except BaseException:
             await self._listeners.change(before)
             raise
 
@@ -85,6 +85,9 @@ class Daemon:
             what = "settings are not used" if isinstance(error, ConfigError) else "settings cannot hold"
             hint = " ".join(error.hint.split())
             self._terminal.warn(f"the new {what}, the old ones stay: {error}{f'. {hint}' if hint else ''}")
+        except Exception as error:
+            # The message of an error that nobody foresaw may hold anything, so only its kind is shown.
+            self._terminal.warn(f"the new settings cannot hold: something unforeseen: {type(error).__name__}")
         else:
             for line in report.lines:
                 self._terminal.event("reload", line)

@@ -3,7 +3,7 @@
 import argparse
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from ginnel.cli._arguments import Parser, add_set
 from ginnel.cli._settings import file_path, take_environment
@@ -11,7 +11,7 @@ from ginnel.cli._terminal import Terminal
 from ginnel.config.layers import DEFAULT, Mistake, Origin
 from ginnel.config.load import Loaded, Source
 from ginnel.config.secret import MASK
-from ginnel.config.settings import SETTINGS, Setting
+from ginnel.config.settings import SETTINGS
 from ginnel.errors import ConfigError
 
 SUMMARY = (
@@ -57,37 +57,42 @@ def run(parsed: argparse.Namespace) -> int:
     loaded.usable()
     count = len(loaded.origins)
     if parsed.show:
-        for key, text, origin in _shown(loaded):
-            terminal.out(f"{f'{key} = {text}':<44} # {origin}")
+        for one in _shown(loaded, parsed.file):
+            terminal.out(str(one))
     else:
         terminal.out(f"{parsed.file} is good: role {loaded.role}, {count} setting{'s' * (count != 1)}")
     return 0
 
 
-def _shown(loaded: Loaded) -> Iterator[tuple[str, str, str]]:
-    """Each setting as it would hold: key, value and origin."""
+class _Shown(NamedTuple):
+    """One setting as it would hold."""
+
+    key: str
+    value: str | None
+    """As TOML; None where nothing is set and no default says what holds."""
+    origin: str
+    note: str
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"# {self.key}: {self.note}"
+        return f"{f'{self.key} = {self.value}':<44} # {self.origin}"
+
+
+def _shown(loaded: Loaded, file: str) -> Iterator[_Shown]:
+    """Every setting as it would hold, secrets masked."""
     if loaded.role is None or loaded.config is None:
         return
-    yield "role", json.dumps(loaded.role), "file"
+    yield _Shown("role", json.dumps(loaded.role), file, "")
     for key, setting in SETTINGS[loaded.role].items():
+        if not setting.name:
+            continue
         origin = loaded.origins.get(key, DEFAULT)
-        if setting.name:
-            value = setting.of(loaded.config)
-            # The share link may have come by its file.
-            if origin == DEFAULT and (key != "link" or "link_file" not in loaded.origins):
-                yield key, _spelled(setting, value), "default"
-            else:
-                yield (
-                    key,
-                    _spelled(setting, value),
-                    str(loaded.origins.get(key) or loaded.origins["link_file"]),
-                )
-
-
-def _spelled(setting: Setting, value: Any) -> str:
-    if setting.secret:
-        return f'"{MASK}"'
-    return f"({setting.without.rstrip('.')})" if value is None else setting.kind.spell(value)
+        if key == "link":
+            origin = loaded.origins.get("link_file", origin)
+        value = setting.of(loaded.config)
+        text = None if value is None else f'"{MASK}"' if setting.secret else setting.kind.spell(value)
+        yield _Shown(key, text, str(origin), setting.without)
 
 
 def _facts(parsed: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
@@ -110,6 +115,6 @@ def _facts(parsed: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
     }
     if parsed.show:
         facts["effective"] = [
-            {"key": key, "value": text, "origin": origin} for key, text, origin in _shown(loaded)
+            {"key": one.key, "value": one.value, "origin": one.origin} for one in _shown(loaded, parsed.file)
         ]
     return facts

@@ -134,6 +134,6 @@ def _not_toml(path: Path, text: str, error: BaseException) -> ConfigError:
         reason = f"this is not TOML: {reason[:1].lower()}{reason[1:]}"
         if found is not None and found[2]:
             reason += f" (column {found[2]})"
-        if "nvalid value" in reason:
+        if "nvalid value" in reason or "after a statement" in reason:
             hint = 'Texts, times and sizes stand in quotes, such as listen = "127.0.0.1:4433".'
     return ConfigError(f"{path}:{line}: {reason}", hint=hint, setting=str(path))

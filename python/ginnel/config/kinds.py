@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ginnel.config.address import Address, parse_listen, parse_reachable
-from ginnel.config.mistakes import Unusable, did_you_mean
+from ginnel.config.mistakes import Unusable, did_you_mean, written
 from ginnel.config.units import (
     duration_range,
     format_size,
@@ -106,7 +106,7 @@ class Duration(Bounded):
     def read(self, value: object, name: str) -> float:
         """Read a string with a unit."""
         if type(value) in (int, float):
-            right = f'Write "{value}s" for seconds, in quotes. Units: ms, s, min, h, d.'
+            right = f'Write "{written(value)}s" for seconds, in quotes. Units: ms, s, min, h, d.'
             raise Unusable(name, value, "has no unit", right)
         return parse_duration(
             self.text(value, name),
@@ -147,7 +147,8 @@ class Size(Bounded):
     def read(self, value: object, name: str) -> int:
         """Read a string with a unit."""
         if type(value) in (int, float):
-            right = f'Write "{value}KiB", or "{value}B" for bytes, in quotes. Units: B, KiB, MiB, GiB.'
+            number = written(value)
+            right = f'Write "{number}KiB", or "{number}B" for bytes, in quotes. Units: B, KiB, MiB, GiB.'
             raise Unusable(name, value, "has no unit", right)
         return parse_size(
             self.text(value, name),
@@ -278,7 +279,7 @@ class Listen(Kind):
     def read(self, value: object, name: str) -> Address:
         """Read `[ADDR:]PORT`; a bare port may go without quotes."""
         if type(value) is int:
-            value = str(value)
+            value = written(value)
         return parse_listen(self.text(value, name), default_host=self.default_host, setting=name)
 
     def schema(self) -> dict[str, Any]:

@@ -91,7 +91,9 @@ def environment_layer(role: Role, variables: Mapping[str, str]) -> tuple[dict[st
     for name in sorted(variables):
         if not name.startswith(PREFIX) or name in known:
             continue
-        guess = did_you_mean(name, known, likeness=_NEAR)
+        # A forgotten table is as near as a wrong letter.
+        whole = [one for one in sorted(known) if one.endswith(f"_{name.removeprefix(PREFIX)}")]
+        guess = did_you_mean(whole[0] if whole else name, known, likeness=_NEAR)
         if guess:
             warnings.append(f"${cut(name)} is not known and has no effect.{guess}")
     return layer, warnings

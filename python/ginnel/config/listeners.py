@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from ginnel.config.address import parse_listen
 from ginnel.config.files import read_text
 from ginnel.config.kinds import Kind
-from ginnel.config.mistakes import Unusable, did_you_mean
+from ginnel.config.mistakes import Unusable, did_you_mean, written
 from ginnel.config.values import MAX_CREDENTIAL_BYTES, MAX_LISTENERS, Socks5Config
 from ginnel.errors import ConfigError
 
@@ -99,7 +99,7 @@ class Listeners(Kind):
         if type(listen) not in (str, int):
             raise ListenerMistake(f"{shown} is not an address", where, _RIGHT)
         try:
-            address = parse_listen(str(listen), default_host=DEFAULT_HOST, setting=shown)
+            address = parse_listen(listen if isinstance(listen, str) else written(listen), default_host=DEFAULT_HOST, setting=shown)
         except ConfigError as error:
             raise ListenerMistake(str(error), where, error.hint) from None
         username, password = (

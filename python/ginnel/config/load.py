@@ -18,7 +18,7 @@ from ginnel.config.settings import SETTINGS, TABLES, Setting
 from ginnel.config.sharelink import MAX_TEXT, ShareLink
 from ginnel.config.state import state_directory
 from ginnel.config.values import ClientConfig, Config, ServerConfig
-from ginnel.errors import ConfigError, ShareLinkError
+from ginnel.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ class _Reading:
             shown = quoted(given.value) if given.is_text else written(given.value)
             self._mistake(origin, f"{prefix}{name} = {shown} {error.what}", error, key)
         except ConfigError as error:
-            link = f"{name}: " if isinstance(error, ShareLinkError) and not prefix else ""
-            self._mistake(origin, f"{prefix}{link}{error}", error, key)
+            what = str(error) if str(error).startswith(name) else f"{name}: {error}"
+            self._mistake(origin, f"{prefix}{what}", error, key)
         else:
             self._values[key] = value
         self._given[key] = given
