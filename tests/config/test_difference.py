@@ -28,7 +28,7 @@ def client(**settings: Any) -> ClientConfig:
     [
         (
             {"listen": Address("::1", 5)},
-            "listen: All addresses, and a port drawn at the first start and kept is now [::1]:5, at the next start",
+            "listen: the default is now [::1]:5, at the next start",
         ),
         ({"state": Path("t")}, "state: s is now t, at the next start"),
         ({"drain_seconds": 5.0}, "drain: 4 s is now 5 s, at once"),
@@ -37,7 +37,7 @@ def client(**settings: Any) -> ClientConfig:
         ({"limits": Limits(memory_bytes=2**27)}, "limits.memory: 1 GiB is now 128 MiB, for new links and streams"),
         ({"timeouts": Timeouts(step_seconds=0.5)}, "timeouts.step: 5 s is now 500 ms, for new links and streams"),
         ({"log": LogConfig(level="off")}, "log.level: info is now off, at once"),
-        ({"log": LogConfig(areas={"link": "off"})}, "log.areas.link: As log.level is now off, at once"),
+        ({"log": LogConfig(areas={"link": "off"})}, "log.areas.link: the default is now off, at once"),
         ({"log": LogConfig(format="json")}, "log.format: text is now json, at the next start"),
     ],
 )

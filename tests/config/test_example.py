@@ -51,7 +51,7 @@ def test_the_defaults_that_it_shows_are_the_defaults(tmp_path: Path, role: Role)
 @pytest.mark.parametrize("role", ROLES)
 def test_every_example_that_it_shows_is_right(tmp_path: Path, role: Role) -> None:
     text = re.sub(r"^# (\w+ = )", r"\1", example(role), flags=re.MULTILINE)
-    text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("link = "))
+    text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith('link = "ginnel'))
     loaded = read(tmp_path / "a.toml", text).load()
     assert loaded.mistakes == ()
     assert set(loaded.origins) == set(SETTINGS[role]) - {"link"}

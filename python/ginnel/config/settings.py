@@ -93,7 +93,7 @@ class Setting:
 
     def show(self, value: Any) -> str:
         """Write a value for people, secrets masked."""
-        return self.without.rstrip(".") if value is None else self.kind.show(value)
+        return "the default" if value is None else self.kind.show(value)
 
 
 _NEW: Effect = "for new links and streams"
