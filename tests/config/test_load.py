@@ -174,7 +174,7 @@ def test_mistakes_in_listeners_have_their_own_lines() -> None:
     written("link.txt", LINK.to_text())
     head = 'link_file = "link.txt"\n'
     assert lines(client(head + '[[socks5]]\nlisten = 1\n[[socks5]]\nlisten = 2\nusrname = "x"')) == [
-        "client.toml:6: unknown key 'usrname' in socks5[1]. Did you mean 'username'?"
+        "client.toml:7: unknown key 'usrname' in socks5[1]. Did you mean 'username'?"
         " Known: listen, username, password, password_file."
     ]
     assert lines(client(head + 'socks5 = [\n  "1",\n  "x:y",\n]'))[0].startswith(
@@ -231,7 +231,7 @@ def test_the_share_link_of_the_highest_layer_counts_in_either_form(
         ("", "client.toml: no share link is given. Write link_file"),
         ("link_file = 'nowhere'", "client.toml:2: link_file: nowhere cannot be read: No such file or directory"),
         ("link_file = '.'", "client.toml:2: link_file: . is a directory, not a file"),
-        ("link_file = 'bad.txt'", "client.toml:2: link_file: the share link is damaged"),
+        ("link_file = 'bad.txt'", "client.toml:2: link_file: the share link is cut off"),
         ("link = 'ginnel://SECRET'", "client.toml:2: link: the share link "),
         ("link = 5", "client.toml:2: link = 5 is not a string"),
         ("link = 'x'\nlink_file = 'bad.txt'", "client.toml:2: link: "),
