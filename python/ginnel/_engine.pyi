@@ -5,7 +5,14 @@ Only `ginnel._native` imports it.
 
 from typing import final
 
-__all__ = ["Engine", "derive_user_key", "engine_version", "generate_private_key", "public_key"]
+__all__ = [
+    "Engine",
+    "default_limits",
+    "derive_user_key",
+    "engine_version",
+    "generate_private_key",
+    "public_key",
+]
 
 @final
 class Engine:
@@ -25,7 +32,8 @@ class Engine:
 
         Read from `config`: `listen_host: str` (an IP address), `listen_port: int` (0: any), `psk: bytes` (32),
         `previous_psk: bytes | None`, `private_key: bytes` (32), `users: list[tuple[str, bytes]]` (name and
-        32-byte public key), `allow_private: bool`, `replay_file: str`.
+        32-byte public key), `allow_private: bool`, `replay_file: str`, `limits: dict[str, float]`
+        (key and seconds, bytes or count; a missing key is the default), `log: dict[str, str]` (area and level).
 
         Raises OSError when the address cannot be bound (errno is set), ValueError for a bad value.
         """
@@ -35,7 +43,7 @@ class Engine:
         """Start a client, which sets up its link at once.
 
         Read from `config`: `servers: list[tuple[str, int, bytes]]` (host name or IP address, port, public key),
-        `psk: bytes` (32), `private_key: bytes` (32).
+        `psk: bytes` (32), `private_key: bytes` (32), `limits` and `log` as for a server.
 
         Raises OSError when no socket can be had, ValueError for a bad value.
         """
@@ -97,6 +105,9 @@ class Engine:
 
     def stats(self) -> dict[str, int]:
         """Return the counters, by name."""
+
+def default_limits(role: str) -> dict[str, float]:
+    """Return the default limits of a "server" or "client": key, and seconds, bytes or count."""
 
 def generate_private_key() -> bytes:
     """Draw an X25519 private key: 32 bytes."""

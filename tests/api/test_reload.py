@@ -22,7 +22,9 @@ def commands(engine: Engine) -> list[tuple[Any, ...]]:
     return [call for call in engine.calls if call[0] in RELOADING]
 
 
-async def test_an_engine_starts_with_its_limits_and_levels(engines: list[Engine], state: Path, client: Client) -> None:
+async def test_an_engine_starts_with_its_limits_and_levels(
+    engines: list[Engine], state: Path, client: Client
+) -> None:
     limits, timeouts = Limits(tcp_buffer_bytes=4096), Timeouts(step_seconds=1.0)
     async with Server(state=state, limits=limits, timeouts=timeouts, log=LogConfig(level="debug")):
         told = engines[1].config
@@ -39,7 +41,10 @@ async def test_an_engine_starts_with_its_limits_and_levels(engines: list[Engine]
         ({"drain_seconds": 9.0}, []),
         ({"listen": Address("::1", 5)}, []),
         ({"allow_private": True}, [("set_allow_private", True)]),
-        ({"log": LogConfig(areas={"link": "off", "users": "off"})}, [("set_log", {"": "info", "link": "off"})]),
+        (
+            {"log": LogConfig(areas={"link": "off", "users": "off"})},
+            [("set_log", {"": "info", "link": "off"})],
+        ),
         ({"log": LogConfig(format="json")}, []),
     ],
 )
@@ -59,7 +64,9 @@ async def test_limits_are_replaced_as_a_whole(engines: list[Engine], client: Cli
     assert command == ("set_limits", new.engine_limits())
     assert command[1]["streams"] == 9
     assert command[1]["keep_alive"] == 25
-    assert [str(change) for change in report.applied] == ["limits.streams: 8,192 is now 9, for new links and streams"]
+    assert [str(change) for change in report.applied] == [
+        "limits.streams: 8,192 is now 9, for new links and streams"
+    ]
     assert client.config == new
     assert (await client.reload(new)).lines == ("nothing has changed",)
     assert len(commands(engines[0])) == 1
@@ -88,7 +95,10 @@ async def test_what_the_engine_refuses_changes_nothing(engines: list[Engine], st
         with pytest.raises(ConfigError, match="streams is refused"):
             await server.reload(
                 ServerConfig.build(
-                    state=state, limits=Limits(streams=REFUSED_STREAMS), allow_private=True, log=LogConfig(level="off")
+                    state=state,
+                    limits=Limits(streams=REFUSED_STREAMS),
+                    allow_private=True,
+                    log=LogConfig(level="off"),
                 )
             )
         assert server.config is before
@@ -101,7 +111,9 @@ async def test_before_its_start_there_is_nothing_to_reload(state: Path) -> None:
         await server.reload(server.config)
 
 
-async def test_a_whole_configuration_makes_the_same(engines: list[Engine], state: Path, client: Client) -> None:
+async def test_a_whole_configuration_makes_the_same(
+    engines: list[Engine], state: Path, client: Client
+) -> None:
     assert Server.from_config(ServerConfig.build(state=state)).config == Server(state=state).config
     assert Client.from_config(client.config).config == Client(client.config.link).config
     assert isinstance(client.config, ClientConfig)

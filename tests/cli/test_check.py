@@ -77,7 +77,7 @@ def test_show_has_every_setting_with_its_origin_and_no_secret(
     assert ('log.level = "debug"', "$GINNEL_LOG_LEVEL") in shown
     assert ('limits.tcp_buffer = "1MiB"', "--set limits.tcp_buffer") in shown
     assert ('timeouts.link_idle = "2min"', "default") in shown
-    assert ("", "log.areas.link: As log.level.") in shown
+    assert ("", "log.areas.link: as log.level.") in shown
     assert "PASSWORD" not in result.out
     assert LINK.to_text()[9:30] not in result.out
 
@@ -102,8 +102,13 @@ def test_json(run: Command) -> None:
     assert facts["mistakes"][0]["key"] == "drain"
 
 
-def test_a_variable_that_was_hardly_meant_so_is_a_warning(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_was_hardly_meant_so_is_a_warning(
+    run: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GINNEL_LISTNE", "1")
     result = run("check", written("server.toml", 'role = "server"\n'))
     assert result.code == 0
-    assert result.err == "warning: $GINNEL_LISTNE is not known and has no effect. Did you mean 'GINNEL_LISTEN'?\n"
+    assert (
+        result.err
+        == "warning: $GINNEL_LISTNE is not known and has no effect. Did you mean 'GINNEL_LISTEN'?\n"
+    )

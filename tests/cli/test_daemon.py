@@ -26,6 +26,14 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+def write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def unlink(path: Path) -> None:
+    path.unlink()
+
+
 def server_of(source: Source) -> Server:
     config = source.load().usable()
     assert isinstance(config, ServerConfig)
@@ -49,8 +57,7 @@ async def test_a_reload_reads_file_environment_and_flags_again(engines: list[Eng
     async with server_of(source) as server:
         daemon = Daemon(server, source, Terminal())
         assert (await daemon.reload()).lines == ("nothing has changed",)
-        with file.open("a") as text:
-            text.write('drain = "9s"\nlog.level = "off"\nlimits.links = 9\n')
+        write(file, 'role = "server"\nstate = "state"\ndrain = "9s"\nlog.level = "off"\nlimits.links = 9\n')
         assert (await daemon.reload()).lines == ("limits.links: 4,096 is now 9, for new links and streams",)
         assert server.config.drain_seconds == 5
         assert server.config.log.level == "debug"
@@ -61,11 +68,11 @@ async def test_bad_settings_keep_the_old_ones(engines: list[Engine], file: Path)
     async with server_of(source) as server:
         before = server.config
         daemon = Daemon(server, source, Terminal())
-        file.write_text('role = "server"\nstate = "state"\nlimits.links = 0\ndrain = 4\nallow_private = true\n')
+        write(file, 'role = "server"\nstate = "state"\nlimits.links = 0\ndrain = 4\nallow_private = true\n')
         with pytest.raises(ConfigError, match=r"^a\.toml:3: limits\.links = 0 is too small$") as caught:
             await daemon.reload()
         assert caught.value.hint.endswith("\nAnd 1 more:  ginnel check a.toml")
-        file.unlink()
+        unlink(file)
         with pytest.raises(ConfigError, match=r"^a\.toml cannot be read"):
             await daemon.reload()
         assert server.config is before
@@ -89,12 +96,16 @@ async def test_the_listeners_of_a_client_change(engines: list[Engine], file: Pat
         await listeners.open(client.config.socks5)
         daemon = Daemon(client, source, Terminal(), listeners)
         write_client(file, 'socks5 = ["1", "2"]')
-        assert (await daemon.reload()).lines == ("socks5: 127.0.0.1:1 is now 127.0.0.1:1, 127.0.0.1:2, at once",)
+        assert (await daemon.reload()).lines == (
+            "socks5: 127.0.0.1:1 is now 127.0.0.1:1, 127.0.0.1:2, at once",
+        )
         assert [one.address.port for one in listeners.wanted] == [1, 2]
 
 
 @pytest.mark.parametrize("bad", ["socks5 = ['1', '99']", f"socks5 = '3'\nlimits.streams = {REFUSED_STREAMS}"])
-async def test_what_cannot_hold_leaves_a_client_as_it_was(engines: list[Engine], file: Path, bad: str) -> None:
+async def test_what_cannot_hold_leaves_a_client_as_it_was(
+    engines: list[Engine], file: Path, bad: str
+) -> None:
     Engine.busy_ports.add(99)
     write_client(file, 'socks5 = "1"')
     source = Source(file=file)
@@ -117,7 +128,7 @@ async def test_a_hangup_waits_for_the_start_and_says_what_changed(
         daemon = Daemon(server, source, Terminal())
         daemon.hangup()
         daemon.hangup()
-        file.write_text('role = "server"\nstate = "state"\ndrain = "9s"\nlisten = "5"\n')
+        write(file, 'role = "server"\nstate = "state"\ndrain = "9s"\nlisten = "5"\n')
         # Nothing may happen before it is ready; this gives it every chance.
         for _ in range(20):
             await asyncio.sleep(0)
@@ -150,7 +161,7 @@ async def test_a_hangup_with_bad_settings_says_so_and_goes_on(
             ("role = ", "not TOML"),
             (f"role = 'server'\nlimits.streams = {REFUSED_STREAMS}", "is refused"),
         ):
-            file.write_text(text)
+            write(file, text)
             daemon.hangup()
             said = ""
 
@@ -162,7 +173,7 @@ async def test_a_hangup_with_bad_settings_says_so_and_goes_on(
             await until(heard)
             assert said.startswith("warning: the new settings are not used, the old ones stay: ")
             assert said.count("\n") == 1
-        file.write_text('role = "server"\nstate = "state"\ndrain = "9s"\n')
+        write(file, 'role = "server"\nstate = "state"\ndrain = "9s"\n')
         daemon.hangup()
         await until(lambda: server.config.drain_seconds == 9)
 

@@ -17,12 +17,17 @@ from tests.fake_engine import Engine
 
 def at(port: int, password: str | None = None, host: str = "127.0.0.1") -> Socks5Config:
     secret = None if password is None else SecretStr(password)
-    return Socks5Config(address=Address(host, port), username=None if password is None else "me", password=secret)
+    return Socks5Config(
+        address=Address(host, port), username=None if password is None else "me", password=secret
+    )
 
 
 def calls(engine: Engine) -> list[tuple[Any, ...]]:
     """What the engine was told about listeners since it was last asked: the port, or the listener's number."""
-    told = [(call[0].partition("_")[0], call[2] if call[0] == "listen_socks5" else call[1]) for call in engine.calls]
+    told = [
+        (call[0].partition("_")[0], call[2] if call[0] == "listen_socks5" else call[1])
+        for call in engine.calls
+    ]
     engine.calls.clear()
     return [one for one in told if one[0] in ("listen", "close")]
 

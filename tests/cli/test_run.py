@@ -34,7 +34,10 @@ def test_a_server(tmp_path: Path) -> None:
 def test_a_client_that_keeps_trying(tmp_path: Path, link: str) -> None:
     name = client_file(tmp_path, link, 'socks5 = ["9050", "0"]')
     with running(tmp_path, "run", "-c", name, FAKE_SILENT="1") as client:
-        assert [client.out.readline() for _ in range(2)] == ["socks5 127.0.0.1:9050\n", "socks5 127.0.0.1:1081\n"]
+        assert [client.out.readline() for _ in range(2)] == [
+            "socks5 127.0.0.1:9050\n",
+            "socks5 127.0.0.1:1081\n",
+        ]
         client.signal(signal.SIGINT)
         code, _, said = client.end()
     assert code == 0
@@ -113,7 +116,12 @@ def test_every_layer_reaches_the_service(tmp_path: Path, link: str) -> None:
     """Also of the commands that take no file."""
     for arguments in (["server", "--state", str(tmp_path / "s")], ["run", "-c", server_file(tmp_path)]):
         with running(
-            tmp_path, *arguments, "--set", "advertise=flag.example", GINNEL_ADVERTISE="env.example", GINNEL_LISTEN="7"
+            tmp_path,
+            *arguments,
+            "--set",
+            "advertise=flag.example",
+            GINNEL_ADVERTISE="env.example",
+            GINNEL_LISTEN="7",
         ) as server:
             server.out.readline()
             server.signal(signal.SIGTERM)

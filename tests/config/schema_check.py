@@ -28,9 +28,13 @@ def _keeps(value: Any, word: str, schema: dict[str, Any]) -> bool:
         case "minimum" | "maximum":
             return not isinstance(value, int) or (value >= bound if word == "minimum" else value <= bound)
         case "minLength" | "maxLength":
-            return not isinstance(value, str) or (len(value) >= bound if word == "minLength" else len(value) <= bound)
+            return not isinstance(value, str) or (
+                len(value) >= bound if word == "minLength" else len(value) <= bound
+            )
         case "minItems" | "maxItems":
-            return not isinstance(value, list) or (len(value) >= bound if word == "minItems" else len(value) <= bound)
+            return not isinstance(value, list) or (
+                len(value) >= bound if word == "minItems" else len(value) <= bound
+            )
         case "items":
             return not isinstance(value, list) or all(keeps(one, bound) for one in value)
         case "required":

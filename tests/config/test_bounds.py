@@ -25,16 +25,35 @@ class Try(Table):
 
 
 def test_what_is_left_out_is_the_default_of_the_role() -> None:
-    assert Try().filled("server").engine("server") == {"short": 1, "long": 2, "part": 8, "whole": 16, "links": 0}
-    assert Try(part_bytes=9).filled("client").engine("client") == {"short": 1, "long": 2, "part": 9, "whole": 16}
+    assert Try().filled("server").engine("server") == {
+        "short": 1,
+        "long": 2,
+        "part": 8,
+        "whole": 16,
+        "links": 0,
+    }
+    assert Try(part_bytes=9).filled("client").engine("client") == {
+        "short": 1,
+        "long": 2,
+        "part": 9,
+        "whole": 16,
+    }
 
 
 @pytest.mark.parametrize(
     ("settings", "error", "hint"),
     [
-        ({"short_seconds": 0.5}, "short_seconds = 0.5 is too small", "Allowed: 1 s to 1 h. The default is 1 s."),
+        (
+            {"short_seconds": 0.5},
+            "short_seconds = 0.5 is too small",
+            "Allowed: 1 s to 1 h. The default is 1 s.",
+        ),
         ({"short_seconds": float("nan")}, "short_seconds = nan is not a number", "Allowed"),
-        ({"part_bytes": 2000}, "part_bytes = 2000 is too large", "The default is 8 B on a server, 4 B on a client."),
+        (
+            {"part_bytes": 2000},
+            "part_bytes = 2000 is too large",
+            "The default is 8 B on a server, 4 B on a client.",
+        ),
         ({"part_bytes": 1.5}, "part_bytes: ", ""),
         ({"links": True}, "links: ", ""),
         ({"lniks": 1}, "unknown key 'lniks'. Did you mean 'links'?", "short_seconds"),
@@ -67,4 +86,8 @@ def test_values_are_frozen() -> None:
 
 
 def test_keys_are_names_without_units() -> None:
-    assert [key_of(name) for name in ("a_seconds", "b_bytes", "opens_per_second")] == ["a", "b", "opens_per_second"]
+    assert [key_of(name) for name in ("a_seconds", "b_bytes", "opens_per_second")] == [
+        "a",
+        "b",
+        "opens_per_second",
+    ]

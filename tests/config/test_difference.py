@@ -34,8 +34,14 @@ def client(**settings: Any) -> ClientConfig:
         ({"drain_seconds": 5.0}, "drain: 4 s is now 5 s, at once"),
         ({"allow_private": True}, "allow_private: false is now true, at once"),
         ({"limits": Limits(links=5)}, "limits.links: 4,096 is now 5, for new links and streams"),
-        ({"limits": Limits(memory_bytes=2**27)}, "limits.memory: 1 GiB is now 128 MiB, for new links and streams"),
-        ({"timeouts": Timeouts(step_seconds=0.5)}, "timeouts.step: 5 s is now 500 ms, for new links and streams"),
+        (
+            {"limits": Limits(memory_bytes=2**27)},
+            "limits.memory: 1 GiB is now 128 MiB, for new links and streams",
+        ),
+        (
+            {"timeouts": Timeouts(step_seconds=0.5)},
+            "timeouts.step: 5 s is now 500 ms, for new links and streams",
+        ),
         ({"log": LogConfig(level="off")}, "log.level: info is now off, at once"),
         ({"log": LogConfig(areas={"link": "off"})}, "log.areas.link: the default is now off, at once"),
         ({"log": LogConfig(format="json")}, "log.format: text is now json, at the next start"),
@@ -79,7 +85,10 @@ def test_a_report_parts_what_waits_from_what_holds() -> None:
 def test_what_runs_keeps_what_waits() -> None:
     old = server(log=LogConfig(format="text"))
     new = server(
-        listen=Address("::1", 5), drain_seconds=5.0, limits=Limits(links=5), log=LogConfig(level="off", format="json")
+        listen=Address("::1", 5),
+        drain_seconds=5.0,
+        limits=Limits(links=5),
+        log=LogConfig(level="off", format="json"),
     )
     now = running(old, new)
     assert now == server(drain_seconds=5.0, limits=Limits(links=5), log=LogConfig(level="off"))

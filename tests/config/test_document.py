@@ -18,7 +18,9 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_tables_and_dotted_keys_are_the_same(file: Path) -> None:
-    file.write_text('role = "server"\nlimits.links = 5\nlog.areas.link = "debug"\n[timeouts]\n"step" = "3s"\n')
+    file.write_text(
+        'role = "server"\nlimits.links = 5\nlog.areas.link = "debug"\n[timeouts]\n"step" = "3s"\n'
+    )
     document = read_document(file)
     assert document.role == "server"
     assert document.mistakes == []
@@ -34,7 +36,10 @@ def test_tables_and_dotted_keys_are_the_same(file: Path) -> None:
     [
         ("listen = 1\nlisten = 2", "server.toml:2: 'listen' stands twice. Take one of them out."),
         ("a = 1\n[log]\n[log]\n", "server.toml:3: the table [log] stands twice. Join its two parts."),
-        ("[log.areas]\n[log.areas]\n", "server.toml:2: the table [log.areas] stands twice. Join its two parts."),
+        (
+            "[log.areas]\n[log.areas]\n",
+            "server.toml:2: the table [log.areas] stands twice. Join its two parts.",
+        ),
         (
             "a = 1\nlisten = 127.0.0.1:4433",
             "server.toml:2: this is not TOML: expected newline or end of document after a statement (column 15)."
@@ -50,7 +55,10 @@ def test_tables_and_dotted_keys_are_the_same(file: Path) -> None:
         ("a = 1\n\n'", "server.toml:3: this is not TOML: "),
         ("a" + "[" * 50_000, "server.toml:1: this is not TOML: "),
         ("a = " + "[" * 50_000, "server.toml:1: this is not TOML: "),
-        ("a = " + "1" * 5000, "server.toml:1: this is not TOML: it is nested too deeply, or a number too long."),
+        (
+            "a = " + "1" * 5000,
+            "server.toml:1: this is not TOML: it is nested too deeply, or a number too long.",
+        ),
     ],
 )
 def test_what_is_not_toml_is_told_with_its_line(file: Path, text: str, error: str) -> None:
@@ -65,7 +73,7 @@ def test_what_is_not_toml_is_told_with_its_line(file: Path, text: str, error: st
     [
         ("", "server.toml: the file does not say its role"),
         ("role = 1", "server.toml:1: role = 1 is not a role"),
-        ("\nrole = 'sever'", "server.toml:2: role = \"sever\" is not a role"),
+        ("\nrole = 'sever'", 'server.toml:2: role = "sever" is not a role'),
         ("[role]\nx = 1", "server.toml:1: role = {…} is not a role"),
     ],
 )
@@ -95,7 +103,7 @@ def test_without_a_role_nothing_else_can_be_said(file: Path, text: str, error: s
         ),
         (
             "limits = 5",
-            "server.toml:2: limits = 5 is not a table. Write [limits], and below it such as tcp_buffer = \"64KiB\".",
+            'server.toml:2: limits = 5 is not a table. Write [limits], and below it such as tcp_buffer = "64KiB".',
         ),
         ("[[log]]\nlevel = 'info'", "server.toml:2: log = […] is not a table."),
         (
@@ -119,7 +127,10 @@ def test_what_is_no_setting_is_a_mistake(file: Path, text: str, mistake: str) ->
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("link = 'ginnel://SECRET'", "client.toml:2: a share link stands in a file that is open to others (mode 0640)"),
+        (
+            "link = 'ginnel://SECRET'",
+            "client.toml:2: a share link stands in a file that is open to others (mode 0640)",
+        ),
         (
             "[[socks5]]\nlisten = 1\nusername = 'me'\npassword = 'SECRET'",
             "client.toml:2: a password stands in a file that is open to others (mode 0640)",
@@ -137,7 +148,9 @@ def test_secrets_in_a_file_that_others_can_read(file: Path, text: str, mistake: 
 
 
 def test_a_file_without_secrets_may_be_open(file: Path) -> None:
-    file.write_text("role = 'client'\nlink_file = 'x'\nsocks5 = [{listen = 1, username = 'u', password_file = 'p'}]")
+    file.write_text(
+        "role = 'client'\nlink_file = 'x'\nsocks5 = [{listen = 1, username = 'u', password_file = 'p'}]"
+    )
     file.chmod(0o644)
     assert read_document(file).mistakes == []
 

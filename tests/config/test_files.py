@@ -28,7 +28,10 @@ def test_text_and_mode(tmp_path: Path) -> None:
         (lambda path: path.mkdir(), "is a directory, not a file"),
         (os.mkfifo, "is a pipe, not a file"),
         (lambda path: path.symlink_to("/dev/null"), "is a device or a socket, not a file"),
-        (lambda path: path.write_bytes(b"#" * (MAX_FILE_BYTES + 1)), "is too long: more than 1,000,000 bytes"),
+        (
+            lambda path: path.write_bytes(b"#" * (MAX_FILE_BYTES + 1)),
+            "is too long: more than 1,000,000 bytes",
+        ),
         (lambda path: path.write_bytes(b"a = 1\n# \xff"), ":2: this is not UTF-8"),
         (lambda path: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
     ],

@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 
 from ginnel.config.address import Address
-from ginnel.config.kinds import Choice, Count, Duration, FilePath, Flag, Kind, Listen, Reachable, Size, resolve
+from ginnel.config.kinds import (
+    Choice,
+    Count,
+    Duration,
+    FilePath,
+    Flag,
+    Kind,
+    Listen,
+    Reachable,
+    Size,
+    resolve,
+)
 from ginnel.errors import ConfigError
 
 TIME = Duration(1, 60, " The default is 5 s.")
@@ -62,7 +73,9 @@ def test_what_a_file_says_is_read_and_spelled_again(kind: Kind, raw: object, val
         (FilePath(), "a\0b", r"x = 'a\\x00b' is not a path", "link.txt"),
     ],
 )
-def test_what_is_wrong_is_told_with_what_would_be_right(kind: Kind, raw: object, error: str, hint: str) -> None:
+def test_what_is_wrong_is_told_with_what_would_be_right(
+    kind: Kind, raw: object, error: str, hint: str
+) -> None:
     with pytest.raises(ConfigError, match=f"^{error}".replace("[]", r"\[\]")) as caught:
         kind.read(raw, "x")
     assert hint in caught.value.hint
@@ -93,7 +106,7 @@ def test_texts_that_are_no_values(kind: Kind, text: str) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 61.0])
 def test_a_number_outside_its_bounds_is_refused(value: float) -> None:
-    with pytest.raises(ConfigError, match="^x = "):
+    with pytest.raises(ConfigError, match=r"^x = "):
         TIME.check(value, "x")
 
 

@@ -70,7 +70,10 @@ def test_flags_and_assignments() -> None:
 @pytest.mark.parametrize(
     ("assignment", "mistake"),
     [
-        ("drain", "--set 'drain' has no value. Write --set KEY=VALUE, such as --set limits.tcp_buffer=64KiB."),
+        (
+            "drain",
+            "--set 'drain' has no value. Write --set KEY=VALUE, such as --set limits.tcp_buffer=64KiB.",
+        ),
         ("drian=1s", "--set: unknown key 'drian'. Did you mean 'drain'?"),
         ("socks5=1", "--set: socks5 belongs to a client, and this is a server. Take it out."),
         ("role=client", "--set: unknown key 'role'."),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ginnel.config.bounds import Table
+from ginnel.config.bounds import ROLES, Table
 from ginnel.config.limits import Limits, Timeouts, tables
 from ginnel.errors import ConfigError
 
@@ -85,5 +85,5 @@ def test_rules(table: Table, error: str) -> None:
 
 def test_defaults_keep_the_rules() -> None:
     for table in tables():
-        for role in ("server", "client"):
-            table().filled(role)  # type: ignore[arg-type]  # both are roles
+        for role in ROLES:
+            table().filled(role)

@@ -54,14 +54,22 @@ def test_a_password_here_or_in_a_file_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("raw", "error", "place"),
     [
-        ([1, {"listen": 1, "usrname": "u"}], "unknown key 'usrname' in socks5[1]. Did you mean 'username'?", (1, "usrname")),
+        (
+            [1, {"listen": 1, "usrname": "u"}],
+            "unknown key 'usrname' in socks5[1]. Did you mean 'username'?",
+            (1, "usrname"),
+        ),
         ([{"username": "u"}], "socks5[0] has no listen", (0,)),
         ({"listen": "x:y"}, "socks5 = 'x:y' has no valid port", ("listen",)),
         ([True], "socks5[0] is not an address", (0,)),
         ([[1]], "socks5[0] is not an address", (0,)),
         ([1 << 20_000], "socks5[0] = '(a very large number)' has no port", (0,)),
         ([{"listen": 1, "password": 5}], "socks5[0].password is not a string", (0, "password")),
-        ({"listen": 1, "username": "u"}, "socks5: socks5 takes a username and a password together, or neither", ()),
+        (
+            {"listen": 1, "username": "u"},
+            "socks5: socks5 takes a username and a password together, or neither",
+            (),
+        ),
         (
             {"listen": 1, "username": "u", "password": "SECRET" * 99},
             "socks5: password: 1 to 255 bytes are possible (RFC 1929)",
@@ -72,7 +80,11 @@ def test_a_password_here_or_in_a_file_of_its_own(tmp_path: Path) -> None:
             "socks5 has both password and password_file",
             ("password_file",),
         ),
-        ({"listen": 1, "username": "u", "password_file": 5}, "socks5.password_file is not a path", ("password_file",)),
+        (
+            {"listen": 1, "username": "u", "password_file": 5},
+            "socks5.password_file is not a path",
+            ("password_file",),
+        ),
     ],
 )
 def test_mistakes_name_the_listener(raw: object, error: str, place: tuple[object, ...]) -> None:

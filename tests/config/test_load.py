@@ -76,9 +76,9 @@ def test_a_client_has_defaults_of_its_own() -> None:
     assert config.link == LINK
     assert [str(one) for one in config.socks5] == ["127.0.0.1:1080"]
     assert config.keep_trying
-    assert Source(role="client", flags={"link": ("LINK", LINK)}, defaults={"keep_trying": False}).load().usable() == (
-        config.model_copy(update={"keep_trying": False})
-    )
+    assert Source(
+        role="client", flags={"link": ("LINK", LINK)}, defaults={"keep_trying": False}
+    ).load().usable() == (config.model_copy(update={"keep_trying": False}))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_settings_that_do_not_fit_are_told_where_the_last_was_given(
     variables: dict[str, str], assignments: tuple[str, ...], place: str
 ) -> None:
     (found,) = lines(server("", variables, *assignments))
-    assert found.startswith(f"{place}: timeouts.silence = \"3min\" must be less than timeouts.link_idle (")
+    assert found.startswith(f'{place}: timeouts.silence = "3min" must be less than timeouts.link_idle (')
 
 
 def test_mistakes_in_listeners_have_their_own_lines() -> None:
@@ -180,7 +180,9 @@ def test_mistakes_in_listeners_have_their_own_lines() -> None:
     assert lines(client(head + 'socks5 = [\n  "1",\n  "x:y",\n]'))[0].startswith(
         "client.toml:5: socks5[1] = 'x:y' has no valid port."
     )
-    assert lines(client(head, {"GINNEL_SOCKS5": "x:y"}))[0].startswith("$GINNEL_SOCKS5 = 'x:y' has no valid port.")
+    assert lines(client(head, {"GINNEL_SOCKS5": "x:y"}))[0].startswith(
+        "$GINNEL_SOCKS5 = 'x:y' has no valid port."
+    )
 
 
 def test_relative_paths_count_from_the_file(here: Path) -> None:
@@ -229,7 +231,10 @@ def test_the_share_link_of_the_highest_layer_counts_in_either_form(
     ("text", "error"),
     [
         ("", "client.toml: no share link is given. Write link_file"),
-        ("link_file = 'nowhere'", "client.toml:2: link_file: nowhere cannot be read: No such file or directory"),
+        (
+            "link_file = 'nowhere'",
+            "client.toml:2: link_file: nowhere cannot be read: No such file or directory",
+        ),
         ("link_file = '.'", "client.toml:2: link_file: . is a directory, not a file"),
         ("link_file = 'bad.txt'", "client.toml:2: link_file: the share link is cut off"),
         ("link = 'ginnel://SECRET'", "client.toml:2: link: the share link "),
@@ -262,7 +267,12 @@ def test_secrets_are_in_no_repr_and_no_mistake() -> None:
     piece = text.removeprefix("ginnel://")[:12]
     source = Source(
         role="client",
-        variables={"GINNEL_LINK": text, "GINNEL_LISTEN": text, "GINNEL_DRAIN": text, "GINNEL_LOG_LEVEL": text},
+        variables={
+            "GINNEL_LINK": text,
+            "GINNEL_LISTEN": text,
+            "GINNEL_DRAIN": text,
+            "GINNEL_LOG_LEVEL": text,
+        },
         assignments=[f"limits.memory={text}", f"connect_timeout={text}", f"socks5={text}", text],
     )
     loaded = source.load()

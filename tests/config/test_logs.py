@@ -20,7 +20,11 @@ def test_pythons_areas_are_areas() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "name"),
-    [({"level": "loud"}, "level"), ({"format": "xml"}, "format"), ({"areas": {"lnik": "info"}}, "areas.lnik")],
+    [
+        ({"level": "loud"}, "level"),
+        ({"format": "xml"}, "format"),
+        ({"areas": {"lnik": "info"}}, "areas.lnik"),
+    ],
 )
 def test_mistakes_are_config_errors(settings: dict[str, object], name: str) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -104,7 +104,7 @@ def lists(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """Arrays, over several lines or not."""
     elements = st.lists(st.tuples(BREAKS, values, BREAKS), max_size=3)
     return st.builds(
-        lambda parts, comma, end: "[" + ",".join("".join(part) for part in parts) + (comma if parts else "") + end + "]",
+        lambda parts, comma, end: f"[{','.join(map(''.join, parts))}{comma if parts else ''}{end}]",
         elements,
         st.sampled_from(["", ","]),
         BREAKS,
@@ -114,19 +114,25 @@ def lists(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 def tables(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """Inline tables."""
     return st.lists(st.tuples(BLANKS, values), max_size=3).map(
-        lambda pairs: "{" + ", ".join(f"{blank}i{n} ={value}" for n, (blank, value) in enumerate(pairs)) + " }"
+        lambda pairs: (
+            "{" + ", ".join(f"{blank}i{n} ={value}" for n, (blank, value) in enumerate(pairs)) + " }"
+        )
     )
 
 
 VALUES = st.recursive(SCALARS, lambda values: lists(values) | tables(values), max_leaves=6)
 STATEMENTS = st.tuples(
-    st.sampled_from(["key", "dotted", "quoted", "table", "deep", "array", "in array", "comment"]), BLANKS, VALUES
+    st.sampled_from(["key", "dotted", "quoted", "table", "deep", "array", "in array", "comment"]),
+    BLANKS,
+    VALUES,
 )
 
 
 @given(st.lists(STATEMENTS, max_size=12), st.sampled_from(["", "\n"]))
 def test_documents_made_at_random(statements: list[tuple[str, str, str]], end: str) -> None:
-    text, table, number_of_arrays, arrays = "", (), -1, 0
+    text = ""
+    table: Place = ()
+    last = -1  # index in the array of tables
     expected: dict[Place, int] = {}
     for n, (kind, blank, value) in enumerate(statements):
         if kind in ("key", "dotted", "quoted"):
@@ -139,12 +145,11 @@ def test_documents_made_at_random(statements: list[tuple[str, str, str]], end: s
             text += f"{blank}# k{n} = 1\n\n"
             continue
         if kind == "array":
-            number_of_arrays += 1
-            arrays = 1
-            table = ("many", number_of_arrays)
+            last += 1
+            table = ("many", last)
             text += "[[many]]\n"
-        elif kind == "in array" and arrays:
-            table = ("many", number_of_arrays, f"s{n}")
+        elif kind == "in array" and last >= 0:
+            table = ("many", last, f"s{n}")
             text += f"[many.s{n}]\n"
         else:
             table = (f"t{n}", "u") if kind == "deep" else (f"t{n}",)

@@ -1,5 +1,6 @@
 """The table of all settings."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from ginnel.config.settings import SETTINGS, TABLES, owner_of
 from ginnel.config.values import ClientConfig, ServerConfig
 from tests.config.test_values import LINK
 
+ROOT = Path(__file__).parent.parent.parent
 SERVER = ServerConfig.build(state=Path("s"))
 CLIENT = ClientConfig.build(link=LINK)
 
@@ -25,7 +27,9 @@ def test_every_setting_is_a_field_of_the_configuration(role: str) -> None:
 
 
 @pytest.mark.parametrize(("role", "config"), [("server", SERVER), ("client", CLIENT)])
-def test_every_field_of_the_configuration_is_a_setting(role: str, config: ServerConfig | ClientConfig) -> None:
+def test_every_field_of_the_configuration_is_a_setting(
+    role: str, config: ServerConfig | ClientConfig
+) -> None:
     names = {setting.name.partition(".")[0] for setting in SETTINGS[role].values()}  # type: ignore[index]  # a role
     # There is one session and one carrier so far, and nothing to choose.
     assert set(type(config).model_fields) - names <= {"session", "carrier"}
@@ -52,6 +56,32 @@ def test_whose_a_key_is() -> None:
     assert owner_of("socks5") == "client"
     assert owner_of("drain") is None
     assert owner_of("xyzzy") is None
+
+
+def documented(role: str) -> dict[str, tuple[str, str, str]]:
+    """What the documentation says of each setting of a role: default, range and effect."""
+    rows = {}
+    for line in (ROOT / "docs" / "configuration.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if not line.startswith("| `") or cells[1] not in ("both", role):
+            continue
+        defaults = dict(re.findall(r"([^(]+) \((server|client)\)(?:, )?", cells[2]))
+        default = {who: what for what, who in defaults.items()}.get(role, "" if defaults else cells[2])
+        rows[cells[0].strip("`")] = default, cells[3], cells[5]
+    return rows
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_documentation_has_every_setting_as_it_is(role: str) -> None:
+    expected = {
+        key: (
+            "" if setting.default is None else setting.kind.show(setting.default),
+            setting.kind.range.removeprefix("Allowed: ").removeprefix("One of: ").rstrip("."),
+            setting.effect,
+        )
+        for key, setting in SETTINGS[role].items()  # type: ignore[index]  # one of the roles
+    }
+    assert documented(role) == expected
 
 
 def test_a_share_link_is_masked() -> None:

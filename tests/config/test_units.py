@@ -1,5 +1,7 @@
 """Times and sizes as people write them."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,7 +102,15 @@ def test_measured_times_for_people(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (0.1, "100 ms"), (1.5, "1500 ms"), (25, "25 s"), (90, "90 s"), (7200, "2 h"), (604800, "7 d")],
+    [
+        (0, "0 s"),
+        (0.1, "100 ms"),
+        (1.5, "1500 ms"),
+        (25, "25 s"),
+        (90, "90 s"),
+        (7200, "2 h"),
+        (604800, "7 d"),
+    ],
 )
 def test_times_that_were_set(seconds: float, text: str) -> None:
     assert spell_duration(seconds) == text
@@ -134,11 +144,7 @@ def test_a_size_that_was_set_is_read_as_the_same(size: int, blank: str) -> None:
 
 @given(st.text(max_size=30))
 def test_any_text_is_a_value_or_a_config_error(text: str) -> None:
-    for read in (
-        lambda: parse_duration(text, setting="x", maximum_seconds=100, needs_unit=True),
-        lambda: float(parse_size(text, setting="x", maximum_bytes=100)),
-    ):
-        try:
-            assert 0 <= read() <= 100
-        except ConfigError as error:
-            assert error.hint
+    with contextlib.suppress(ConfigError):
+        assert 0 <= parse_duration(text, setting="x", maximum_seconds=100, needs_unit=True) <= 100
+    with contextlib.suppress(ConfigError):
+        assert 0 <= parse_size(text, setting="x", maximum_bytes=100) <= 100

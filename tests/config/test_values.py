@@ -21,7 +21,9 @@ ADDRESS = Address("127.0.0.1", 1080)
 
 
 def test_the_engine_is_told_every_setting_of_the_role() -> None:
-    server = ServerConfig.build(state=Path("s"), limits=Limits(links=7), timeouts=Timeouts(connect_seconds=3.0))
+    server = ServerConfig.build(
+        state=Path("s"), limits=Limits(links=7), timeouts=Timeouts(connect_seconds=3.0)
+    )
     client = ClientConfig.build(link=LINK)
     told = server.engine_limits()
     assert (told["links"], told["connect"], told["tcp_buffer"]) == (7, 3, 65_536)
@@ -31,7 +33,9 @@ def test_the_engine_is_told_every_setting_of_the_role() -> None:
 
 
 def test_equal_settings_are_equal_written_out_or_not() -> None:
-    assert ServerConfig.build(state=Path("s"), limits=Limits(links=4096)) == ServerConfig.build(state=Path("s"))
+    assert ServerConfig.build(state=Path("s"), limits=Limits(links=4096)) == ServerConfig.build(
+        state=Path("s")
+    )
 
 
 def test_settings_that_do_not_fit_are_told() -> None:

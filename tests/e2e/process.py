@@ -128,6 +128,21 @@ class Process:
             raise AssertionError(f"{len(lines)} of {count} lines within {limit} s\n{self.describe()}")
         return lines
 
+    def wait_said(self, word: str, *, times: int = 1, limit: float = START_LIMIT) -> str:
+        """Wait until so many lines of standard error have held `word`; the last of them."""
+
+        def found() -> list[str]:
+            return [line for line in self._said["stderr"] if word in line]
+
+        with self._changed:
+            self._changed.wait_for(lambda: len(found()) >= times or self._open_pipes == 0, limit)
+            lines = found()
+        if len(lines) < times:
+            raise AssertionError(
+                f"{word!r} {len(lines)} of {times} times within {limit} s\n{self.describe()}"
+            )
+        return lines[times - 1]
+
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens if it has ended."""
         self._popen.send_signal(number)

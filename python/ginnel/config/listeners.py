@@ -99,7 +99,11 @@ class Listeners(Kind):
         if type(listen) not in (str, int):
             raise ListenerMistake(f"{shown} is not an address", where, _RIGHT)
         try:
-            address = parse_listen(listen if isinstance(listen, str) else written(listen), default_host=DEFAULT_HOST, setting=shown)
+            address = parse_listen(
+                listen if isinstance(listen, str) else written(listen),
+                default_host=DEFAULT_HOST,
+                setting=shown,
+            )
         except ConfigError as error:
             raise ListenerMistake(str(error), where, error.hint) from None
         username, password = (

@@ -117,7 +117,7 @@ def _server() -> list[Setting]:
             name="listen",
             kind=Listen(WILDCARD),
             does="UDP address to listen on, [ADDR:]PORT. Port 0 takes any free port, which is not kept.",
-            without="All addresses, and a port drawn at the first start and kept.",
+            without="all addresses, and a port drawn at the first start and kept.",
             effect=_START,
         ),
         Setting(
@@ -133,7 +133,7 @@ def _server() -> list[Setting]:
             name="advertise",
             kind=Reachable(),
             does="Host, and port when it differs, that share links name.",
-            without="Worked out: the address it listens on, or that of the default route.",
+            without="worked out: the address it listens on, or that of the default route.",
             effect=_START,
         ),
         Setting(
@@ -153,7 +153,7 @@ def _client() -> list[Setting]:
             key="link_file",
             kind=FilePath(),
             does="File that holds the share link. A relative one counts from this file.",
-            without="The share link stands in `link` or in $GINNEL_LINK.",
+            without="the share link stands in `link` or in $GINNEL_LINK.",
             effect=_START,
             active=True,
         ),
@@ -162,7 +162,7 @@ def _client() -> list[Setting]:
             name="link",
             kind=Link(),
             does="The share link itself, a secret: then nobody else may read this file (chmod 600).",
-            without="It stands in `link_file` or in $GINNEL_LINK.",
+            without="it stands in `link_file` or in $GINNEL_LINK.",
             effect=_START,
             secret=True,
         ),
@@ -229,7 +229,7 @@ def _common(role: Role) -> list[Setting]:
             name=f"log.areas.{area}",
             kind=Choice(LEVELS, '"debug"'),
             does=f"{what[0].upper()}{what[1:]}.",
-            without="As log.level.",
+            without="as log.level.",
             effect=_NOW,
         )
         for area, what in AREAS.items()
