@@ -10,6 +10,7 @@ from ginnel.api.server import Server
 from ginnel.cli._daemon import Daemon
 from ginnel.cli._listeners import OpenListeners
 from ginnel.cli._terminal import Terminal
+from ginnel.config.difference import ReloadReport
 from ginnel.config.load import Source
 from ginnel.config.values import ClientConfig, ServerConfig
 from ginnel.errors import ConfigError, ListenError
@@ -121,7 +122,7 @@ async def test_what_cannot_hold_leaves_a_client_as_it_was(
 
 
 async def test_a_hangup_waits_for_the_start_and_says_what_changed(
-    engines: list[Engine], file: Path, capsys: pytest.CaptureFixture[str]
+    engines: list[Engine], file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = Source(file=file)
     async with server_of(source) as server:
@@ -129,10 +130,18 @@ async def test_a_hangup_waits_for_the_start_and_says_what_changed(
         daemon.hangup()
         daemon.hangup()
         write(file, 'role = "server"\nstate = "state"\ndrain = "9s"\nlisten = "5"\n')
+        began: list[str] = []
+        reload = daemon.reload
+
+        async def noted() -> ReloadReport:
+            began.append("reload")
+            return await reload()
+
+        monkeypatch.setattr(daemon, "reload", noted)
         # Nothing may happen before it is ready; this gives it every chance.
         for _ in range(20):
             await asyncio.sleep(0)
-        assert server.config.drain_seconds == 4
+        assert began == []
         daemon.ready()
         await until(lambda: server.config.drain_seconds == 9)
         said = ""
@@ -147,6 +156,7 @@ async def test_a_hangup_waits_for_the_start_and_says_what_changed(
             ["reload", "drain: 4 s is now 9 s, at once"],
             ["reload", "listen: the default is now 0.0.0.0:5, at the next start"],
         ]
+        assert began == ["reload"], "two signals before the start are one reload"
 
 
 async def test_a_hangup_with_bad_settings_says_so_and_goes_on(

@@ -95,6 +95,12 @@ def test_without_a_role_nothing_else_can_be_said(file: Path, text: str, error: s
             "xyzzy = 1",
             "server.toml:2: unknown key 'xyzzy'. All keys, with what they do: ginnel example server",
         ),
+        (
+            "'limits.links' = 5",
+            "server.toml:2: the key limits.links stands in quotes, so that its dot is a part of a name."
+            " Write it without quotes: limits.links = …",
+        ),
+        ("['log.areas']\nlink = 'off'", "server.toml:2: the key log.areas stands in quotes"),
         ("[limits]\n'links.x' = 5", "server.toml:3: unknown key 'limits.links.x'."),
         ("[limits]\nlink_wait = 5", "server.toml:3: unknown key 'limits.link_wait'."),
         (

@@ -63,4 +63,5 @@ def test_every_setting_with_its_range_and_sentence(role: Role) -> None:
     for setting in SETTINGS[role].values():
         assert setting.does.splitlines()[0] in text
         assert setting.kind.range in text
+        assert setting.default is None or f"Default: {setting.kind.show(setting.default)}.\n" in text
     assert max(map(len, text.splitlines())) <= 120

@@ -34,12 +34,12 @@ def leave_on_signals(arguments: list[str]) -> None:
     """
     words = [word for word in arguments if word != "--debug"]
     is_service = bool(words) and words[0] in SERVICES
-    for number, code in ((_signal.SIGINT, _INTERRUPTED), (_signal.SIGTERM, _TERMINATED)):
-        if is_service or _signal.getsignal(number) != _signal.SIG_IGN:
-            _signal.signal(number, _leave_with(0 if is_service else code))
     if words[:1] == [_RELOADS]:
         # It means "read the file again", and there is nothing to read again before the program has begun.
         _signal.signal(_signal.SIGHUP, _signal.SIG_IGN)
+    for number, code in ((_signal.SIGINT, _INTERRUPTED), (_signal.SIGTERM, _TERMINATED)):
+        if is_service or _signal.getsignal(number) != _signal.SIG_IGN:
+            _signal.signal(number, _leave_with(0 if is_service else code))
 
 
 def ignore_signals() -> None:

@@ -73,7 +73,7 @@ def _flatten(document: Document, role: Role, table: dict[str, Any], path: tuple[
         origin = Origin("file", str(document.path), document.lines.get(place))
         if key == "role":
             continue
-        if key in TABLES:
+        if key in TABLES and "." not in name:
             if isinstance(value, dict):
                 _flatten(document, role, value, place)
             else:
@@ -85,7 +85,10 @@ def _flatten(document: Document, role: Role, table: dict[str, Any], path: tuple[
                     f"Write [{key}], and below it such as {first.key.rsplit('.', 1)[1]} = {first.example}."
                 )
                 document.mistakes.append(Mistake(origin, message, right, key))
-        elif key not in SETTINGS[role] or "." in name:
+        elif "." in name and (key in SETTINGS[role] or key in TABLES):
+            message = f"{origin}: the key {key} stands in quotes, so that its dot is a part of a name"
+            document.mistakes.append(Mistake(origin, message, f"Write it without quotes: {key} = …", key))
+        elif key not in SETTINGS[role]:
             document.mistakes.append(unknown_key(key, role, origin, f"{origin}: "))
         elif isinstance(value, dict) and key != "socks5":
             example = SETTINGS[role][key].example
