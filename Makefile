@@ -36,7 +36,7 @@ quietly = out=$$($(1) 2>&1) || { printf '%s\n' "$$out"; exit 1; }
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-rust test-python lint fmt fuzz build lock clean tools
+.PHONY: help demo test test-rust test-python endurance lint fmt fuzz build lock clean tools
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1#/p' Makefile | awk -F '#' '{printf "%-20s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ test-rust: | tools ## the tests of the Rust crates
 
 test-python: build ## the tests of the Python package and of the whole program
 	@$(PY) -m pytest $(ARGS)
+
+endurance: build ## the tests that take many minutes: 100 Mbit/s for ten of them, memory flat
+	@$(PY) -m pytest -m endurance -s $(ARGS)
 
 lint: build ## all checks; silent when all is well
 	@$(PY) scripts/structure.py

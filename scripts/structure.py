@@ -30,6 +30,8 @@ IMPURE = re.compile(
     r"\b(UdpSocket|TcpStream|TcpListener|Instant::now|SystemTime::now|std::(fs|thread|env|process)|tokio"
     r"|OsRng|SysRng|thread_rng|getrandom|rand::(rng|random|make_rng)|SystemRandom)\b"
 )
+# The one file outside the carrier that may have unsafe code: an allocator cannot be written without.
+ALLOCATOR = "crates/bindings/src/allocator.rs"
 UNSAFE = re.compile(r"\bunsafe\b|allow\(\s*unsafe_code")
 UNIT_TESTS = re.compile(r"#\[cfg\(test\)\]\s*mod \w+ \{")
 SILENCED = re.compile(
@@ -52,7 +54,6 @@ UNTESTED: dict[str, str] = {
     "crates/engine/src/driver.rs": "every test of relay and client runs on it: crates/engine/tests",
     "crates/engine/src/shard.rs": "every test of relay and client runs on it: crates/engine/tests",
     "crates/engine/src/stream.rs": "every test of relay and client runs on it: crates/engine/tests",
-    "crates/proto/src/limits.rs": "a table of defaults; each limit is tested where it is kept",
 }
 
 
@@ -97,7 +98,7 @@ def rust_words(root: Path) -> Iterator[Finding]:
             if crate == "proto" and not is_test(place) and (word := IMPURE.search(code)):
                 remedy = "time, randomness and packets are arguments; sockets live in carrier and edge"
                 yield Finding(f"{place}:{number}", f"{word[0]} in proto", remedy)
-            if crate != "carrier" and UNSAFE.search(code):
+            if not place.is_relative_to("crates/carrier") and str(place) != ALLOCATOR and UNSAFE.search(code):
                 yield Finding(f"{place}:{number}", f"unsafe in {crate}", "only carrier may: move the code")
 
 

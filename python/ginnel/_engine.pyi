@@ -32,8 +32,8 @@ class Engine:
 
         Read from `config`: `listen_host: str` (an IP address), `listen_port: int` (0: any), `psk: bytes` (32),
         `previous_psk: bytes | None`, `private_key: bytes` (32), `users: list[tuple[str, bytes]]` (name and
-        32-byte public key), `allow_private: bool`, `replay_file: str`, `limits: dict[str, float]`
-        (key and seconds, bytes or count; a missing key is the default), `log: dict[str, str]` (area and level).
+        32-byte public key), `allow_private: bool`, `replay_file: str`, `limits: dict[str, float]` (as `set_limits`
+        takes them), `log: dict[str, str]` (as `set_log` takes them).
 
         Raises OSError when the address cannot be bound (errno is set), ValueError for a bad value.
         """
@@ -43,7 +43,8 @@ class Engine:
         """Start a client, which sets up its link at once.
 
         Read from `config`: `servers: list[tuple[str, int, bytes]]` (host name or IP address, port, public key),
-        `psk: bytes` (32), `private_key: bytes` (32), `limits` and `log` as for a server.
+        `psk: bytes` (32), `private_key: bytes` (32), `limits: dict[str, float]` (as `set_limits` takes them),
+        `log: dict[str, str]` (as `set_log` takes them).
 
         Raises OSError when no socket can be had, ValueError for a bad value.
         """
@@ -88,14 +89,22 @@ class Engine:
     def set_users(self, ticket: int, users: list[tuple[str, bytes]]) -> None:
         """Replace a server's user table: name and 32-byte public key each. Reply: None."""
 
-    def set_limits(self, ticket: int, limits: dict[str, float]) -> None:
-        """Replace all limits, for what begins from now on. Reply: None."""
-
     def set_allow_private(self, ticket: int, allow: bool) -> None:
-        """Let streams reach private addresses, or not, from now on. Reply: None."""
+        """Let a server's clients reach loopback and private addresses, or no longer. Reply: None."""
+
+    def set_limits(self, ticket: int, limits: dict[str, float]) -> None:
+        """Replace all limits, for what begins from now on. Reply: None.
+
+        By the names of `default_limits`: seconds, bytes or counts. What is not named gets its default. ValueError
+        names what is unknown or out of range.
+        """
 
     def set_log(self, levels: dict[str, str]) -> None:
-        """Set the levels of the log by area, at once; "" is the level of all areas that are not named."""
+        """Set the level of each area of the log, at once; the area "" stands for all that are not named ("info").
+
+        Areas: link, handshake, stream, inbound, outbound, resolver, limits, engine. Levels: off, error, warning,
+        info, debug, trace. ValueError names what there is not.
+        """
 
     def shutdown(self, ticket: int, drain: float) -> None:
         """End gracefully: `drain` seconds for the streams, then close. Reply, when all is closed: None.
@@ -107,7 +116,7 @@ class Engine:
         """Return the counters, by name."""
 
 def default_limits(role: str) -> dict[str, float]:
-    """Return the default limits of a "server" or "client": key, and seconds, bytes or count."""
+    """Return every limit that can be set, with its default for `client` or `server`: seconds, bytes or counts."""
 
 def generate_private_key() -> bytes:
     """Draw an X25519 private key: 32 bytes."""

@@ -79,7 +79,7 @@ def test_a_report_parts_what_waits_from_what_holds() -> None:
     assert [change.key for change in report.applied] == ["drain"]
     assert [change.key for change in report.waiting] == ["listen"]
     assert report.lines == (str(report.applied[0]), str(report.waiting[0]))
-    assert report.to_json()["applied"] == [{"key": "drain", "old": "4 s", "new": "5 s", "effect": "at once"}]
+    assert report.to_json()[:1] == [{"key": "drain", "old": "4 s", "new": "5 s", "effect": "at once"}]
 
 
 def test_what_runs_keeps_what_waits() -> None:

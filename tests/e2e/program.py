@@ -6,7 +6,7 @@ import asyncio
 import os
 import shlex
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -51,12 +51,13 @@ class Server:
         advertise: str | None = None,
         allow_private: bool = True,
         wrap: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.state = state
         arguments = ["server", "--listen", listen, "--state", str(state)]
         arguments += ["--advertise", advertise] if advertise else []
         arguments += ["--allow-private"] if allow_private else []
-        self.process = Process([*wrap, *command(*arguments)], env=environment(state.parent))
+        self.process = Process([*wrap, *command(*arguments)], env=environment(state.parent, **env or {}))
         with killed_on_error(self.process):
             self.link = self.process.wait_line("ginnel://")
 
@@ -79,9 +80,20 @@ class Server:
 class Client:
     """`ginnel client`, ready: its SOCKS5 listener takes connections. The share link goes in by standard input."""
 
-    def __init__(self, link: str, home: Path, *, session: str = "quic", wrap: Sequence[str] = ()) -> None:
-        arguments = ["client", "-", "-D", f"{LOOPBACK}:0", *SESSIONS[session]]
-        self.process = Process([*wrap, *command(*arguments)], stdin=link + "\n", env=environment(home))
+    def __init__(
+        self,
+        link: str,
+        home: Path,
+        *,
+        session: str = "quic",
+        socks: str = f"{LOOPBACK}:0",
+        wrap: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        arguments = ["client", "-", "-D", socks, *SESSIONS[session]]
+        self.process = Process(
+            [*wrap, *command(*arguments)], stdin=link + "\n", env=environment(home, **env or {})
+        )
         with killed_on_error(self.process):
             self.socks = address(self.process.wait_line("socks5 ").split()[1])
 

@@ -1,7 +1,8 @@
 //! `Engine`: a handle of one host.
 
+use crate::allocator::memory_in_use;
 use crate::convert;
-use crate::spec::{ClientConfig, ServerConfig, address, user_table};
+use crate::spec::{ClientConfig, ServerConfig, address, limits, user_table};
 use ginnel_edge::host::{Command, CommandError, Host, Role};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::socks5::Credentials;
@@ -9,6 +10,7 @@ use ginnel_proto::target::{Host as TargetHost, Target};
 use pyo3::exceptions::{PyOSError, PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The longest time that a command may be told to wait: a year.
@@ -22,6 +24,8 @@ pub(crate) struct Engine {
     address: (String, u16),
     descriptor: i32,
     process: u32,
+    /// What a limit is that nobody names.
+    defaults: Limits,
 }
 
 #[pymethods]
@@ -29,13 +33,15 @@ impl Engine {
     /// Starts a server.
     #[staticmethod]
     fn server(py: Python<'_>, config: ServerConfig) -> PyResult<Self> {
-        Self::start(py, Role::Server(config.spec()?))
+        let limits = limits(Limits::server(), &config.limits)?;
+        Self::start(py, Role::Server(config.spec()?), limits)
     }
 
     /// Starts a client, which sets up its link at once.
     #[staticmethod]
     fn client(py: Python<'_>, config: ClientConfig) -> PyResult<Self> {
-        Self::start(py, Role::Client(config.spec()?))
+        let limits = limits(Limits::client(), &config.limits)?;
+        Self::start(py, Role::Client(config.spec()?), limits)
     }
 
     /// Host and port of the UDP socket.
@@ -106,6 +112,17 @@ impl Engine {
         self.command(ticket, Command::SetUsers(user_table(users)?))
     }
 
+    /// Lets a server's clients reach loopback and private addresses, or no longer.
+    fn set_allow_private(&self, ticket: u64, allow: bool) -> PyResult<()> {
+        self.command(ticket, Command::SetAllowPrivate(allow))
+    }
+
+    /// Replaces all limits, for what begins from now on.
+    fn set_limits(&self, ticket: u64, limits: BTreeMap<String, f64>) -> PyResult<()> {
+        let limits = self::limits(self.defaults.clone(), &limits)?;
+        self.command(ticket, Command::SetLimits(Box::new(limits)))
+    }
+
     /// Ends gracefully: `drain` seconds for the streams, then closes.
     fn shutdown(&self, ticket: u64, drain: f64) -> PyResult<()> {
         self.command(ticket, Command::Shutdown { drain: seconds("drain", drain)? })
@@ -124,13 +141,18 @@ impl Engine {
 }
 
 impl Engine {
-    fn start(py: Python<'_>, role: Role) -> PyResult<Self> {
-        let host = py.detach(|| Host::start(role, Limits::default())).map_err(os_error)?;
+    fn start(py: Python<'_>, role: Role, limits: Limits) -> PyResult<Self> {
+        let defaults = match role {
+            Role::Server(_) => Limits::server(),
+            Role::Client(_) => Limits::client(),
+        };
+        let host = py.detach(|| Host::start(role, limits, memory_in_use)).map_err(os_error)?;
         let address = host.local_address();
         Ok(Self {
             address: (address.ip().to_string(), address.port()),
             descriptor: host.inbox().descriptor(),
             process: std::process::id(),
+            defaults,
             host: Some(host),
         })
     }

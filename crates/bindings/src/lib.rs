@@ -3,6 +3,7 @@
 //! The language boundary carries decisions, not payload. In: one configuration value, and
 //! commands. Out: replies, events, counters. No engine thread ever touches Python.
 
+mod allocator;
 mod convert;
 mod engine;
 mod keys;
@@ -15,8 +16,10 @@ mod _engine {
     use super::engine::Engine;
     #[pymodule_export]
     use super::keys::{derive_user_key, engine_version, generate_private_key, public_key};
+    #[pymodule_export]
+    use super::spec::default_limits;
 }
 
 /// Packets and chunks are many small, short-lived allocations of a few sizes.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Counted<mimalloc::MiMalloc> = allocator::Counted(mimalloc::MiMalloc);

@@ -5,8 +5,10 @@ use ginnel_engine::client::ServerAddress;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
 use ginnel_proto::hub::gate::Users;
+use ginnel_proto::limits::Limits;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// The most servers in one share link.
@@ -22,6 +24,7 @@ pub(crate) struct ServerConfig {
     users: Vec<(String, Vec<u8>)>,
     allow_private: bool,
     replay_file: String,
+    pub(crate) limits: BTreeMap<String, f64>,
 }
 
 #[derive(FromPyObject)]
@@ -29,6 +32,7 @@ pub(crate) struct ClientConfig {
     servers: Vec<(String, u16, Vec<u8>)>,
     psk: Vec<u8>,
     private_key: Vec<u8>,
+    pub(crate) limits: BTreeMap<String, f64>,
 }
 
 impl ServerConfig {
@@ -63,6 +67,25 @@ impl ClientConfig {
         });
         Ok(ClientSpec { servers: servers.collect::<PyResult<_>>()? })
     }
+}
+
+/// The defaults with some limits changed.
+pub(crate) fn limits(mut limits: Limits, changes: &BTreeMap<String, f64>) -> PyResult<Limits> {
+    for (name, value) in changes {
+        limits.set(name, *value).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    }
+    Ok(limits)
+}
+
+/// Every limit that can be set, with the default of a role, in seconds, bytes or as a count.
+#[pyfunction]
+pub(crate) fn default_limits(role: &str) -> PyResult<BTreeMap<&'static str, f64>> {
+    let limits = match role {
+        "client" => Limits::client(),
+        "server" => Limits::server(),
+        _ => return Err(PyValueError::new_err(format!("role: {role:?} is neither 'client' nor 'server'"))),
+    };
+    Ok(limits.settings().collect())
 }
 
 pub(crate) fn user_table(list: Vec<(String, Vec<u8>)>) -> PyResult<Users> {

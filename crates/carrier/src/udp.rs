@@ -19,8 +19,8 @@ const RECEIVE_BYTES: usize = 64 << 10;
 /// fit while the shard is busy elsewhere; without the right to force it, the system caps it.
 const RECEIVE_BUFFER: usize = 16 << 20;
 
-/// The same for the send buffer.
-const SEND_BUFFER: usize = 8 << 20;
+/// What a full datagram costs of the send buffer: its bytes, and the kernel's own around them.
+const PACKET_COST: usize = 2048;
 
 /// Datagrams of one length from one address, as the system put them together.
 pub struct Received {
@@ -34,6 +34,26 @@ pub struct Received {
     pub data: BytesMut,
 }
 
+/// What became of a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    /// The system has it.
+    Taken,
+    /// The socket is full: wait for [`UdpCarrier::poll_writable`] and offer it again.
+    Full,
+    /// The system would not have it.
+    Refused,
+}
+
+/// How a carrier sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SendOptions {
+    /// Packets that may wait in the socket.
+    pub queue: usize,
+    /// How often a batch is offered again that was refused for a passing reason.
+    pub retries: u32,
+}
+
 /// A UDP socket that moves batches.
 pub struct UdpCarrier {
     socket: UdpSocket,
@@ -42,17 +62,18 @@ pub struct UdpCarrier {
     is_v6: bool,
     buffers: Vec<Vec<u8>>,
     segments_max: usize,
+    options: SendOptions,
 }
 
 impl UdpCarrier {
     /// Binds a socket. An unspecified IPv6 address takes IPv4 as well. Must be called inside a
     /// tokio runtime.
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr, options: SendOptions) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
             socket.set_only_v6(false)?;
         }
-        enlarge(&socket);
+        enlarge(&socket, options.queue.saturating_mul(PACKET_COST));
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         let socket = std::net::UdpSocket::from(socket);
@@ -63,18 +84,24 @@ impl UdpCarrier {
             is_v6: address.is_ipv6(),
             buffers: (0..RECEIVE_BATCHES).map(|_| vec![0; RECEIVE_BYTES]).collect(),
             segments_max: usize::MAX,
+            options,
         })
     }
 
     /// Binds a socket that reaches servers of both families, or of IPv4 where there is no IPv6.
-    pub fn bind_any() -> io::Result<Self> {
+    pub fn bind_any(options: SendOptions) -> io::Result<Self> {
         let any_v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        Self::bind(any_v6).or_else(|_| Self::bind(SocketAddr::from(([0, 0, 0, 0], 0))))
+        Self::bind(any_v6, options).or_else(|_| Self::bind(SocketAddr::from(([0, 0, 0, 0], 0)), options))
     }
 
     /// The address that the socket is bound to.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+
+    /// Bytes that the system keeps for what waits to be sent, its own included.
+    pub fn send_buffer(&self) -> io::Result<usize> {
+        socket2::SockRef::from(&self.socket).send_buffer_size()
     }
 
     /// Sends one datagram a system call, as where the system has no segmentation offload.
@@ -124,10 +151,9 @@ impl UdpCarrier {
     }
 
     /// Sends datagrams of `segment` bytes (the last may be shorter), no more than
-    /// [`max_segments`](Self::max_segments). `false`: the socket is full, wait for
-    /// [`poll_writable`](Self::poll_writable). Datagrams that cannot be sent are lost, as they
-    /// might be anywhere on the way.
-    pub fn try_send(&self, remote: SocketAddr, local: Option<IpAddr>, data: &[u8], segment: usize) -> bool {
+    /// [`max_segments`](Self::max_segments). What is refused is lost, as it might be anywhere on
+    /// the way.
+    pub fn try_send(&self, remote: SocketAddr, local: Option<IpAddr>, data: &[u8], segment: usize) -> Sent {
         let transmit = quinn_udp::Transmit {
             destination: if self.is_v6 { mapped(remote) } else { remote },
             ecn: None,
@@ -135,15 +161,27 @@ impl UdpCarrier {
             segment_size: (segment < data.len()).then_some(segment),
             src_ip: local,
         };
-        let sent =
-            self.socket.try_io(Interest::WRITABLE, || self.state.try_send(UdpSockRef::from(&self.socket), &transmit));
-        !matches!(sent, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        let mut tries = 0;
+        loop {
+            let socket = UdpSockRef::from(&self.socket);
+            match self.socket.try_io(Interest::WRITABLE, || self.state.try_send(socket, &transmit)) {
+                Ok(()) => return Sent::Taken,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Full,
+                Err(error) if is_passing(&error) && tries < self.options.retries => tries += 1,
+                Err(_) => return Sent::Refused,
+            }
+        }
     }
 
     /// Ready when the socket takes more. One caller at a time: only one waker is kept.
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.socket.poll_send_ready(cx)
     }
+}
+
+/// Whether the same batch may be taken the next time.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM | libc::EINTR))
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {
@@ -158,18 +196,19 @@ fn mapped(address: SocketAddr) -> SocketAddr {
 }
 
 /// Asks for large buffers: first by right, then within the system's cap.
-fn enlarge(socket: &Socket) {
+fn enlarge(socket: &Socket, send_buffer: usize) {
     #[cfg(target_os = "linux")]
     {
         force(socket, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER);
-        force(socket, libc::SO_SNDBUFFORCE, SEND_BUFFER);
+        force(socket, libc::SO_SNDBUFFORCE, send_buffer);
     }
     // Without the large buffers everything works, only less smoothly.
     if socket.recv_buffer_size().is_ok_and(|size| size < RECEIVE_BUFFER) {
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     }
-    if socket.send_buffer_size().is_ok_and(|size| size < SEND_BUFFER) {
-        let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    // The system keeps twice what is asked, for what it needs itself.
+    if socket.send_buffer_size().is_ok_and(|size| size != 2 * send_buffer) {
+        let _ = socket.set_send_buffer_size(send_buffer);
     }
 }
 

@@ -1,17 +1,18 @@
 //! The UDP carrier against real sockets on loopback.
 
-use ginnel_carrier::udp::{Received, UdpCarrier};
+use ginnel_carrier::udp::{Received, SendOptions, Sent, UdpCarrier};
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tokio::time::timeout;
 
 const V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const SEND: SendOptions = SendOptions { queue: 5000, retries: 3 };
 const V6: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0);
 
 async fn send(carrier: &UdpCarrier, to: SocketAddr, local: Option<IpAddr>, data: &[u8], segment: usize) {
     for batch in data.chunks(segment * carrier.max_segments()) {
-        while !carrier.try_send(to, local, batch, segment) {
+        while carrier.try_send(to, local, batch, segment) == Sent::Full {
             poll_fn(|cx| carrier.poll_writable(cx)).await.unwrap();
         }
     }
@@ -34,8 +35,8 @@ fn datagrams(batches: &[Received]) -> Vec<Vec<u8>> {
 }
 
 async fn a_batch_arrives_as_it_was_cut(address: SocketAddr) {
-    let mut receiver = UdpCarrier::bind(address).unwrap();
-    let sender = UdpCarrier::bind(address).unwrap();
+    let mut receiver = UdpCarrier::bind(address, SEND).unwrap();
+    let sender = UdpCarrier::bind(address, SEND).unwrap();
     // Forty-three whole datagrams and a shorter one, each with bytes of its own.
     let data: Vec<u8> = (0..43 * 1400 + 77).map(|at| (at / 1400) as u8 ^ at as u8).collect();
     send(&sender, receiver.local_address().unwrap(), None, &data, 1400).await;
@@ -58,8 +59,8 @@ async fn a_batch_arrives_as_it_was_cut_over_ipv6() {
 
 #[tokio::test]
 async fn datagrams_of_one_segment_need_no_offload() {
-    let mut receiver = UdpCarrier::bind(V4).unwrap();
-    let sender = UdpCarrier::bind(V4).unwrap();
+    let mut receiver = UdpCarrier::bind(V4, SEND).unwrap();
+    let sender = UdpCarrier::bind(V4, SEND).unwrap();
     let to = receiver.local_address().unwrap();
     for length in [1usize, 33, 1200, 1472] {
         send(&sender, to, None, &vec![7; length], length).await;
@@ -70,8 +71,8 @@ async fn datagrams_of_one_segment_need_no_offload() {
 
 #[tokio::test]
 async fn a_socket_for_both_families_speaks_ipv4_in_ipv4_addresses() {
-    let mut server = UdpCarrier::bind(V4).unwrap();
-    let mut client = UdpCarrier::bind_any().unwrap();
+    let mut server = UdpCarrier::bind(V4, SEND).unwrap();
+    let mut client = UdpCarrier::bind_any(SEND).unwrap();
     send(&client, server.local_address().unwrap(), None, b"there", 5).await;
     let there = receive(&mut server, 5).await;
     assert!(there[0].remote.is_ipv4(), "{}", there[0].remote);
@@ -84,8 +85,8 @@ async fn a_socket_for_both_families_speaks_ipv4_in_ipv4_addresses() {
 #[cfg(target_os = "linux")]
 async fn an_answer_leaves_from_the_address_that_was_hit() {
     let any = SocketAddr::from(([0, 0, 0, 0], 0));
-    let mut server = UdpCarrier::bind(any).unwrap();
-    let mut client = UdpCarrier::bind(V4).unwrap();
+    let mut server = UdpCarrier::bind(any, SEND).unwrap();
+    let mut client = UdpCarrier::bind(V4, SEND).unwrap();
     let hit = SocketAddr::from(([127, 0, 0, 9], server.local_address().unwrap().port()));
     send(&client, hit, None, b"there", 5).await;
     let there = receive(&mut server, 5).await;
@@ -97,11 +98,28 @@ async fn an_answer_leaves_from_the_address_that_was_hit() {
 
 #[tokio::test]
 async fn a_datagram_that_cannot_be_sent_is_lost_and_no_more() {
-    let sender = UdpCarrier::bind(V4).unwrap();
-    let mut receiver = UdpCarrier::bind(V4).unwrap();
+    let sender = UdpCarrier::bind(V4, SEND).unwrap();
+    let mut receiver = UdpCarrier::bind(V4, SEND).unwrap();
     let to = receiver.local_address().unwrap();
     // Larger than UDP can carry at all.
     send(&sender, to, None, &vec![0; 70_000], 70_000).await;
     send(&sender, to, None, b"next", 4).await;
     assert_eq!(datagrams(&receive(&mut receiver, 4).await), vec![b"next".to_vec()]);
+}
+
+#[tokio::test]
+async fn what_the_system_refuses_is_said_to_be_refused() {
+    let sender = UdpCarrier::bind(V4, SEND).unwrap();
+    poll_fn(|cx| sender.poll_writable(cx)).await.unwrap();
+    // Nothing can be sent to port 0, however often it is tried.
+    assert_eq!(sender.try_send(SocketAddr::new(V4.ip(), 0), None, b"nowhere", 7), Sent::Refused);
+}
+
+#[tokio::test]
+async fn a_queue_of_packets_is_a_send_buffer_of_that_size() {
+    let sender = |queue| UdpCarrier::bind(V4, SendOptions { queue, retries: 0 }).unwrap();
+    // The system counts double, for what it needs itself.
+    let small = sender(64).send_buffer().unwrap();
+    assert_eq!(small, 2 * 64 * 2048);
+    assert!(sender(5000).send_buffer().unwrap() > small);
 }

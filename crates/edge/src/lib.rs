@@ -5,6 +5,7 @@ pub mod host;
 pub mod inbound;
 pub mod opening;
 pub mod outbound;
+pub mod places;
 pub mod resolver;
 pub mod serve;
 pub mod socket;

@@ -8,7 +8,7 @@ use ginnel_proto::open::{OpenReply, OpenRequest};
 use ginnel_proto::target::Target;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Bytes that may come together with the reply and are taken in at once.
 const EARLY_MAX: usize = 64 << 10;
@@ -42,15 +42,38 @@ impl OpenFailure {
 
 /// Opens a stream to `target`. `first` is what the application has sent already: it leaves with the
 /// open request. What comes together with the reply is handed on.
+///
+/// A request whose link goes away before the reply is made again on the next link, for up to
+/// `link_wait` in all, unless something was sent behind it: that could reach the target twice.
 pub async fn open(
     client: &Client,
     target: Target,
     first: &[u8],
     limits: &Limits,
 ) -> Result<(Stream, Early), OpenFailure> {
-    let stream = client.open(limits.link_wait).await.ok_or(OpenFailure::LinkDown)?;
+    let deadline = Instant::now() + limits.link_wait;
+    loop {
+        match attempt(client, &target, first, limits, deadline).await {
+            Err(OpenFailure::LinkDown) if first.is_empty() && Instant::now() < deadline => {
+                // Whoever knows that the link is gone gets a turn to say so.
+                tokio::task::yield_now().await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn attempt(
+    client: &Client,
+    target: &Target,
+    first: &[u8],
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<(Stream, Early), OpenFailure> {
+    let patience = deadline.saturating_duration_since(Instant::now());
+    let stream = client.open(patience).await.ok_or(OpenFailure::LinkDown)?;
     let mut request = Vec::new();
-    OpenRequest { target }.encode(&mut request);
+    OpenRequest { target: target.clone() }.encode(&mut request);
     request.extend_from_slice(first);
     stream.write_all(request.into()).await?;
     let patience = limits.connect_time + MARGIN;
@@ -77,7 +100,7 @@ impl From<StreamError> for OpenFailure {
     fn from(error: StreamError) -> Self {
         match error {
             StreamError::LinkDown => Self::LinkDown,
-            StreamError::Reset(_) | StreamError::Stopped(_) => Self::NoReply,
+            StreamError::Reset(_) | StreamError::Stopped(_) | StreamError::Shed => Self::NoReply,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The server's half of a stream: read the open request, connect, reply, relay.
 
 use crate::outbound::{ConnectError, Outbound};
+use crate::places::Places;
 use crate::socket;
 use bytes::{Buf, Bytes};
 use ginnel_engine::relay::relay;
@@ -12,16 +13,22 @@ use ginnel_proto::target::{Host, Target};
 use std::net::SocketAddr;
 use thiserror::Error;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Bytes behind an open request that are taken in with it.
 const EARLY_MAX: usize = 64 << 10;
 
-/// Serves the streams that clients open, until the shard's runtime ends it.
-pub async fn serve(shard: Shard, outbound: Outbound) {
+/// Serves the streams that clients open, until the shard's runtime ends it. A stream that finds no
+/// place waits in its link.
+pub async fn serve(shard: Shard, outbound: Outbound, places: Places) {
     loop {
+        let place = places.take().await;
         let stream = shard.accept().await;
-        tokio::task::spawn_local(serve_stream(stream, outbound.clone()));
+        let outbound = outbound.clone();
+        tokio::task::spawn_local(async move {
+            serve_stream(stream, outbound).await;
+            drop(place);
+        });
     }
 }
 
@@ -38,6 +45,11 @@ enum RequestError {
 
 async fn serve_stream(stream: Stream, outbound: Outbound) {
     let step_time = stream.shard().limits().step_time;
+    match stream.turn() {
+        Some(wait) if wait.is_zero() => {}
+        Some(wait) => sleep(wait).await,
+        None => return refuse(&stream, OpenReply::LimitReached).await,
+    }
     let (request, early) = match timeout(step_time, read_request(&stream)).await {
         Ok(Ok(read)) => read,
         Ok(Err(RequestError::Bad(error))) => return refuse(&stream, error.reply()).await,

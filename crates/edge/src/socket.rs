@@ -1,6 +1,7 @@
 //! Options of the TCP sockets at both edges: accepted from applications, dialled to targets.
 
-pub use ginnel_proto::limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, SOCKET_BUFFER};
+pub use ginnel_proto::limits::KEEPALIVE_INTERVAL;
+use ginnel_proto::limits::Limits;
 use std::io;
 use std::time::Duration;
 
@@ -23,9 +24,16 @@ pub struct SocketOptions {
     pub keepalive: Option<Duration>,
 }
 
+impl SocketOptions {
+    /// As the limits say.
+    pub fn new(limits: &Limits) -> Self {
+        Self { buffer: Some(limits.socket_buffer), keepalive: Some(limits.tcp_keep_alive) }
+    }
+}
+
 impl Default for SocketOptions {
     fn default() -> Self {
-        Self { buffer: Some(SOCKET_BUFFER), keepalive: Some(KEEPALIVE_IDLE) }
+        Self::new(&Limits::default())
     }
 }
 

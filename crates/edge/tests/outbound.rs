@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{FakeDns, addresses};
 use ginnel_edge::outbound::{AddressPolicy, ConnectError, Outbound, OutboundOptions};
 use ginnel_edge::resolver::{Family, Resolver, ResolverLimits};
-use ginnel_edge::socket::{self, SOCKET_BUFFER, SocketOptions};
+use ginnel_edge::socket::{self, SocketOptions};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -218,8 +218,8 @@ async fn buffers_grow_to_what_is_asked_and_never_shrink() {
     let sized = |buffer| SocketOptions { buffer, keepalive: None };
     let [(receive, send), after] = sizes_around(&SocketOptions::default()).await;
     // The kernel caps what is asked for at a maximum of its own, which no default exceeds.
-    assert!(after.0 >= receive.max(SOCKET_BUFFER.min(200 * 1024)), "{after:?}");
-    assert!(after.1 >= send.max(SOCKET_BUFFER.min(200 * 1024)), "{after:?}");
+    assert!(after.0 >= receive.max(SocketOptions::default().buffer.unwrap().min(200 * 1024)), "{after:?}");
+    assert!(after.1 >= send.max(SocketOptions::default().buffer.unwrap().min(200 * 1024)), "{after:?}");
 
     let [before, after] = sizes_around(&sized(Some(4096))).await;
     assert_eq!(before, after, "a smaller size than the kernel's is not set");

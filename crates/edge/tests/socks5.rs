@@ -103,7 +103,7 @@ fn without_a_link_the_answer_is_a_general_failure() {
 
 #[test]
 fn a_full_inbound_makes_the_next_wait_and_loses_nobody() {
-    let path = path(Limits { inbound_connections: 1, ..Limits::default() });
+    let path = path(Limits { streams: 1, ..Limits::client() });
     let listener = TcpListener::bind(LOOPBACK).unwrap();
     let mut first = dial(path.socks);
     first.write_all(&request(listener.local_addr().unwrap())).unwrap();

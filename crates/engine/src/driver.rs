@@ -5,8 +5,8 @@
 //! they wrote leaves together.
 
 use crate::shard::{Core, Shard, now};
-use ginnel_carrier::udp::Received;
-use ginnel_proto::link::Path;
+use ginnel_carrier::udp::{Received, Sent};
+use ginnel_proto::link::{Path, Transmit};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -62,6 +62,11 @@ impl Driver {
             again |= self.send(core, cx);
         }
         shard.handle_events();
+        {
+            let core = &mut *shard.0.borrow_mut();
+            core.guard_memory();
+            core.wake_acceptor();
+        }
         let next = shard.0.borrow().hub.poll_timeout();
         again |= self.set_timer(next.into_iter().chain(pause).min(), cx);
         if again {
@@ -95,12 +100,11 @@ impl Driver {
 
     /// Sends what the links have to send. `true`: there may be more.
     fn send(&mut self, core: &mut Core, cx: &mut Context<'_>) -> bool {
-        if let Some((transmit, batch)) = core.blocked.take() {
-            if !core.carrier.try_send(transmit.path.remote, transmit.path.local, &batch, transmit.segment) {
-                core.blocked = Some((transmit, batch));
-                return self.wait_writable(core, cx);
-            }
-            core.count_sent(batch.len(), transmit.segment);
+        if let Some((transmit, batch)) = core.blocked.take()
+            && !core.offer(&transmit, &batch)
+        {
+            core.blocked = Some((transmit, batch));
+            return self.wait_writable(core, cx);
         }
         let time = now();
         let mut datagrams = 0;
@@ -108,11 +112,10 @@ impl Driver {
             let Some(transmit) = core.hub.poll_transmit(time, core.carrier.max_segments(), &mut self.out) else {
                 return false;
             };
-            if !core.carrier.try_send(transmit.path.remote, transmit.path.local, &self.out, transmit.segment) {
+            if !core.offer(&transmit, &self.out) {
                 core.blocked = Some((transmit, std::mem::take(&mut self.out)));
                 return self.wait_writable(core, cx);
             }
-            core.count_sent(self.out.len(), transmit.segment);
             datagrams += self.out.len().div_ceil(transmit.segment);
         }
         true
@@ -146,8 +149,17 @@ impl Driver {
 }
 
 impl Core {
-    fn count_sent(&mut self, bytes: usize, segment: usize) {
-        self.counters.bytes_sent += bytes as u64;
-        self.counters.datagrams_sent += bytes.div_ceil(segment) as u64;
+    /// Offers a batch to the carrier and counts what became of it. `false`: the socket is full.
+    fn offer(&mut self, transmit: &Transmit, batch: &[u8]) -> bool {
+        let datagrams = batch.len().div_ceil(transmit.segment) as u64;
+        match self.carrier.try_send(transmit.path.remote, transmit.path.local, batch, transmit.segment) {
+            Sent::Taken => {
+                self.counters.bytes_sent += batch.len() as u64;
+                self.counters.datagrams_sent += datagrams;
+            }
+            Sent::Refused => self.counters.unsendable += datagrams,
+            Sent::Full => return false,
+        }
+        true
     }
 }

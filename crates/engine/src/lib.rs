@@ -4,9 +4,12 @@
 //! one short call at a time and never across an await. Names of links and streams go around, never
 //! references to them.
 
+mod activity;
 pub mod client;
 pub mod counters;
 mod driver;
+pub mod memory;
 pub mod relay;
 pub mod shard;
 pub mod stream;
+mod turns;

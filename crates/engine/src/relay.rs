@@ -6,6 +6,7 @@
 //! a clean end. Buffers exist only while data is in flight: an idle relay holds none, but for a
 //! small one while it discards what nobody wants.
 
+use crate::activity::Activity;
 use crate::stream::{Early, Stream, StreamError, code};
 use bytes::{Buf, Bytes, BytesMut};
 use ginnel_proto::limits::LINGER_TIME;
@@ -39,6 +40,20 @@ pub enum RelayError {
     /// The stream broke: the socket should be closed by a reset.
     #[error(transparent)]
     Stream(#[from] StreamError),
+    /// Nothing has moved for too long.
+    #[error("nothing has moved for too long")]
+    Idle,
+}
+
+impl RelayError {
+    /// The code that the far end is told.
+    fn code(&self) -> u32 {
+        match self {
+            Self::Idle => code::IDLE,
+            Self::Stream(StreamError::Shed) => code::SHED,
+            Self::Socket(_) | Self::Stream(_) => code::BROKEN,
+        }
+    }
 }
 
 /// A connected socket whose directions end separately.
@@ -95,30 +110,35 @@ enum End {
 /// `early` is what was read of the stream before.
 pub async fn relay(socket: &impl Socket, stream: &Stream, early: Early) -> Result<(), RelayError> {
     let result = both(socket, stream, early).await;
-    if result.is_err() {
-        stream.reset(code::BROKEN);
-        stream.stop(code::BROKEN);
+    if let Err(error) = &result {
+        stream.reset(error.code());
+        stream.stop(error.code());
     }
     result
 }
 
 async fn both(socket: &impl Socket, stream: &Stream, early: Early) -> Result<(), RelayError> {
-    let mut up = pin!(upstream(socket, stream));
-    let mut down = pin!(downstream(socket, stream, early));
+    let limits = stream.shard().limits();
+    // Somebody who takes his time to read a long answer is not to be taken for gone.
+    let half_closed = (limits.half_closed, limits.stream_idle);
+    let activity = Activity::new(stream);
+    let mut up = pin!(upstream(socket, stream, &activity));
+    let mut down = pin!(downstream(socket, stream, early, &activity));
     let (up_end, down_end) = tokio::select! {
         end = &mut up => match end? {
-            End::Clean => (End::Clean, down.await?),
+            End::Clean => (End::Clean, activity.guard(half_closed, down).await?),
             // What the application still sends goes nowhere, as with a connection of its own; but
             // it is read, for closing a socket with unread data would break the way back.
             End::Unwanted => tokio::select! {
-                end = &mut down => (End::Unwanted, end?),
+                end = activity.guard(half_closed, &mut down) => (End::Unwanted, end?),
                 error = discard(socket) => return Err(error),
             },
         },
         end = &mut down => {
             let down_end = end?;
-            (up.await?, down_end)
+            (activity.guard(half_closed, up).await?, down_end)
         }
+        error = activity.over(limits.stream_idle, limits.stream_idle) => return Err(error),
     };
     if up_end == End::Clean {
         return Ok(());
@@ -130,7 +150,7 @@ async fn both(socket: &impl Socket, stream: &Stream, early: Early) -> Result<(),
 }
 
 /// Socket → stream.
-async fn upstream(socket: &impl Socket, stream: &Stream) -> Result<End, RelayError> {
+async fn upstream(socket: &impl Socket, stream: &Stream, activity: &Activity<'_>) -> Result<End, RelayError> {
     let mut turn = 0;
     loop {
         if !wait_readable(socket, stream).await? {
@@ -150,11 +170,13 @@ async fn upstream(socket: &impl Socket, stream: &Stream) -> Result<End, RelayErr
             Err(error) => return Err(RelayError::Socket(error)),
         };
         turn += bytes.len();
+        activity.moved();
         match stream.write_all(bytes).await {
             // The next wait says so again, and says what to do.
             Ok(()) | Err(StreamError::Stopped(_)) => {}
             Err(error) => return Err(error.into()),
         }
+        activity.moved();
         if turn >= TURN_BYTES {
             turn = 0;
             tokio::task::yield_now().await;
@@ -208,7 +230,12 @@ async fn wait_readable(socket: &impl Socket, stream: &Stream) -> Result<bool, Re
 }
 
 /// Stream → socket.
-async fn downstream(socket: &impl Socket, stream: &Stream, early: Early) -> Result<End, RelayError> {
+async fn downstream(
+    socket: &impl Socket,
+    stream: &Stream,
+    early: Early,
+    activity: &Activity<'_>,
+) -> Result<End, RelayError> {
     let mut queue = VecDeque::from(early.chunks);
     let mut ended = early.ended;
     let mut chunks = Vec::new();
@@ -216,10 +243,15 @@ async fn downstream(socket: &impl Socket, stream: &Stream, early: Early) -> Resu
     loop {
         while !queue.is_empty() {
             match write_some(socket, &mut queue) {
-                Ok(written) => turn += written,
+                Ok(written) => {
+                    turn += written;
+                    activity.moved();
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     turn = 0;
+                    stream.set_stuck(true);
                     socket.writable().await.map_err(RelayError::Socket)?;
+                    stream.set_stuck(false);
                 }
                 Err(_) => {
                     // The socket takes no more. What it still has to say may be worth hearing.

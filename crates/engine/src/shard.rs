@@ -2,7 +2,9 @@
 
 use crate::counters::Counters;
 use crate::driver::Driver;
+use crate::memory::{Memory, MemoryGauge};
 use crate::stream::{Stream, StreamState, code};
+use crate::turns::Turns;
 use bytes::BytesMut;
 use ginnel_carrier::udp::UdpCarrier;
 use ginnel_proto::hub::{self, Hub, LinkId, Time};
@@ -35,7 +37,7 @@ pub struct Shard(pub(crate) Rc<RefCell<Core>>);
 pub(crate) struct Core {
     pub(crate) hub: Hub,
     pub(crate) carrier: UdpCarrier,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Rc<Limits>,
     pub(crate) counters: Counters,
     pub(crate) links: FxHashMap<LinkId, LinkState>,
     /// A batch that the socket would not take yet.
@@ -51,6 +53,7 @@ pub(crate) struct Core {
     link_events: VecDeque<LinkEvent>,
     keeper: Option<Waker>,
     buffers: Vec<BytesMut>,
+    pub(crate) memory: Memory,
 }
 
 /// What a shard keeps of a link beside the hub's own.
@@ -59,16 +62,18 @@ pub(crate) struct LinkState {
     pub(crate) streams: FxHashMap<StreamId, StreamState>,
     /// Told when the peer allows more streams, and when the link is gone.
     may_open: Rc<Notify>,
+    /// How often the peer opens streams.
+    pub(crate) opens: Turns,
 }
 
 impl Shard {
     /// Puts a hub behind a carrier and starts to drive them. The task that drives never ends but
     /// by a fault. Must be called inside a `LocalSet` of a current-thread runtime.
-    pub fn start(hub: Hub, carrier: UdpCarrier, limits: Limits) -> (Self, JoinHandle<()>) {
+    pub fn start(hub: Hub, carrier: UdpCarrier, limits: Limits, gauge: MemoryGauge) -> (Self, JoinHandle<()>) {
         let shard = Self(Rc::new(RefCell::new(Core {
             hub,
             carrier,
-            limits,
+            limits: Rc::new(limits),
             counters: Counters::default(),
             links: FxHashMap::default(),
             blocked: None,
@@ -79,6 +84,7 @@ impl Shard {
             link_events: VecDeque::new(),
             keeper: None,
             buffers: Vec::new(),
+            memory: Memory::new(gauge),
         })));
         let mut driver = Driver::new(shard.clone());
         let driving = tokio::task::spawn_local(poll_fn(move |cx| driver.poll(cx)));
@@ -91,14 +97,22 @@ impl Shard {
     }
 
     /// The limits of this shard.
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> Rc<Limits> {
         self.0.borrow().limits.clone()
+    }
+
+    /// Uses other limits for what begins from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        let core = &mut *self.0.borrow_mut();
+        // A buffer of the old size would be handed out as one of the new.
+        core.buffers.clear();
+        core.limits = Rc::new(limits);
     }
 
     /// Every counter with its name.
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
         let core = self.0.borrow();
-        core.counters.named(&core.hub.drops(), core.links.len(), core.hub.half_open())
+        core.counters.named(&core.hub.drops(), core.links.len(), core.hub.half_open(), core.memory_in_use())
     }
 
     /// Calls the hub, and has the driver look after what that brings.
@@ -113,7 +127,9 @@ impl Shard {
     pub async fn accept(&self) -> Stream {
         poll_fn(|cx| {
             let core = &mut *self.0.borrow_mut();
-            while let Some((link, id)) = core.incoming.pop_front() {
+            while !core.is_short_of_memory()
+                && let Some((link, id)) = core.incoming.pop_front()
+            {
                 if let Some(stream) = self.register(core, link, id) {
                     return Poll::Ready(stream);
                 }
@@ -128,9 +144,7 @@ impl Shard {
     pub fn stop_accepting(&self) {
         let core = &mut *self.0.borrow_mut();
         core.accepting = false;
-        while let Some((link, id)) = core.incoming.pop_front() {
-            core.refuse(link, id);
-        }
+        core.refuse_incoming();
         core.wake_driver();
     }
 
@@ -167,6 +181,11 @@ impl Shard {
         }
     }
 
+    /// Whether new streams should wait until there is more memory.
+    pub fn is_short_of_memory(&self) -> bool {
+        self.0.borrow().is_short_of_memory()
+    }
+
     /// Whether the shard has nothing more to say to its peers.
     pub fn is_quiet(&self) -> bool {
         let core = self.0.borrow();
@@ -182,14 +201,14 @@ impl Shard {
     /// Takes a buffer for one read from a socket.
     pub(crate) fn take_buffer(&self) -> BytesMut {
         let mut core = self.0.borrow_mut();
-        let size = core.limits.relay_buffer;
+        let size = core.limits.tcp_buffer;
         core.buffers.pop().unwrap_or_else(|| BytesMut::with_capacity(size))
     }
 
     /// Gives a buffer back that was not used up.
     pub(crate) fn return_buffer(&self, buffer: BytesMut) {
         let mut core = self.0.borrow_mut();
-        if core.buffers.len() < SPARE_BUFFERS && buffer.capacity() >= core.limits.relay_buffer {
+        if core.buffers.len() < SPARE_BUFFERS && buffer.capacity() >= core.limits.tcp_buffer {
             core.buffers.push(buffer);
         }
     }
@@ -229,6 +248,23 @@ impl Core {
         }
     }
 
+    /// Resets the streams that peers have opened and nobody has taken yet.
+    pub(crate) fn refuse_incoming(&mut self) {
+        while let Some((link, id)) = self.incoming.pop_front() {
+            self.refuse(link, id);
+        }
+    }
+
+    /// Has whoever takes streams look again, if something may have changed for him.
+    pub(crate) fn wake_acceptor(&mut self) {
+        if !self.incoming.is_empty()
+            && !self.is_short_of_memory()
+            && let Some(acceptor) = self.acceptor.take()
+        {
+            acceptor.wake();
+        }
+    }
+
     fn refuse(&mut self, link: LinkId, id: StreamId) {
         if let Some(session) = self.hub.session(link) {
             session.reset(id, code::ABANDONED);
@@ -236,7 +272,7 @@ impl Core {
         }
     }
 
-    fn with_stream(&mut self, link: LinkId, id: StreamId, call: impl FnOnce(&mut StreamState)) {
+    pub(crate) fn with_stream(&mut self, link: LinkId, id: StreamId, call: impl FnOnce(&mut StreamState)) {
         if let Some(stream) = self.links.get_mut(&link).and_then(|link| link.streams.get_mut(&id)) {
             call(stream);
         }

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 use thiserror::Error;
 
 /// Codes that streams are reset and stopped with.
@@ -19,6 +20,10 @@ pub mod code {
     /// No complete open request came in time, or the stream broke off before. A wrong one is
     /// answered with a reply instead.
     pub const BAD_REQUEST: u32 = 3;
+    /// Nothing has moved in the stream for too long.
+    pub const IDLE: u32 = 4;
+    /// The end was short of memory, and the stream had been stuck for long.
+    pub const SHED: u32 = 5;
 }
 
 /// Why a stream ended other than cleanly.
@@ -33,6 +38,9 @@ pub enum StreamError {
     /// Its link is gone.
     #[error("the link is down")]
     LinkDown,
+    /// This end was short of memory, and the stream had been stuck for long.
+    #[error("given up for want of memory")]
+    Shed,
 }
 
 impl From<Gone> for StreamError {
@@ -56,12 +64,32 @@ pub(crate) struct StreamState {
     reader: Option<Waker>,
     writer: Option<Waker>,
     stopped: Option<u32>,
+    /// Who wants to know that the stream is shed.
+    watcher: Option<Waker>,
+    shed: bool,
+    /// Since when what has come waits for a reader, and what shall go for the peer's.
+    stuck: [Option<Instant>; 2],
 }
 
 impl StreamState {
     pub(crate) fn readable(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.wake();
+        }
+    }
+
+    /// Since when the stream has been stuck: its reader pauses, or its peer's.
+    pub(crate) fn stuck_since(&self) -> Option<Instant> {
+        self.stuck.into_iter().flatten().min().filter(|_| !self.shed)
+    }
+
+    /// Gives the stream up: whoever uses it is told.
+    pub(crate) fn shed(&mut self) {
+        self.shed = true;
+        for waker in [&mut self.reader, &mut self.writer, &mut self.watcher] {
+            if let Some(waker) = waker.take() {
+                waker.wake();
+            }
         }
     }
 
@@ -79,7 +107,19 @@ impl StreamState {
     pub(crate) fn gone(mut self) {
         self.readable();
         self.writable();
+        if let Some(watcher) = self.watcher.take() {
+            watcher.wake();
+        }
     }
+}
+
+/// A direction of a stream, as this end sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// From the peer.
+    In,
+    /// To the peer.
+    Out,
 }
 
 /// What was read of a stream before its relay began.
@@ -99,16 +139,32 @@ pub struct Stream {
     id: StreamId,
     wrote_end: Cell<bool>,
     read_end: Cell<bool>,
+    stuck: Cell<[bool; 2]>,
 }
 
 impl Stream {
     pub(crate) fn new(shard: Shard, link: LinkId, id: StreamId) -> Self {
-        Self { shard, link, id, wrote_end: Cell::new(false), read_end: Cell::new(false) }
+        Self { shard, link, id, wrote_end: Cell::new(false), read_end: Cell::new(false), stuck: Cell::default() }
     }
 
     /// The link that the stream is in.
     pub fn link(&self) -> LinkId {
         self.link
+    }
+
+    /// When a stream that the peer has opened may go on, so that its link opens no more of them in a
+    /// second than it may. `None`: it would have to wait for too long.
+    pub fn turn(&self) -> Option<Duration> {
+        let core = &mut *self.shard.0.borrow_mut();
+        let (rate, most) = (core.limits.opens_per_second, core.limits.step_time);
+        let Some(link) = core.links.get_mut(&self.link) else { return Some(Duration::ZERO) };
+        let turn = link.opens.take(rate, most, Instant::now());
+        match turn {
+            Some(wait) if wait.is_zero() => {}
+            Some(_) => core.counters.opens_delayed += 1,
+            None => core.counters.opens_refused += 1,
+        }
+        turn
     }
 
     /// The shard that the stream is on.
@@ -150,9 +206,18 @@ impl Stream {
         let written = session.write(self.id, data)?;
         if written == 0 && !data.is_empty() {
             if let Some(state) = core.links.get_mut(&self.link).and_then(|link| link.streams.get_mut(&self.id)) {
+                if state.shed {
+                    return Poll::Ready(Err(StreamError::Shed));
+                }
                 state.writer = Some(cx.waker().clone());
+                self.mark_stuck(state, Direction::Out, true);
             }
             return Poll::Pending;
+        }
+        if self.is_stuck(Direction::Out)
+            && let Some(state) = core.links.get_mut(&self.link).and_then(|link| link.streams.get_mut(&self.id))
+        {
+            self.mark_stuck(state, Direction::Out, false);
         }
         core.wake_driver();
         Poll::Ready(Ok(written))
@@ -167,6 +232,46 @@ impl Stream {
             Some(StreamState { stopped: Some(code), .. }) => Poll::Ready(StreamError::Stopped(*code)),
             Some(state) => {
                 state.writer = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Takes note that whoever gets what has come takes no more now, or takes it again.
+    pub fn set_stuck(&self, stuck: bool) {
+        if self.is_stuck(Direction::In) != stuck {
+            let core = &mut *self.shard.0.borrow_mut();
+            if let Some(state) = core.links.get_mut(&self.link).and_then(|link| link.streams.get_mut(&self.id)) {
+                self.mark_stuck(state, Direction::In, stuck);
+            }
+        }
+    }
+
+    /// Whether a direction waits for somebody to read.
+    pub fn is_stuck(&self, direction: Direction) -> bool {
+        self.stuck.get()[direction as usize]
+    }
+
+    fn mark_stuck(&self, state: &mut StreamState, direction: Direction, stuck: bool) {
+        let mut ours = self.stuck.get();
+        if ours[direction as usize] != stuck {
+            ours[direction as usize] = stuck;
+            self.stuck.set(ours);
+            state.stuck[direction as usize] = stuck.then(Instant::now);
+        }
+    }
+
+    /// Ready when the stream has been given up for want of memory, or the link is gone.
+    pub fn poll_shed(&self, cx: &mut Context<'_>) -> Poll<StreamError> {
+        let core = &mut *self.shard.0.borrow_mut();
+        let state = core.links.get_mut(&self.link).and_then(|link| link.streams.get_mut(&self.id));
+        match state {
+            None => Poll::Ready(StreamError::LinkDown),
+            Some(StreamState { shed: true, .. }) => Poll::Ready(StreamError::Shed),
+            Some(state) => {
+                if !state.watcher.as_ref().is_some_and(|watcher| watcher.will_wake(cx.waker())) {
+                    state.watcher = Some(cx.waker().clone());
+                }
                 Poll::Pending
             }
         }

@@ -1,9 +1,11 @@
 //! Every limit of the program, with its default and its reason: queues, tables, windows, time-outs.
 //!
-//! One value, [`Limits`], is handed down to every room. The program uses its defaults until the
-//! configuration has settings for them; tests use others. The constants behind it are those that
-//! nobody has wanted to change so far. What is not here is no limit but a matter
-//! of one algorithm, such as the size of a batch, and stands beside it.
+//! One value, [`Limits`], is handed down to every room. What people may change of it has a name and
+//! a range in [`settings`]; tests change all of it. The constants behind it are those that nobody has
+//! wanted to change so far. What is not here is no limit but a matter of one algorithm, such as the
+//! size of a batch, and stands beside it.
+
+pub mod settings;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -61,12 +63,11 @@ pub struct Limits {
     /// and bound the reassembly gaps that random loss can make (the QUIC library closes a
     /// connection at 1,024 of them).
     pub stream_window: u32,
-    /// Receive window of a client's link, bytes. Streams whose readers pause hold their windows;
-    /// once they hold all of the link's, nothing more arrives for anybody: 256 paused downloads.
-    pub link_window_client: u32,
-    /// Receive window of a server's link, bytes: what one client can make it hold. 64 uploads to
-    /// targets that do not read.
-    pub link_window_server: u32,
+    /// Receive window of a link, bytes. Streams whose readers pause hold their windows; once they
+    /// hold all of the link's, nothing more arrives for anybody. A client's is 256 paused downloads
+    /// wide. A server's bounds what one client can make it hold: 64 uploads to targets that do not
+    /// read.
+    pub link_window: u32,
     /// Bytes written to a link and not yet acknowledged.
     pub send_window: u64,
 
@@ -78,10 +79,31 @@ pub struct Limits {
     pub step_time: Duration,
     /// A request waits this long for a link that is not up.
     pub link_wait: Duration,
-    /// One read from a socket of a relay, bytes.
-    pub relay_buffer: usize,
-    /// Application connections that one inbound serves at once. Beyond it accepting pauses.
-    pub inbound_connections: usize,
+    /// A relay in which nothing has moved for this long is given up.
+    pub stream_idle: Duration,
+    /// The same once one direction has ended, unless somebody takes his time to read.
+    pub half_closed: Duration,
+    /// A TCP connection is silent for this long before the kernel asks whether the peer still lives.
+    pub tcp_keep_alive: Duration,
+    /// One read from a TCP socket of a relay, bytes.
+    pub tcp_buffer: usize,
+    /// The size asked for each kernel buffer of a TCP socket, bytes.
+    pub socket_buffer: usize,
+    /// Packets that may wait in the UDP socket to be sent. Beyond it the links wait.
+    pub packet_queue: usize,
+    /// How often a packet is offered again that the system would not take for a passing reason.
+    /// After that it is dropped and counted.
+    pub packet_retries: u32,
+    /// Streams served at once. At a client: connections of applications; beyond it the oldest that
+    /// has not said yet what it wants makes room, and if there is none accepting pauses. At a
+    /// server: streams of all links; beyond it new ones wait.
+    pub streams: usize,
+    /// Streams that one link may open in a second, and as burst. Beyond it new ones wait, for up to
+    /// `step_time`, then they are refused.
+    pub opens_per_second: u32,
+    /// Memory of the engine, bytes. From three quarters of it on no new stream is taken in; beyond
+    /// it the streams that have been stuck for longest are reset.
+    pub memory: u64,
     /// Commands from Python in flight. Beyond it a command is refused.
     pub commands: usize,
     /// Events waiting for Python. Beyond it the newest are dropped and counted.
@@ -90,6 +112,25 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
+        Self::server()
+    }
+}
+
+impl Limits {
+    /// The defaults of a client.
+    pub fn client() -> Self {
+        Self {
+            streams_per_link: 1000,
+            link_window: 512 << 20,
+            tcp_buffer: 32 << 10,
+            packet_queue: 2000,
+            streams: 8192,
+            ..Self::server()
+        }
+    }
+
+    /// The defaults of a server.
+    pub fn server() -> Self {
         Self {
             links: 4096,
             links_per_user: 64,
@@ -109,17 +150,24 @@ impl Default for Limits {
             link_idle: Duration::from_secs(120),
             candidate_interval: Duration::from_millis(200),
             candidate_time: Duration::from_secs(5),
-            streams_per_link: 16_384,
+            streams_per_link: 50_000,
             stream_window: 2 << 20,
-            link_window_client: 512 << 20,
-            link_window_server: 128 << 20,
+            link_window: 128 << 20,
             send_window: 16 << 20,
             resolve_time: LOOKUP_TIME,
             connect_time: CONNECT_TIMEOUT,
             step_time: Duration::from_secs(5),
             link_wait: Duration::from_secs(10),
-            relay_buffer: 64 << 10,
-            inbound_connections: 8192,
+            stream_idle: Duration::from_secs(2 * 60 * 60),
+            half_closed: Duration::from_secs(60),
+            tcp_keep_alive: Duration::from_secs(60),
+            tcp_buffer: 64 << 10,
+            socket_buffer: 256 << 10,
+            packet_queue: 5000,
+            packet_retries: 3,
+            streams: 50_000,
+            opens_per_second: 10_000,
+            memory: 1 << 30,
             commands: 65_536,
             events: 1024,
         }
@@ -181,6 +229,14 @@ pub const LINGER_TIME: Duration = Duration::from_secs(1);
 /// How long a broken stream's socket waits for its owner to take note and close its end.
 pub const HANDOVER_CLOSE_TIME: Duration = Duration::from_secs(30);
 
+/// The whole negotiation with an application, however slowly it talks; each read of it has
+/// `step_time`.
+pub const NEGOTIATION_TIME: Duration = Duration::from_secs(30);
+
+/// Descriptors kept for attempts at connections, look-ups and files: an eighth of what the process
+/// may open, within these bounds.
+pub const DESCRIPTORS_KEPT: RangeInclusive<usize> = 32..=1024;
+
 /// After a failed accept (no descriptors left, say), a pause: it may pass, it must not spin.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -237,11 +293,6 @@ pub const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 /// rest is never tried.
 pub const MAX_ATTEMPTS: usize = 8;
 
-/// The size asked for each kernel buffer of a socket, in bytes.
-pub const SOCKET_BUFFER: usize = 256 * 1024;
-
-/// How long a connection is silent before the kernel asks whether the peer still lives.
-pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
-
-/// The pause between two such questions once the first went unanswered.
+/// The pause between two questions of the kernel whether the peer of a TCP connection still lives,
+/// once the first went unanswered.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);

@@ -124,14 +124,7 @@ fn parameters_fit_the_handshake_whatever_the_limits() {
 fn largest() -> Limits {
     // The library makes a table entry for every stream that is allowed: no more than needed here.
     let (streams_per_link, most) = (1 << 16, u32::MAX);
-    Limits {
-        streams_per_link,
-        stream_window: most,
-        link_window_client: most,
-        link_window_server: most,
-        send_window: 1 << 40,
-        ..Limits::default()
-    }
+    Limits { streams_per_link, stream_window: most, link_window: most, send_window: 1 << 40, ..Limits::default() }
 }
 
 #[test]

@@ -42,12 +42,9 @@ class ReloadReport:
         """A line for each change, and one when there is none."""
         return tuple(map(str, (*self.applied, *self.waiting))) or ("nothing has changed",)
 
-    def to_json(self) -> dict[str, list[dict[str, str]]]:
-        """The report for programs."""
-        return {
-            "applied": [change.to_json() for change in self.applied],
-            "waiting": [change.to_json() for change in self.waiting],
-        }
+    def to_json(self) -> list[dict[str, str]]:
+        """All changes for programs, what has taken effect first; `effect` says which is which."""
+        return [change.to_json() for change in (*self.applied, *self.waiting)]
 
 
 def role_of(config: Config) -> Role:

@@ -1,12 +1,15 @@
 //! A client's loop: what it is told, and what it reports.
 
 use super::command::{Command, Event, Failure, Outcome, Value};
-use super::{ClientSpec, Commands, Common, Inbox, Started, driver_ended, hub_config};
+use super::{ClientSpec, Commands, Common, Inbox, Started, driver_ended, hub_config, send_options};
 use crate::inbound::handover::{HandoverError, hand_over};
+use crate::inbound::newcomers::Doorman;
 use crate::inbound::socks5::Socks5Inbound;
 use crate::opening::OpenFailure;
+use crate::places::Places;
 use ginnel_carrier::udp::UdpCarrier;
 use ginnel_engine::client::{Client, ProbeError, Report};
+use ginnel_engine::memory::MemoryGauge;
 use ginnel_engine::shard::{self, Shard};
 use ginnel_proto::envelope::control::close;
 use ginnel_proto::hub::Hub;
@@ -27,6 +30,7 @@ use tokio::task::JoinHandle;
 struct Loop {
     common: Rc<Common>,
     client: Client,
+    doorman: Doorman,
     /// Where the first server is, as the share link says, for messages.
     server: String,
     listeners: HashMap<u64, JoinHandle<()>>,
@@ -37,14 +41,16 @@ struct Loop {
 pub(super) async fn run(
     spec: ClientSpec,
     limits: Limits,
+    gauge: MemoryGauge,
     mut commands: Commands,
     inbox: &Arc<Inbox>,
     started: &Started,
 ) -> io::Result<()> {
-    let carrier = UdpCarrier::bind_any()?;
+    let carrier = UdpCarrier::bind_any(send_options(&limits))?;
     let address = carrier.local_address()?;
     let hub = Hub::client(hub_config(&limits), shard::now());
-    let (shard, driving) = Shard::start(hub, carrier, limits);
+    let places = Places::new(&limits);
+    let (shard, driving) = Shard::start(hub, carrier, limits, gauge);
     // A server has nothing to open; that will be the business of services.
     shard.stop_accepting();
     let server = spec.servers.first().map(|server| format!("{}:{}", server.host, server.port));
@@ -52,9 +58,10 @@ pub(super) async fn run(
     let client = Client::start(shard.clone(), spec.servers, move |report| reports.push_event(event(report)));
     let _ = started.send(Ok(address));
 
+    let doorman = Doorman::new(shard.clone(), places);
     let common = Rc::new(Common { shard, inbox: inbox.clone() });
     let server = server.unwrap_or_default();
-    let mut state = Loop { common, client, server, listeners: HashMap::new(), last: 0 };
+    let mut state = Loop { common, client, doorman, server, listeners: HashMap::new(), last: 0 };
     tokio::select! {
         biased;
         () = state.obey(&mut commands) => Ok(()),
@@ -107,7 +114,13 @@ impl Loop {
             Command::Stats(sender) => {
                 let _ = sender.send(self.common.shard.counters());
             }
+            Command::SetLimits(limits) => {
+                self.doorman.places().set_limits(&limits);
+                self.common.shard.set_limits(*limits);
+                self.common.reply(ticket, Ok(Value::Done));
+            }
             Command::SetUsers(_) => self.common.refuse(ticket, "a client's engine has no users"),
+            Command::SetAllowPrivate(_) => self.common.refuse(ticket, "a client's engine connects to no targets"),
             // Taken by the loop.
             Command::Shutdown { .. } => {}
         }
@@ -126,7 +139,7 @@ impl Loop {
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        let inbound = Socks5Inbound::new(self.client.clone(), credentials);
+        let inbound = Socks5Inbound::new(self.client.clone(), credentials, self.doorman.clone());
         self.last += 1;
         self.listeners.insert(self.last, tokio::task::spawn_local(inbound.serve(listener)));
         Ok(Value::Listener(self.last, bound))
@@ -135,9 +148,14 @@ impl Loop {
     fn open(&mut self, ticket: u64, target: Target) {
         self.last += 1;
         let (number, client, inbox) = (self.last, self.client.clone(), self.common.inbox.clone());
+        let Some(place) = self.doorman.places().try_take() else {
+            let failure = Failure::new("limit", "as many streams are open as this client may have");
+            self.common.reply(ticket, Err(failure));
+            return;
+        };
         self.answer(ticket, async move {
             let broken = move || inbox.push_reset(number);
-            let opened = hand_over(&client, target.clone(), broken).await;
+            let opened = hand_over(&client, target.clone(), place, broken).await;
             opened.map(|socket| Value::Socket(socket, number)).map_err(|error| failure(&error, &target))
         });
     }

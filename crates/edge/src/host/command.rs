@@ -1,6 +1,7 @@
 //! What goes into a host and what comes out.
 
 use ginnel_proto::hub::gate::Users;
+use ginnel_proto::limits::Limits;
 use ginnel_proto::socks5::Credentials;
 use ginnel_proto::target::Target;
 use std::borrow::Cow;
@@ -34,6 +35,11 @@ pub enum Command {
     Open(Target),
     /// Server: replace the table of users. Links of those who are gone end.
     SetUsers(Users),
+    /// Server: whether clients may reach loopback and private addresses. Streams that are connected
+    /// go on.
+    SetAllowPrivate(bool),
+    /// Use other limits for what begins from now on.
+    SetLimits(Box<Limits>),
     /// Let streams end by themselves for so long, then close everything and end.
     Shutdown {
         /// How long; a second shutdown ends the wait.

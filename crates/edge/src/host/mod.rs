@@ -14,7 +14,9 @@ pub use command::{Command, Event, Fact, Failure, Message, Outcome, Value};
 use ginnel_proto::limits::{FAREWELL_TIME, STATS_TIME};
 pub use inbox::Inbox;
 
+use ginnel_carrier::udp::SendOptions;
 use ginnel_engine::client::ServerAddress;
+use ginnel_engine::memory::MemoryGauge;
 use ginnel_engine::shard::Shard;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
 use ginnel_proto::hub::HubConfig;
@@ -83,15 +85,15 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts an engine; returns when its socket is bound.
-    pub fn start(role: Role, limits: Limits) -> io::Result<Self> {
+    /// Starts an engine; returns when its socket is bound. `gauge` tells how much memory it uses.
+    pub fn start(role: Role, limits: Limits, gauge: MemoryGauge) -> io::Result<Self> {
         let inbox = Arc::new(Inbox::new(limits.commands, limits.events)?);
         // Bounded by the inbox, which sets room for each reply aside before its command is sent.
         let (commands, receiver) = mpsc::unbounded_channel();
         let (started, outcome) = std_mpsc::sync_channel(1);
         let engine_inbox = inbox.clone();
         let thread = thread::Builder::new().name("ginnel-engine".into()).spawn(move || {
-            let engine = || run(role, limits, receiver, &engine_inbox, &started);
+            let engine = || run(role, limits, gauge, receiver, &engine_inbox, &started);
             let reason = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(engine)) {
                 Ok(Ok(())) => "the engine was shut down".into(),
                 Ok(Err(error)) => {
@@ -153,13 +155,20 @@ impl Drop for Host {
 type Started = std_mpsc::SyncSender<io::Result<SocketAddr>>;
 type Commands = mpsc::UnboundedReceiver<(u64, Command)>;
 
-fn run(role: Role, limits: Limits, commands: Commands, inbox: &Arc<Inbox>, started: &Started) -> io::Result<()> {
+fn run(
+    role: Role,
+    limits: Limits,
+    gauge: MemoryGauge,
+    commands: Commands,
+    inbox: &Arc<Inbox>,
+    started: &Started,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, async {
         match role {
-            Role::Server(spec) => server::run(spec, limits, commands, inbox, started).await,
-            Role::Client(spec) => client::run(spec, limits, commands, inbox, started).await,
+            Role::Server(spec) => server::run(spec, limits, gauge, commands, inbox, started).await,
+            Role::Client(spec) => client::run(spec, limits, gauge, commands, inbox, started).await,
         }
     })?;
     // The look-up of a server's name may still hang in the system's resolver: do not wait for it.
@@ -251,6 +260,10 @@ impl Common {
     fn stream_count(&self) -> u64 {
         self.shard.counters().iter().find(|(name, _)| *name == "streams").map_or(0, |(_, count)| *count)
     }
+}
+
+fn send_options(limits: &Limits) -> SendOptions {
+    SendOptions { queue: limits.packet_queue, retries: limits.packet_retries }
 }
 
 fn hub_config(limits: &Limits) -> HubConfig {

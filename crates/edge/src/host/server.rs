@@ -2,11 +2,13 @@
 
 use super::command::{Command, Event, Value};
 use super::journal::FileJournal;
-use super::{Commands, Common, Inbox, ServerSpec, Started, driver_ended, hub_config};
+use super::{Commands, Common, Inbox, ServerSpec, Started, driver_ended, hub_config, send_options};
 use crate::outbound::{AddressPolicy, Outbound, OutboundOptions};
+use crate::places::Places;
 use crate::resolver::{Resolver, ResolverLimits};
 use crate::serve::serve;
 use ginnel_carrier::udp::UdpCarrier;
+use ginnel_engine::memory::MemoryGauge;
 use ginnel_engine::shard::{self, Shard};
 use ginnel_proto::hub::gate::GateConfig;
 use ginnel_proto::hub::{self, Hub, LinkId};
@@ -20,11 +22,12 @@ use tokio::task::JoinHandle;
 pub(super) async fn run(
     spec: ServerSpec,
     limits: Limits,
+    gauge: MemoryGauge,
     mut commands: Commands,
     inbox: &Arc<Inbox>,
     started: &Started,
 ) -> io::Result<()> {
-    let carrier = UdpCarrier::bind(spec.listen)?;
+    let carrier = UdpCarrier::bind(spec.listen, send_options(&limits))?;
     let address = carrier.local_address()?;
     let time = shard::now();
     // Without an error number: this is about a file, not about the socket.
@@ -33,40 +36,68 @@ pub(super) async fn run(
     })?;
     let gate = GateConfig { psks: spec.psks, key: spec.key, users: spec.users, replay, journal: Box::new(journal) };
     let hub = Hub::server(hub_config(&limits), gate, time);
-    let (shard, driving) = Shard::start(hub, carrier, limits.clone());
+    let (shard, driving) = Shard::start(hub, carrier, limits.clone(), gauge);
     let resolver = Resolver::system(ResolverLimits { lookup_time: limits.resolve_time, ..ResolverLimits::default() });
-    let options = OutboundOptions { connect_timeout: limits.connect_time, ..OutboundOptions::default() };
-    let outbound = Outbound::new(resolver, AddressPolicy::new(spec.allow_private), options);
-    let serving = tokio::task::spawn_local(serve(shard.clone(), outbound));
+    let outbound = Outbound::new(resolver, AddressPolicy::new(spec.allow_private), OutboundOptions::new(&limits));
+    let places = Places::new(&limits);
+    let serving = tokio::task::spawn_local(serve(shard.clone(), outbound.clone(), places.clone()));
     tokio::task::spawn_local(report(shard.clone(), inbox.clone()));
     let _ = started.send(Ok(address));
 
     let common = Common { shard, inbox: inbox.clone() };
+    let mut state = Loop { common, outbound, places, allow_private: spec.allow_private, serving };
     tokio::select! {
         biased;
-        () = obey(&common, &mut commands, &serving) => Ok(()),
+        () = state.obey(&mut commands) => Ok(()),
         error = driver_ended(driving) => Err(error),
     }
 }
 
-/// Does what it is told until it is told to end.
-async fn obey(common: &Common, commands: &mut Commands, serving: &JoinHandle<()>) {
-    while let Some((ticket, command)) = commands.recv().await {
-        match command {
-            Command::SetUsers(users) => {
-                common.shard.with_hub(|hub, time| hub.set_users(time, users));
-                common.reply(ticket, Ok(Value::Done));
+struct Loop {
+    common: Common,
+    outbound: Outbound,
+    places: Places,
+    allow_private: bool,
+    serving: JoinHandle<()>,
+}
+
+impl Loop {
+    /// Does what it is told until it is told to end.
+    async fn obey(&mut self, commands: &mut Commands) {
+        while let Some((ticket, command)) = commands.recv().await {
+            let common = &self.common;
+            match command {
+                Command::SetUsers(users) => {
+                    common.shard.with_hub(|hub, time| hub.set_users(time, users));
+                    common.reply(ticket, Ok(Value::Done));
+                }
+                Command::SetAllowPrivate(allow) => {
+                    self.allow_private = allow;
+                    self.change_outbound(&common.shard.limits());
+                    common.reply(ticket, Ok(Value::Done));
+                }
+                Command::SetLimits(limits) => {
+                    self.change_outbound(&limits);
+                    self.outbound.resolver().set_lookup_time(limits.resolve_time);
+                    self.places.set_limits(&limits);
+                    common.shard.set_limits(*limits);
+                    common.reply(ticket, Ok(Value::Done));
+                }
+                Command::Shutdown { drain } => {
+                    self.serving.abort();
+                    common.shut_down(ticket, drain, commands).await;
+                    return;
+                }
+                Command::Stats(sender) => {
+                    let _ = sender.send(common.shard.counters());
+                }
+                _ => common.refuse(ticket, "a server's engine cannot do that"),
             }
-            Command::Shutdown { drain } => {
-                serving.abort();
-                common.shut_down(ticket, drain, commands).await;
-                return;
-            }
-            Command::Stats(sender) => {
-                let _ = sender.send(common.shard.counters());
-            }
-            _ => common.refuse(ticket, "a server's engine cannot do that"),
         }
+    }
+
+    fn change_outbound(&self, limits: &Limits) {
+        self.outbound.change(AddressPolicy::new(self.allow_private), OutboundOptions::new(limits));
     }
 }
 

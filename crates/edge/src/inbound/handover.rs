@@ -1,6 +1,7 @@
 //! The hand-over: a stream for a program in this process, as one end of a socket pair.
 
 use crate::opening::{OpenFailure, open};
+use crate::places::Place;
 use ginnel_engine::client::Client;
 use ginnel_engine::relay::{RelayError, Socket, relay};
 use ginnel_proto::limits::HANDOVER_CLOSE_TIME;
@@ -22,11 +23,12 @@ pub enum HandoverError {
     Socket(#[from] io::Error),
 }
 
-/// Opens a stream to `target` and returns the owner's end of it. `broken` is called when the far
+/// Opens a stream to `target` and returns the owner's end of it; `place` is the stream's. `broken` is called when the far
 /// side breaks the stream, before the owner could mistake that for a clean end.
 pub async fn hand_over(
     client: &Client,
     target: Target,
+    place: Place,
     broken: impl FnOnce() + 'static,
 ) -> Result<OwnedFd, HandoverError> {
     let limits = client.shard().limits();
@@ -36,11 +38,12 @@ pub async fn hand_over(
     theirs.set_nonblocking(true)?;
     let ours = UnixStream::from_std(ours)?;
     tokio::task::spawn_local(async move {
-        if let Err(RelayError::Stream(_)) = relay(&ours, &stream, early).await {
+        if let Err(RelayError::Stream(_) | RelayError::Idle) = relay(&ours, &stream, early).await {
             drop(stream);
             broken();
             let _ = timeout(HANDOVER_CLOSE_TIME, closed(&ours)).await;
         }
+        drop(place);
     });
     Ok(theirs.into())
 }

@@ -1,23 +1,21 @@
 //! The SOCKS5 inbound: accept, negotiate, open, relay.
 
+use crate::inbound::newcomers::{Doorman, Newcomer};
 use crate::opening::{OpenFailure, open};
+use crate::places::Place;
 use crate::socket::{self, SocketOptions};
 use bytes::Bytes;
 use ginnel_engine::client::Client;
 use ginnel_engine::relay::relay;
-use ginnel_proto::limits::ACCEPT_PAUSE;
-use ginnel_proto::limits::Limits;
+use ginnel_proto::limits::{ACCEPT_PAUSE, Limits, NEGOTIATION_TIME};
 use ginnel_proto::open::OpenReply;
 use ginnel_proto::parse::Progress;
 use ginnel_proto::socks5::{Credentials, Socks5, reply};
 use ginnel_proto::target::Target;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::rc::Rc;
-use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 /// The address in a reply to CONNECT. The real one is at the far end, and nobody's business.
@@ -31,40 +29,48 @@ const NEGOTIATION_BYTES: usize = 1024;
 pub struct Socks5Inbound {
     client: Client,
     credentials: Option<Credentials>,
-    limits: Rc<Limits>,
-    slots: Arc<Semaphore>,
+    doorman: Doorman,
 }
 
 impl Socks5Inbound {
     /// With credentials, applications must log in.
-    pub fn new(client: Client, credentials: Option<Credentials>) -> Self {
-        let limits = Rc::new(client.shard().limits());
-        let slots = Arc::new(Semaphore::new(limits.inbound_connections));
-        Self { client, credentials, limits, slots }
+    pub fn new(client: Client, credentials: Option<Credentials>, doorman: Doorman) -> Self {
+        Self { client, credentials, doorman }
     }
 
     /// Serves a listener until dropped. Connections that were accepted go on.
     pub async fn serve(self, listener: TcpListener) {
         loop {
-            let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((socket, _)) => {
+                    // The next is accepted when this one has a place.
+                    let newcomer = self.doorman.admit().await;
                     let inbound = self.clone();
-                    tokio::task::spawn_local(async move {
-                        inbound.serve_connection(socket).await;
-                        drop(slot);
-                    });
+                    tokio::task::spawn_local(async move { inbound.serve_connection(socket, newcomer).await });
                 }
-                Err(_) => sleep(ACCEPT_PAUSE).await,
+                Err(error) => {
+                    // No descriptors left, perhaps: whoever is silent has one that is of no use.
+                    if is_short(&error) {
+                        self.doorman.send_away_oldest();
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
     }
 
-    async fn serve_connection(&self, mut application: TcpStream) {
+    async fn serve_connection(&self, mut application: TcpStream, newcomer: Newcomer) {
+        let limits = self.client.shard().limits();
         // Without its options the connection works, only less well.
-        let _ = socket::tune(&application, &SocketOptions::default());
-        let Ok(Some((target, early))) = self.negotiate(&mut application).await else { return };
-        match open(&self.client, target, &early, &self.limits).await {
+        let _ = socket::tune(&application, &SocketOptions::new(&limits));
+        let negotiated = tokio::select! {
+            biased;
+            () = newcomer.sent_away() => return,
+            negotiated = timeout(NEGOTIATION_TIME, self.negotiate(&mut application, &limits)) => negotiated,
+        };
+        let Ok(Ok(Some((target, early)))) = negotiated else { return };
+        let _place: Option<Place> = newcomer.settle();
+        match open(&self.client, target, &early, &limits).await {
             Ok((stream, answered)) => {
                 let sent = application.write_all(&reply(OpenReply::Connected, BOUND)).await.is_ok();
                 if !sent || relay(&application, &stream, answered).await.is_err() {
@@ -83,11 +89,11 @@ impl Socks5Inbound {
 
     /// The target, and what the application has sent behind its request. `None`: refused, and
     /// told so.
-    async fn negotiate(&self, application: &mut TcpStream) -> io::Result<Option<(Target, Bytes)>> {
+    async fn negotiate(&self, application: &mut TcpStream, limits: &Limits) -> io::Result<Option<(Target, Bytes)>> {
         let mut machine = Socks5::new(self.credentials.clone());
         let mut buffer = [0; NEGOTIATION_BYTES];
         loop {
-            let length = timeout(self.limits.step_time, application.read(&mut buffer)).await??;
+            let length = timeout(limits.step_time, application.read(&mut buffer)).await??;
             if length == 0 {
                 return Ok(None);
             }
@@ -106,4 +112,9 @@ impl Socks5Inbound {
             }
         }
     }
+}
+
+/// Whether an accept failed for want of descriptors or memory.
+fn is_short(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }

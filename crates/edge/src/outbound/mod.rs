@@ -9,7 +9,9 @@ mod dial;
 mod error;
 mod policy;
 
+use ginnel_proto::limits::Limits;
 pub use ginnel_proto::limits::{ATTEMPT_DELAY, CONNECT_TIMEOUT, MAX_ATTEMPTS, RESOLUTION_DELAY};
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -37,6 +39,13 @@ pub struct OutboundOptions {
     pub socket: SocketOptions,
 }
 
+impl OutboundOptions {
+    /// As the limits say.
+    pub fn new(limits: &Limits) -> Self {
+        Self { connect_timeout: limits.connect_time, socket: SocketOptions::new(limits), ..Self::default() }
+    }
+}
+
 impl Default for OutboundOptions {
     fn default() -> Self {
         Self {
@@ -56,16 +65,43 @@ pub struct Outbound(Rc<Inner>);
 #[derive(Debug)]
 struct Inner {
     resolver: Resolver,
+    /// Each connection keeps those that it began with.
+    manner: RefCell<Rc<Manner>>,
+}
+
+/// What may be dialled, and how.
+#[derive(Debug)]
+struct Manner {
     policy: AddressPolicy,
     options: OutboundOptions,
     dialler: TcpDialler,
 }
 
+impl Manner {
+    fn new(policy: AddressPolicy, options: OutboundOptions) -> Rc<Self> {
+        let dialler = TcpDialler::new(options.socket.clone());
+        Rc::new(Self { policy, options, dialler })
+    }
+}
+
 impl Outbound {
     /// An outbound that asks `resolver` and dials what `policy` permits.
     pub fn new(resolver: Resolver, policy: AddressPolicy, options: OutboundOptions) -> Self {
-        let dialler = TcpDialler::new(options.socket.clone());
-        Self(Rc::new(Inner { resolver, policy, options, dialler }))
+        Self(Rc::new(Inner { resolver, manner: RefCell::new(Manner::new(policy, options)) }))
+    }
+
+    /// Dials in another way from now on.
+    pub fn change(&self, policy: AddressPolicy, options: OutboundOptions) {
+        *self.0.manner.borrow_mut() = Manner::new(policy, options);
+    }
+
+    /// The resolver that is asked.
+    pub fn resolver(&self) -> &Resolver {
+        &self.0.resolver
+    }
+
+    fn manner(&self) -> Rc<Manner> {
+        self.0.manner.borrow().clone()
     }
 
     /// Connects to the first address of `name` that answers. A name that is an address in letters
@@ -77,9 +113,10 @@ impl Outbound {
         if let Ok(address) = name.parse::<IpAddr>() {
             return self.connect_addr(SocketAddr::new(address, port)).await;
         }
-        let v6 = self.targets(name, Family::V6, port);
-        let v4 = self.targets(name, Family::V4, port);
-        dial::race(&self.0.dialler, &self.0.options, v6, v4).await
+        let manner = self.manner();
+        let v6 = self.targets(name, Family::V6, port, &manner.policy);
+        let v4 = self.targets(name, Family::V4, port, &manner.policy);
+        dial::race(&manner.dialler, &manner.options, v6, v4).await
     }
 
     /// Connects to one address. An IPv4 address written as an IPv6 one (`::ffff:192.0.2.1`) is
@@ -88,20 +125,26 @@ impl Outbound {
     /// # Errors
     /// See [`ConnectError`].
     pub async fn connect_addr(&self, address: SocketAddr) -> Result<TcpStream, ConnectError> {
-        let address = canonical(address);
-        if !self.0.policy.permits(address.ip()) {
+        let (address, manner) = (canonical(address), self.manner());
+        if !manner.policy.permits(address.ip()) {
             return Err(ConnectError::NotAllowed);
         }
-        let dialled = self.0.dialler.dial(address);
-        match tokio::time::timeout(self.0.options.connect_timeout, dialled).await {
+        let dialled = manner.dialler.dial(address);
+        match tokio::time::timeout(manner.options.connect_timeout, dialled).await {
             Ok(outcome) => outcome.map_err(|error| ConnectError::from_io(error, address)),
             Err(_) => Err(ConnectError::TimedOut),
         }
     }
 
-    async fn targets(&self, name: &str, family: Family, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+    async fn targets(
+        &self,
+        name: &str,
+        family: Family,
+        port: u16,
+        policy: &AddressPolicy,
+    ) -> Result<Vec<SocketAddr>, ConnectError> {
         let answer = self.0.resolver.look_up(name, family).await;
-        permitted(answer, &self.0.policy, port)
+        permitted(answer, policy, port)
     }
 }
 

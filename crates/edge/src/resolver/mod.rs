@@ -13,7 +13,7 @@ pub use ginnel_proto::limits::{
     ADDRESSES_PER_ANSWER, ANSWER_TTL, CACHED_ANSWERS, CONCURRENT_LOOKUPS, FAILURE_TTL, LOOKUP_TIME, PENDING_LOOKUPS,
     UNKNOWN_TTL,
 };
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -83,6 +83,7 @@ pub struct Resolver(Rc<Inner>);
 struct Inner {
     source: Box<dyn DnsSource>,
     limits: ResolverLimits,
+    lookup_time: Cell<Duration>,
     places: Semaphore,
     state: RefCell<State>,
 }
@@ -99,10 +100,16 @@ impl Resolver {
         let state = State { cache: Cache::new(limits.cached_answers), pending: HashMap::new() };
         Self(Rc::new(Inner {
             source: Box::new(source),
+            lookup_time: Cell::new(limits.lookup_time),
             places: Semaphore::new(limits.concurrent_lookups.clamp(1, Semaphore::MAX_PERMITS)),
             limits,
             state: RefCell::new(state),
         }))
+    }
+
+    /// Gives look-ups another time from now on.
+    pub fn set_lookup_time(&self, time: Duration) {
+        self.0.lookup_time.set(time);
     }
 
     /// A resolver that asks as the operating system is set up to, read once, now: see
@@ -193,8 +200,8 @@ impl Running {
     }
 
     async fn ask(&self) -> Reply {
-        let Inner { source, limits, places, .. } = &*self.resolver.0;
-        let deadline = Instant::now() + limits.lookup_time;
+        let Inner { source, lookup_time, places, .. } = &*self.resolver.0;
+        let deadline = Instant::now() + lookup_time.get();
         let Ok(Ok(_place)) = timeout_at(deadline, places.acquire()).await else {
             return Reply::from(LookupError::Busy);
         };

@@ -4,6 +4,7 @@
 
 use ginnel_edge::host::{ClientSpec, Command, Event, Failure, Host, Message, Outcome, Role, ServerSpec, Value, users};
 use ginnel_engine::client::ServerAddress;
+use ginnel_engine::memory::uncounted;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk};
 use ginnel_proto::limits::Limits;
@@ -55,6 +56,12 @@ pub(crate) fn one_user() -> ginnel_proto::hub::gate::Users {
     users([("laptop".to_owned(), user_key().public().0)])
 }
 
+/// The servers of a client of that one user.
+pub(crate) fn servers(server: SocketAddr) -> Vec<ServerAddress> {
+    let keys = ClientKeys { psk: psk(), server: server_key().public(), user: user_key() };
+    vec![ServerAddress { host: server.ip().to_string(), port: server.port(), keys }]
+}
+
 /// A host, and the messages that nobody has asked for yet.
 pub(crate) struct End {
     pub(crate) host: Host,
@@ -64,10 +71,14 @@ pub(crate) struct End {
 
 impl End {
     fn start(role: Role, limits: Limits) -> std::io::Result<Self> {
-        Ok(Self { host: Host::start(role, limits)?, last: 0, waiting: Vec::new() })
+        Ok(Self { host: Host::start(role, limits, uncounted)?, last: 0, waiting: Vec::new() })
     }
 
     pub(crate) fn server(directory: &Directory, listen: SocketAddr) -> std::io::Result<Self> {
+        Self::server_with(directory, listen, Limits::server())
+    }
+
+    pub(crate) fn server_with(directory: &Directory, listen: SocketAddr, limits: Limits) -> std::io::Result<Self> {
         let spec = ServerSpec {
             listen,
             psks: vec![psk()],
@@ -76,13 +87,11 @@ impl End {
             allow_private: true,
             replay_file: directory.path().join("replay"),
         };
-        Self::start(Role::Server(spec), Limits::default())
+        Self::start(Role::Server(spec), limits)
     }
 
     pub(crate) fn client(server: SocketAddr, limits: Limits) -> Self {
-        let keys = ClientKeys { psk: psk(), server: server_key().public(), user: user_key() };
-        let servers = vec![ServerAddress { host: server.ip().to_string(), port: server.port(), keys }];
-        Self::start(Role::Client(ClientSpec { servers }), limits).unwrap()
+        Self::start(Role::Client(ClientSpec { servers: servers(server) }), limits).unwrap()
     }
 
     /// Hands a command in and returns its ticket.

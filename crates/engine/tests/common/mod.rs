@@ -2,8 +2,9 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use bytes::Bytes;
-use ginnel_carrier::udp::UdpCarrier;
+use ginnel_carrier::udp::{SendOptions, UdpCarrier};
 use ginnel_engine::client::{Client, Report, ServerAddress};
+use ginnel_engine::memory::{MemoryGauge, uncounted};
 use ginnel_engine::shard::{self, Shard};
 use ginnel_engine::stream::Stream;
 use ginnel_proto::envelope::handshake::ClientKeys;
@@ -21,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 pub(crate) const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub(crate) const SEND: SendOptions = SendOptions { queue: 5000, retries: 3 };
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Pair {
@@ -39,9 +41,23 @@ pub(crate) fn run_over<F: Future<Output = ()>>(
     change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>,
     test: impl FnOnce(Pair) -> F,
 ) {
+    start(change, Limits::default(), uncounted, test);
+}
+
+/// The same with other limits.
+pub(crate) fn run_with<F: Future<Output = ()>>(limits: Limits, gauge: MemoryGauge, test: impl FnOnce(Pair) -> F) {
+    start(Ok, limits, gauge, test);
+}
+
+fn start<F: Future<Output = ()>>(
+    change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>,
+    limits: Limits,
+    gauge: MemoryGauge,
+    test: impl FnOnce(Pair) -> F,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let test = test(Pair::start(change));
+        let test = test(Pair::start(change, limits, gauge));
         tokio::time::timeout(Duration::from_secs(30), test).await.expect("the test ends in time");
     });
 }
@@ -51,7 +67,7 @@ fn config(seed: u8) -> HubConfig {
 }
 
 impl Pair {
-    fn start(change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>) -> Self {
+    fn start(change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>, limits: Limits, gauge: MemoryGauge) -> Self {
         let (psk, key, user) = (Psk::new([1; 32]), PrivateKey::new([2; 32]), PrivateKey::new([3; 32]));
         let gate = GateConfig {
             psks: vec![psk.clone()],
@@ -60,11 +76,11 @@ impl Pair {
             replay: ReplayCache::default(),
             journal: Box::new(NoJournal),
         };
-        let carrier = UdpCarrier::bind(LOOPBACK).and_then(change).unwrap();
+        let carrier = UdpCarrier::bind(LOOPBACK, SEND).and_then(change).unwrap();
         let address = carrier.local_address().unwrap();
-        let (server, _) = Shard::start(Hub::server(config(1), gate, shard::now()), carrier, Limits::default());
+        let (server, _) = Shard::start(Hub::server(config(1), gate, shard::now()), carrier, limits.clone(), gauge);
         let hub = Hub::client(config(2), shard::now());
-        let (shard, _) = Shard::start(hub, UdpCarrier::bind_any().and_then(change).unwrap(), Limits::default());
+        let (shard, _) = Shard::start(hub, UdpCarrier::bind_any(SEND).and_then(change).unwrap(), limits, gauge);
         let keys = ClientKeys { psk, server: key.public(), user };
         let servers = vec![ServerAddress { host: address.ip().to_string(), port: address.port(), keys }];
         let reports = Rc::new(RefCell::new(Vec::new()));

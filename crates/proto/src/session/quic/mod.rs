@@ -74,24 +74,15 @@ impl QuicConfig {
         let crypto = null::Client { remote: None, learn: Some(learn.clone()) };
         let client = quic::ClientConfig::new(Arc::new(crypto));
         let mut endpoint = Endpoint::new(self.endpoint.clone(), None, true, Some(rng.random()));
-        let connected = endpoint.connect(
-            now,
-            client_with(client, self.transport(quic::Side::Server, DATAGRAM_MIN, None)),
-            PEER,
-            "ginnel",
-        );
+        let connected = endpoint.connect(now, client_with(client, self.transport(DATAGRAM_MIN, None)), PEER, "ginnel");
         debug_assert!(connected.is_ok());
         let params = learn.lock().map(|params| params.clone()).unwrap_or_default();
         debug_assert!(params.len() <= PARAMS_MAX, "{} bytes of parameters", params.len());
         params
     }
 
-    fn transport(&self, side: quic::Side, datagram_max: u16, rtt: Option<Duration>) -> Arc<quic::TransportConfig> {
+    fn transport(&self, datagram_max: u16, rtt: Option<Duration>) -> Arc<quic::TransportConfig> {
         let limits = &self.limits;
-        let link_window = match side {
-            quic::Side::Client => limits.link_window_client,
-            quic::Side::Server => limits.link_window_server,
-        };
         let mut acks = quic::AckFrequencyConfig::default();
         acks.ack_eliciting_threshold(ACK_EVERY.into());
         let mut mtu = quic::MtuDiscoveryConfig::default();
@@ -99,7 +90,7 @@ impl QuicConfig {
         let mut transport = quic::TransportConfig::default();
         transport
             .stream_receive_window(limits.stream_window.into())
-            .receive_window(link_window.into())
+            .receive_window(limits.link_window.into())
             .send_window(limits.send_window)
             .max_concurrent_bidi_streams(limits.streams_per_link.min(STREAMS_AT_FIRST).into())
             .max_concurrent_uni_streams(0u32.into())
@@ -166,7 +157,7 @@ impl QuicSession {
     ) -> Result<Self, BadParams> {
         let remote = null::read_params(quic::Side::Client, server_params).map_err(|_| BadParams)?;
         let crypto = null::Client { remote: Some(remote), learn: None };
-        let transport = config.transport(quic::Side::Client, datagram_max, Some(rtt));
+        let transport = config.transport(datagram_max, Some(rtt));
         let client = client_with(quic::ClientConfig::new(Arc::new(crypto)), transport);
         let mut endpoint = Endpoint::new(config.endpoint.clone(), None, true, Some(rng.random()));
         // Refuses only an unusable address or version, and both are constants.
@@ -182,7 +173,7 @@ impl QuicSession {
     /// again after a few times as long, instead of after the library's second.
     pub fn server(config: &QuicConfig, datagram_max: u16, rtt: Duration, rng: &mut impl CryptoRng) -> Self {
         let mut server = quic::ServerConfig::new(Arc::new(null::Server), Arc::new(null::NoTokens));
-        server.transport = config.transport(quic::Side::Server, datagram_max, Some(rtt));
+        server.transport = config.transport(datagram_max, Some(rtt));
         server.migration(false).max_incoming(1);
         let endpoint = Endpoint::new(config.endpoint.clone(), Some(Arc::new(server)), true, Some(rng.random()));
         Self::new(endpoint, config)
