@@ -105,6 +105,22 @@ async def test_what_the_engine_refuses_changes_nothing(engines: list[Engine], st
         assert commands(engines[0]) == []
 
 
+async def test_levels_that_the_engine_refuses_take_the_limits_back(
+    engines: list[Engine], state: Path
+) -> None:
+    async with Server(state=state) as server:
+        before = server.config
+        loud = LogConfig.model_construct(level="loud")
+        new = before.model_copy(update={"log": loud, "limits": Limits(links=9).filled("server")})
+        with pytest.raises(ConfigError, match="'loud' is no level"):
+            await server.reload(new)
+        assert commands(engines[0]) == [
+            ("set_limits", new.engine_limits()),
+            ("set_limits", before.engine_limits()),
+        ]
+        assert server.config is before
+
+
 async def test_before_its_start_there_is_nothing_to_reload(state: Path) -> None:
     server = Server(state=state)
     with pytest.raises(ClosedError):

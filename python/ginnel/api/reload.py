@@ -14,10 +14,10 @@ async def apply_to_server(
 ) -> tuple[ReloadReport, ServerConfig]:
     """Apply a server's changes; what was done, and the configuration that holds now.
 
-    Raises ConfigError when the engine refuses a limit, which is asked first: then nothing has changed.
+    Raises ConfigError when the engine refuses one; then nothing has changed.
     """
     changes = difference(old, new)
-    await _apply(native, new, changes)
+    await _apply(native, old, new, changes)
     if any(change.key == "allow_private" for change in changes):
         await native.set_allow_private(new.allow_private)
     return _result(old, new, changes)
@@ -28,19 +28,24 @@ async def apply_to_client(
 ) -> tuple[ReloadReport, ClientConfig]:
     """Apply a client's changes, but for its listeners; what was done, and the configuration that holds now.
 
-    Raises ConfigError when the engine refuses a limit, which is asked first: then nothing has changed.
+    Raises ConfigError when the engine refuses one; then nothing has changed.
     """
     changes = difference(old, new)
-    await _apply(native, new, changes)
+    await _apply(native, old, new, changes)
     return _result(old, new, changes)
 
 
-async def _apply(native: Native, new: ServerConfig | ClientConfig, changes: list[Change]) -> None:
-    tables = {change.key.partition(".")[0] for change in changes}
-    if tables & {"limits", "timeouts"}:
+async def _apply(native: Native, old: C, new: C, changes: list[Change]) -> None:
+    has_limits = any(change.key.startswith(("limits.", "timeouts.")) for change in changes)
+    if has_limits:
         await native.set_limits(new.engine_limits())
-    if any(change.key.startswith(("log.level", "log.areas")) for change in changes):
-        native.set_log(new.log.engine_levels())
+    if any(change.key.startswith(("log.level", "log.areas.")) for change in changes):
+        try:
+            native.set_log(new.log.engine_levels())
+        except BaseException:
+            if has_limits:
+                await native.set_limits(old.engine_limits())
+            raise
 
 
 def _result(old: C, new: C, changes: list[Change]) -> tuple[ReloadReport, C]:
