@@ -188,6 +188,33 @@ async def test_a_hangup_with_bad_settings_says_so_and_goes_on(
         await until(lambda: server.config.drain_seconds == 9)
 
 
+async def test_a_signal_during_a_reload_is_another_one(
+    engines: list[Engine], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Source(file=file)
+    async with server_of(source) as server:
+        daemon = Daemon(server, source, Terminal(quiet=True))
+        daemon.ready()
+        began, go_on = 0, asyncio.Event()
+
+        async def held() -> ReloadReport:
+            nonlocal began
+            began += 1
+            await go_on.wait()
+            return ReloadReport()
+
+        monkeypatch.setattr(daemon, "reload", held)
+        daemon.hangup()
+        await until(lambda: began == 1)
+        tasks = len(asyncio.all_tasks())
+        for _ in range(100):
+            daemon.hangup()
+        assert len(asyncio.all_tasks()) == tasks
+        go_on.set()
+        await until(lambda: daemon._hangup is None)
+        assert began == 2
+
+
 async def test_what_nobody_foresaw_shows_its_kind_alone(
     engines: list[Engine], file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,7 +128,21 @@ def test_every_layer_reaches_the_service(tmp_path: Path, link: str) -> None:
             assert "flag.example:7" in server.end()[2]
     with running(tmp_path, "client", GINNEL_LINK=link, GINNEL_SOCKS5="5,6") as client:
         assert [client.out.readline() for _ in range(2)] == ["socks5 127.0.0.1:5\n", "socks5 127.0.0.1:6\n"]
-        assert b"GINNEL_SOCKS5" in Path(f"/proc/{client.process.pid}/environ").read_bytes()
+
+
+def test_a_share_link_by_a_setting(tmp_path: Path, link: str) -> None:
+    """Of a command that else wants it as an argument; both are one too many."""
+    (tmp_path / "link.txt").write_text(link)
+    for arguments in (["--set", f"link_file={tmp_path}/link.txt"], ["--set", f"link={link}"]):
+        with running(tmp_path, "client", *arguments) as client:
+            assert client.out.readline() == "socks5 127.0.0.1:1080\n"
+            assert link[9:30].encode() not in Path(f"/proc/{client.process.pid}/cmdline").read_bytes()
+    with running(tmp_path, "client", GINNEL_LINK_FILE=str(tmp_path / "link.txt")) as client:
+        assert client.out.readline() == "socks5 127.0.0.1:1080\n"
+    with running(tmp_path, "client", link, "--set", "link_file=nowhere") as client:
+        code, _, said = client.end()
+        assert code == 2
+        assert said.startswith("error: --set link_file: both link and link_file are given\n")
 
 
 def test_a_client_by_command_may_keep_trying(tmp_path: Path, link: str) -> None:

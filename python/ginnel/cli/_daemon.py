@@ -28,6 +28,7 @@ class Daemon:
         self._listeners = listeners
         self._ready = asyncio.Event()
         self._lock = asyncio.Lock()
+        self._asked = False
         self._hangup: asyncio.Task[None] | None = None
 
     def ready(self) -> None:
@@ -72,13 +73,19 @@ class Daemon:
             raise
 
     def hangup(self) -> None:
-        """SIGHUP arrived: reload once it has started, and say what came of it."""
+        """SIGHUP arrived: reload once it has started, and say what came of it. Many at once are one or two reloads."""
+        self._asked = True
         if self._hangup is None:
-            self._hangup = asyncio.create_task(self._reload_and_tell())
+            self._hangup = asyncio.create_task(self._reload_while_asked())
+
+    async def _reload_while_asked(self) -> None:
+        await self._ready.wait()
+        while self._asked:
+            self._asked = False
+            await self._reload_and_tell()
+        self._hangup = None
 
     async def _reload_and_tell(self) -> None:
-        await self._ready.wait()
-        self._hangup = None  # what is asked for from now on is another reload
         try:
             report = await self.reload()
         except GinnelError as error:
