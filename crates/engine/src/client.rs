@@ -1,24 +1,22 @@
-//! A client's keeper: brings a link up, and brings it up again, for ever.
+//! A client's way to its server: the keeper of its link, driven, and whoever waits for it.
 
-use crate::shard::Shard;
+use crate::clocks::Clocks;
+use crate::shard::{Shard, now};
 use crate::stream::Stream;
-use ginnel_proto::envelope::control::close;
 use ginnel_proto::envelope::handshake::ClientKeys;
-use ginnel_proto::hub::{Event, LinkId};
-use ginnel_proto::limits::{
-    DIAL_TIME, REDIAL_PAUSE, REDIAL_PAUSE_MAX, SERVER_ADDRESSES, SERVER_LOOKUP_TIME, STEADY_LINK,
-};
-use ginnel_proto::link::{self, Lost, Path};
-use rand::RngExt;
+use ginnel_proto::hub::{Event, Hub, LinkId, Time};
+use ginnel_proto::keeper::{Action, Keeper, Kept};
+use ginnel_proto::limits::{CLOCK_TICK, SERVER_ADDRESSES, SERVER_LOOKUP_TIME};
+use ginnel_proto::link::{self, Lost};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
 
 /// A server as a share link names it.
 #[derive(Clone, Debug)]
@@ -34,7 +32,7 @@ pub struct ServerAddress {
 /// What a keeper reports.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Report {
-    /// The link is up.
+    /// The link is up, and has carried something.
     Up {
         /// The server's address.
         peer: SocketAddr,
@@ -70,11 +68,20 @@ pub enum ProbeError {
 
 #[derive(Default)]
 struct State {
-    link: Option<(LinkId, SocketAddr, Duration)>,
+    kept: Option<Kept>,
+    /// How many wait for a link.
+    waiting: usize,
     /// Echoes that have come, and the time of the last: whoever waits takes the next.
     echoes: u64,
     echo: Duration,
     keeper: Option<AbortHandle>,
+}
+
+impl State {
+    /// The link to use: one that is doubted is waited for, whether it be trusted again or replaced.
+    fn link(&self) -> Option<Kept> {
+        self.kept.filter(|kept| !kept.doubted)
+    }
 }
 
 /// A client's way to its server. Cloning is cheap.
@@ -84,15 +91,29 @@ pub struct Client {
     state: Rc<RefCell<State>>,
     /// Told whenever `state` has changed.
     changed: Rc<Notify>,
+    /// Told when the first begins to wait for a link, and when nobody does any more.
+    wanted: Rc<Notify>,
+}
+
+/// Somebody waits for a link.
+struct Waiting<'a>(&'a Client);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.wait(|waiting| waiting - 1);
+    }
 }
 
 impl Client {
     /// Starts to keep a link to the first of `servers` that answers.
     pub fn start(shard: Shard, servers: Vec<ServerAddress>, report: impl Fn(Report) + 'static) -> Self {
-        let client = Self { shard, state: Rc::default(), changed: Rc::default() };
-        let keeper = client.clone();
-        let keeper = tokio::task::spawn_local(async move { keeper.keep(&servers, report).await });
-        client.state.borrow_mut().keeper = Some(keeper.abort_handle());
+        let client = Self { shard, state: Rc::default(), changed: Rc::default(), wanted: Rc::default() };
+        let keys = servers.iter().map(|server| server.keys.clone()).collect();
+        let keeper = Keeper::new(Instant::now(), keys, rand::random());
+        let keeping =
+            Keeping { client: client.clone(), keeper, servers, lookups: JoinSet::new(), clocks: Clocks::new() };
+        let keeping = tokio::task::spawn_local(keeping.run(report));
+        client.state.borrow_mut().keeper = Some(keeping.abort_handle());
         client
     }
 
@@ -109,9 +130,43 @@ impl Client {
     }
 
     /// The link, its server's address and the time of its handshake; waits for it up to
-    /// `patience`.
+    /// `patience`. It need not have carried anything yet: the first stream travels with the
+    /// confirmation of the handshake.
     pub async fn link(&self, patience: Duration) -> Option<(LinkId, SocketAddr, Duration)> {
-        timeout(patience, self.wait_for(|state| state.link)).await.ok()
+        self.wait_for_link(patience, |_| true).await
+    }
+
+    /// The same, of a link that has carried something.
+    pub async fn proven_link(&self, patience: Duration) -> Option<(LinkId, SocketAddr, Duration)> {
+        self.wait_for_link(patience, |kept| kept.proven).await
+    }
+
+    async fn wait_for_link(
+        &self,
+        patience: Duration,
+        good: impl Fn(&Kept) -> bool,
+    ) -> Option<(LinkId, SocketAddr, Duration)> {
+        let good = |state: &mut State| state.link().filter(|kept| good(kept));
+        let at_once = good(&mut self.state.borrow_mut());
+        let kept = match at_once {
+            Some(kept) => kept,
+            None => {
+                self.wait(|waiting| waiting + 1);
+                let _waiting = Waiting(self);
+                timeout(patience, self.wait_for(good)).await.ok()?
+            }
+        };
+        Some((kept.link, kept.peer, kept.rtt))
+    }
+
+    /// Changes how many wait for a link, and tells the keeper when that begins or ends.
+    fn wait(&self, change: impl FnOnce(usize) -> usize) {
+        let waiting = &mut self.state.borrow_mut().waiting;
+        let before = *waiting;
+        *waiting = change(before);
+        if (*waiting == 0) != (before == 0) {
+            self.wanted.notify_one();
+        }
     }
 
     /// Opens a stream, waiting for a link up to `patience`.
@@ -123,12 +178,12 @@ impl Client {
     /// Measures the round-trip time on the living link.
     pub async fn probe(&self, patience: Duration) -> Result<Duration, ProbeError> {
         let probe = async {
-            let link = self.wait_for(|state| state.link).await.0;
+            let link = self.wait_for(|state| state.kept).await.link;
             let before = self.state.borrow().echoes;
             self.shard.with_hub(|hub, time| hub.probe(time, link));
             self.wait_for(|state| (state.echoes > before).then_some(state.echo)).await
         };
-        timeout(patience, probe).await.map_err(|_| match self.state.borrow().link {
+        timeout(patience, probe).await.map_err(|_| match self.state.borrow().kept {
             Some(_) => ProbeError::NoAnswer,
             None => ProbeError::LinkDown,
         })
@@ -145,82 +200,112 @@ impl Client {
             changed.await;
         }
     }
+}
 
-    async fn keep(&self, servers: &[ServerAddress], report: impl Fn(Report)) {
-        let mut pause = REDIAL_PAUSE;
+/// The keeper and what drives it: link events, wishes, look-ups and the clock.
+struct Keeping {
+    client: Client,
+    keeper: Keeper,
+    servers: Vec<ServerAddress>,
+    lookups: JoinSet<(usize, Vec<SocketAddr>)>,
+    clocks: Clocks,
+}
+
+impl Keeping {
+    async fn run(mut self, report: impl Fn(Report)) {
         loop {
-            // A link that lived for a while says nothing against the next: look up and dial at once.
-            if self.round(servers, &report).await >= STEADY_LINK {
-                pause = REDIAL_PAUSE;
-                continue;
-            }
-            let jittered = pause.mul_f64(rand::rng().random_range(0.7..1.3));
-            let peer = servers.first().map(|server| format!("{}:{}", server.host, server.port));
-            report(Report::Retry { peer: peer.unwrap_or_default(), pause: jittered });
-            sleep(jittered).await;
-            pause = (pause * 2).min(REDIAL_PAUSE_MAX);
-        }
-    }
-
-    /// Dials until somebody answers, and follows that link to its end. Returns how long it lived.
-    async fn round(&self, servers: &[ServerAddress], report: &impl Fn(Report)) -> Duration {
-        for server in servers {
-            for address in addresses(server).await {
-                let Some((link, rtt)) = self.dial(server, address).await else { continue };
-                let since = Instant::now();
-                report(Report::Up { peer: address, rtt });
-                self.set_link(Some((link, address, rtt)));
-                let why = self.watch(link).await;
-                self.set_link(None);
-                report(Report::Down { peer: address, why });
-                // Whoever is sent away does not come back at once, or two clients that crowd each
-                // other out would do so for ever.
-                let sent_away = matches!(why, Lost::ByPeer(close::REVOKED | close::REPLACED | close::CROWDED));
-                return if sent_away { Duration::ZERO } else { since.elapsed() };
-            }
-        }
-        Duration::ZERO
-    }
-
-    fn set_link(&self, link: Option<(LinkId, SocketAddr, Duration)>) {
-        self.state.borrow_mut().link = link;
-        self.changed.notify_waiters();
-    }
-
-    async fn dial(&self, server: &ServerAddress, address: SocketAddr) -> Option<(LinkId, Duration)> {
-        let path = Path { remote: address, local: None };
-        let keys = server.keys.clone();
-        let link = self.shard.with_hub(|hub, time| hub.dial(time, keys, path, 0, DIAL_TIME))?;
-        loop {
-            match self.shard.link_event().await {
-                (id, Event::Up { rtt, .. }) if id == link => return Some((link, rtt.unwrap_or_default())),
-                (id, Event::NoAnswer) if id == link => return None,
-                (id, Event::Link(link::Event::Lost(_))) if id == link => return None,
-                _ => {}
-            }
-        }
-    }
-
-    /// Follows a link until it is lost.
-    async fn watch(&self, link: LinkId) -> Lost {
-        loop {
-            match self.shard.link_event().await {
-                (id, Event::Link(link::Event::Lost(why))) if id == link => return why,
-                (id, Event::Link(link::Event::Echoed(rtt))) if id == link => {
-                    let mut state = self.state.borrow_mut();
-                    state.echoes += 1;
-                    state.echo = rtt;
-                    self.changed.notify_waiters();
+            self.act(&report);
+            self.publish();
+            let client = self.client.clone();
+            let timer = sleep_until(self.wake());
+            tokio::select! {
+                (link, event) = client.shard.link_event() => {
+                    self.note_echo(link, &event);
+                    self.with(|keeper, time, hub| keeper.handle_event(time, hub, link, &event));
                 }
-                _ => {}
+                () = client.wanted.notified() => {
+                    let wanted = client.state.borrow().waiting > 0;
+                    self.with(|keeper, time, hub| keeper.want(time, hub, wanted));
+                }
+                Some(found) = self.lookups.join_next() => {
+                    let (server, addresses) = found.unwrap_or_default();
+                    self.with(|keeper, time, hub| keeper.addresses(time, hub, server, addresses));
+                }
+                () = timer => {
+                    let slept = self.clocks.have_jumped(now(), None);
+                    self.with(|keeper, time, hub| {
+                        if slept {
+                            keeper.resumed(time, hub);
+                        }
+                        keeper.handle_timeout(time, hub);
+                    });
+                }
             }
+        }
+    }
+
+    fn with(&mut self, call: impl FnOnce(&mut Keeper, Time, &mut Hub)) {
+        let keeper = &mut self.keeper;
+        self.client.shard.with_hub(|hub, time| call(keeper, time, hub));
+    }
+
+    /// When to look at the clock: also now and then without a link, for a machine that has slept
+    /// has no reason to wait any longer.
+    fn wake(&self) -> Option<Instant> {
+        let next = self.keeper.poll_timeout();
+        let tick = self.keeper.kept().is_none().then(|| Instant::now() + CLOCK_TICK);
+        next.into_iter().chain(tick).min()
+    }
+
+    /// Does and reports what the keeper wants.
+    fn act(&mut self, report: &impl Fn(Report)) {
+        while let Some(action) = self.keeper.poll_action() {
+            match action {
+                Action::LookUp(index) => {
+                    let Some(server) = self.servers.get(index) else { continue };
+                    let (host, port) = (server.host.clone(), server.port);
+                    self.lookups.spawn_local(async move { (index, addresses(&host, port).await) });
+                }
+                Action::Up { peer, rtt } => report(Report::Up { peer, rtt }),
+                Action::Down { peer, why } => report(Report::Down { peer, why }),
+                Action::Retry(pause) => {
+                    let peer = self.servers.first().map(|server| format!("{}:{}", server.host, server.port));
+                    report(Report::Retry { peer: peer.unwrap_or_default(), pause });
+                }
+            }
+        }
+    }
+
+    /// Tells those who wait what there is now.
+    fn publish(&self) {
+        let kept = self.keeper.kept();
+        let changed = std::mem::replace(&mut self.client.state.borrow_mut().kept, kept) != kept;
+        if changed {
+            self.client.changed.notify_waiters();
+        }
+    }
+
+    fn note_echo(&self, link: LinkId, event: &Event) {
+        let mut state = self.client.state.borrow_mut();
+        if let Event::Link(link::Event::Echoed(rtt)) = event
+            && state.kept.is_some_and(|kept| kept.link == link)
+        {
+            state.echoes += 1;
+            state.echo = *rtt;
+            self.client.changed.notify_waiters();
         }
     }
 }
 
-async fn addresses(server: &ServerAddress) -> Vec<SocketAddr> {
-    let lookup = tokio::net::lookup_host((server.host.as_str(), server.port));
-    match timeout(SERVER_LOOKUP_TIME, lookup).await {
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn addresses(host: &str, port: u16) -> Vec<SocketAddr> {
+    match timeout(SERVER_LOOKUP_TIME, tokio::net::lookup_host((host, port))).await {
         Ok(Ok(addresses)) => addresses.take(SERVER_ADDRESSES).collect(),
         _ => Vec::new(),
     }

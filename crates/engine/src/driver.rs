@@ -4,8 +4,10 @@
 //! have to send; stream operations wake it, and since it then runs after all ready tasks, what
 //! they wrote leaves together.
 
+use crate::clocks::Clocks;
 use crate::shard::{Core, Shard, now};
 use ginnel_carrier::udp::{Received, Sent};
+use ginnel_proto::limits::CLOCK_TICK;
 use ginnel_proto::link::{Path, Transmit};
 use std::future::Future;
 use std::io;
@@ -28,11 +30,14 @@ pub(crate) struct Driver {
     received: Vec<Received>,
     out: Vec<u8>,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    clocks: Clocks,
+    /// When a client with a link looks at the clocks next.
+    tick: Instant,
 }
 
 impl Driver {
     pub(crate) fn new(shard: Shard) -> Self {
-        Self { shard, received: Vec::new(), out: Vec::new(), timer: None }
+        Self { shard, received: Vec::new(), out: Vec::new(), timer: None, clocks: Clocks::new(), tick: Instant::now() }
     }
 
     /// One round. Never ready: the shard's runtime ends it.
@@ -52,6 +57,9 @@ impl Driver {
                 Err(_) => pause = Some(Instant::now() + ERROR_PAUSE),
             }
             let time = now();
+            if self.clocks.have_jumped(time, self.timer.as_ref().map(|(at, _)| *at)) {
+                core.hub.resumed(time);
+            }
             if core.hub.poll_timeout().is_some_and(|at| at <= time.now) {
                 core.hub.handle_timeout(time);
             }
@@ -67,8 +75,12 @@ impl Driver {
             core.guard_memory();
             core.wake_acceptor();
         }
-        let next = shard.0.borrow().hub.poll_timeout();
-        again |= self.set_timer(next.into_iter().chain(pause).min(), cx);
+        let core = shard.0.borrow();
+        let hub = &core.hub;
+        // A machine that wakes up tells nobody: a client with a link looks for itself.
+        let tick = hub.watches_clocks().then(|| self.next_tick());
+        let at = hub.poll_timeout().into_iter().chain(pause).chain(tick).min();
+        again |= self.set_timer(at, cx);
         if again {
             cx.waker().wake_by_ref();
         }
@@ -124,6 +136,15 @@ impl Driver {
     /// Has the socket wake us when it takes more. `true`: it does already.
     fn wait_writable(&self, core: &Core, cx: &mut Context<'_>) -> bool {
         core.carrier.poll_writable(cx).is_ready()
+    }
+
+    /// Moves on only once it has passed, so that not every round sets the timer anew.
+    fn next_tick(&mut self) -> Instant {
+        let now = Instant::now();
+        if self.tick <= now {
+            self.tick = now + CLOCK_TICK;
+        }
+        self.tick
     }
 
     /// Has the clock wake us at `at`. `true`: that is now.

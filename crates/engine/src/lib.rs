@@ -6,6 +6,7 @@
 
 mod activity;
 pub mod client;
+mod clocks;
 pub mod counters;
 mod driver;
 pub mod memory;

@@ -106,6 +106,7 @@ impl Shard {
         let core = &mut *self.0.borrow_mut();
         // A buffer of the old size would be handed out as one of the new.
         core.buffers.clear();
+        core.hub.set_limits(now(), limits.clone());
         core.limits = Rc::new(limits);
     }
 

@@ -11,6 +11,7 @@ use ginnel_proto::envelope::keys::{PrivateKey, Psk};
 use ginnel_proto::envelope::replay::ReplayCache;
 use ginnel_proto::hub::gate::{GateConfig, Users};
 use ginnel_proto::hub::{Hub, HubConfig, LinkId};
+use ginnel_proto::keeper::Keeper;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::link::{BATCH_PACKETS, Path};
 use ginnel_proto::session::StreamId;
@@ -140,6 +141,42 @@ impl Lab {
         link
     }
 
+    /// A client keeps a link from now on, over `lab.clients[client].addresses` in their order.
+    pub fn keep(&mut self, client: Wire) {
+        let (keys, seed) = (keys_of(self.users[client]), self.rng.random());
+        let server = self.network.server();
+        let node = &mut self.clients[client];
+        if node.addresses.is_empty() {
+            node.addresses.push(server);
+        }
+        node.keeper = Some(Keeper::new(node.time(self.now).now, vec![keys], seed));
+    }
+
+    /// The server's process is killed: it says nothing more, and hears nothing.
+    pub fn kill_server(&mut self) {
+        self.server.stop();
+    }
+
+    /// Somebody waits for a client's link, or nobody does any more.
+    pub fn want(&mut self, client: Wire, wanted: bool) {
+        let node = &mut self.clients[client];
+        let time = node.time(self.now);
+        if let Some(keeper) = &mut node.keeper {
+            keeper.want(time, &mut node.hub, wanted);
+        }
+    }
+
+    /// A client's process is killed, and another with the same keys and address begins.
+    pub fn restart_client(&mut self, client: Wire) {
+        let config = HubConfig { limits: self.setup.limits.clone(), aes: true, seed: self.rng.random() };
+        let node = Node::new(self.start, self.now, self.setup.service, |time| Hub::client(config, time));
+        let old = std::mem::replace(&mut self.clients[client], node);
+        self.clients[client].addresses = old.addresses;
+        if old.keeper.is_some() {
+            self.keep(client);
+        }
+    }
+
     /// Ends a client's link.
     pub fn close(&mut self, client: Wire, link: LinkId, code: u8) {
         let node = &mut self.clients[client];
@@ -148,7 +185,12 @@ impl Lab {
 
     /// The first client opens a stream and sends `total` bytes; the server does its service.
     pub fn open(&mut self, link: LinkId, total: u64) -> StreamId {
-        let node = &mut self.clients[0];
+        self.open_of(0, link, total)
+    }
+
+    /// The same of any client.
+    pub fn open_of(&mut self, client: Wire, link: LinkId, total: u64) -> StreamId {
+        let node = &mut self.clients[client];
         let session = node.hub.session(link).expect("the link is up");
         let id = session.open().expect("the server allows one more stream");
         let mut flow = Flow::client(id, total, self.server.service);
@@ -233,12 +275,10 @@ impl Lab {
                 To::Client(wire) => (&mut self.clients[wire], None),
             };
             let path = Path { remote: arrival.from, local };
-            node.hub.handle(node.time(self.now), path, arrival.datagram);
+            node.arrive(self.now, path, arrival.datagram);
         }
         for node in self.clients.iter_mut().chain([&mut self.server]) {
-            if node.timeout().is_some_and(|at| at <= self.now) {
-                node.hub.handle_timeout(node.time(self.now));
-            }
+            node.wake(self.now);
         }
     }
 
@@ -246,7 +286,12 @@ impl Lab {
     fn settle(&mut self) {
         let (now, buffer, network) = (self.now, &mut self.buffer, &mut self.network);
         for (wire, node) in self.clients.iter_mut().enumerate() {
-            while drain(node, now, buffer, |_, segment, batch| network.send_to_server(now, wire, segment, batch)) {}
+            while drain(node, now, buffer, |to, segment, batch| {
+                // Nobody is at any other address.
+                if to == network.server() {
+                    network.send_to_server(now, wire, segment, batch);
+                }
+            }) {}
         }
         while drain(&mut self.server, now, buffer, |to, segment, batch| {
             network.send_to_client(now, to, segment, batch);
@@ -255,7 +300,10 @@ impl Lab {
 }
 
 fn drain(node: &mut Node, now: Duration, buffer: &mut Vec<u8>, mut send: impl FnMut(SocketAddr, usize, &[u8])) -> bool {
-    let mut moved = node.work();
+    if node.is_stopped() {
+        return false;
+    }
+    let mut moved = node.work(now);
     let time = node.time(now);
     while let Some(transmit) = node.hub.poll_transmit(time, BATCH_PACKETS, buffer) {
         moved = true;

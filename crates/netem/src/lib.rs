@@ -11,6 +11,7 @@
 pub mod conditions;
 pub mod flow;
 pub mod journal;
+pub mod keeping;
 pub mod lab;
 pub mod network;
 pub mod node;

@@ -1,10 +1,13 @@
 //! One end on the network: a hub, its clock, and whatever works on its streams.
 
 use crate::flow::{Flow, Service};
+use bytes::BytesMut;
 use ginnel_proto::hub::{Event, Hub, LinkId, Time};
-use ginnel_proto::link;
+use ginnel_proto::keeper::{Action, Keeper};
+use ginnel_proto::link::{self, Path};
 use ginnel_proto::session::{self, StreamId};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Nanoseconds since 1970 when virtual time begins.
@@ -25,14 +28,77 @@ pub struct Node {
     pub service: Service,
     /// How far its wall clock is ahead, in nanoseconds.
     pub skew_ns: i128,
+    /// Brings the link up again, on a client that has one.
+    pub keeper: Option<Keeper>,
+    /// What the keeper has reported, in order, with the time.
+    pub reports: Vec<(Duration, Action)>,
+    /// What a look-up of any server brings,.
+    pub addresses: Vec<SocketAddr>,
     start: Instant,
+    /// The process is stopped: nothing runs, and what arrives waits.
+    stopped: bool,
+    waiting: Vec<(Path, BytesMut)>,
 }
 
 impl Node {
     /// A node around a hub that `make` makes at the time it is given.
     pub(crate) fn new(start: Instant, at: Duration, service: Service, make: impl FnOnce(Time) -> Hub) -> Self {
         let hub = make(time(start, at, 0));
-        Self { hub, events: Vec::new(), flows: HashMap::new(), service, skew_ns: 0, start }
+        let (events, flows, reports, addresses) = (Vec::new(), HashMap::new(), Vec::new(), Vec::new());
+        let (keeper, stopped, waiting) = (None, false, Vec::new());
+        Self { hub, events, flows, service, skew_ns: 0, keeper, reports, addresses, start, stopped, waiting }
+    }
+
+    /// Stops the process, as a signal would.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Lets it go on. What waits in its socket is taken in before it looks at the clock.
+    pub fn go_on(&mut self, at: Duration) {
+        let time = self.time(at);
+        self.stopped = false;
+        for (path, datagram) in std::mem::take(&mut self.waiting) {
+            self.hub.handle(time, path, datagram);
+        }
+        self.hub.resumed(time);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.resumed(time, &mut self.hub);
+        }
+    }
+
+    /// A datagram has arrived.
+    pub(crate) fn arrive(&mut self, at: Duration, path: Path, datagram: BytesMut) {
+        if self.stopped {
+            self.waiting.push((path, datagram));
+        } else {
+            self.hub.handle(self.time(at), path, datagram);
+        }
+    }
+
+    /// Wakes what wants to be woken now.
+    pub(crate) fn wake(&mut self, at: Duration) {
+        let time = self.time(at);
+        if self.timeout().is_none_or(|timeout| timeout > at) {
+            return;
+        }
+        if self.hub.poll_timeout().is_some_and(|timeout| timeout <= time.now) {
+            self.hub.handle_timeout(time);
+        }
+        if let Some(keeper) = &mut self.keeper
+            && keeper.poll_timeout().is_some_and(|timeout| timeout <= time.now)
+        {
+            keeper.handle_timeout(time, &mut self.hub);
+        }
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// The keeper's link, be it doubted, if it is up.
+    pub fn kept(&self) -> Option<LinkId> {
+        self.keeper.as_ref().and_then(Keeper::kept).map(|kept| kept.link)
     }
 
     /// Virtual time, by the clocks of this node.
@@ -42,7 +108,9 @@ impl Node {
 
     /// Virtual time at which the hub wants to be called.
     pub(crate) fn timeout(&self) -> Option<Duration> {
-        self.hub.poll_timeout().map(|at| at - self.start)
+        let keeper = self.keeper.as_ref().and_then(Keeper::poll_timeout);
+        let next = self.hub.poll_timeout().into_iter().chain(keeper).min();
+        next.filter(|_| !self.stopped).map(|at| at.saturating_duration_since(self.start))
     }
 
     /// Everything that one link has told.
@@ -70,16 +138,34 @@ impl Node {
     }
 
     /// Takes out all events of the hub and lets its streams work. Returns whether there were any.
-    pub(crate) fn work(&mut self) -> bool {
-        let mut moved = false;
+    pub(crate) fn work(&mut self, at: Duration) -> bool {
+        let (time, mut moved) = (self.time(at), self.keep(at));
         while let Some((link, event)) = self.hub.poll_event() {
             moved = true;
+            if let Some(keeper) = &mut self.keeper {
+                keeper.handle_event(time, &mut self.hub, link, &event);
+                self.keep(at);
+            }
             match event {
                 Event::Link(link::Event::Session(event)) => self.handle_session(link, event),
                 event => {
                     assert!(self.events.len() < EVENTS_MAX, "more than {EVENTS_MAX} events, the last {event:?}");
                     self.events.push((link, event));
                 }
+            }
+        }
+        moved
+    }
+
+    /// Does what the keeper wants.
+    fn keep(&mut self, at: Duration) -> bool {
+        let (time, mut moved) = (self.time(at), false);
+        let Some(keeper) = &mut self.keeper else { return false };
+        while let Some(action) = keeper.poll_action() {
+            moved = true;
+            match action {
+                Action::LookUp(server) => keeper.addresses(time, &mut self.hub, server, self.addresses.clone()),
+                report => self.reports.push((at, report)),
             }
         }
         moved

@@ -48,7 +48,7 @@ fn moves_without_loss(seed: u64, to: fn(&Lab) -> SocketAddr) {
     lab.change(Change::Address(to));
     lab.must("all arrives after the move", Duration::from_secs(6), Lab::all_done);
     assert_eq!(moves(&lab), [(from, to)]);
-    assert!(lab.clients[0].is_up(link) && lab.clients[0].events.len() == 1);
+    assert!(lab.clients[0].is_up(link) && lab.clients[0].events.len() == 2, "up and proven");
     // What was on its way is lost, and what was sent for about a round trip after.
     let (_, down) = lab.counters();
     assert!((1..2000).contains(&down.dead), "{} sent to the old address", down.dead);

@@ -11,6 +11,7 @@ pub mod fuzz;
 #[doc(hidden)]
 pub mod fuzz_envelope;
 pub mod hub;
+pub mod keeper;
 pub mod limits;
 pub mod link;
 pub mod open;

@@ -16,9 +16,9 @@ pub struct Limits {
     /// Links of a server. Beyond it new handshakes are not answered, but for those that would
     /// replace an older link. A client dials no more links than this.
     pub links: usize,
-    /// Links of one user. Beyond it one that has been silent for `link_stale` makes room: it may be
-    /// what is left of a client that went away without a word. If there is none, the new one is
-    /// not answered.
+    /// Links of one user. Beyond it one makes room behind which nobody may be: at the newcomer's
+    /// address one that does not answer when it is asked, elsewhere one that has been silent for
+    /// `link_stale`. If there is none, the new one is not answered.
     pub links_per_user: usize,
     /// A link that was silent for so long may be given up for another of the same user. Longer
     /// than a living client is ever silent.
@@ -219,6 +219,105 @@ pub const REDIAL_PAUSE: Duration = Duration::from_millis(250);
 
 /// The longest pause between two rounds.
 pub const REDIAL_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// The longest pause after a round that nobody answered, while somebody waits for the link or the
+/// outage is young.
+pub const REDIAL_PAUSE_EAGER: Duration = Duration::from_millis(250);
+
+/// The same after a link that came up and did not last: the server is there, and would be asked in
+/// vain all the time.
+pub const REDIAL_PAUSE_SHORT_LIVED: Duration = Duration::from_millis(800);
+
+/// An outage is young for this long.
+pub const EAGER_TIME: Duration = Duration::from_secs(60);
+
+/// Longest wait between two attempts of one handshake while somebody waits for the link or the
+/// outage is young. With its jitter less than 0.8 s, and half of what one user may do.
+pub const HANDSHAKE_RETRY_EAGER: Duration = Duration::from_millis(650);
+
+/// Addresses that are dialled at the same time.
+pub const DIALS_AT_ONCE: usize = 8;
+
+/// The head start of one address over the next; less where there are many.
+pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
+
+/// From the first dial of a round to its last, unless there are more than [`DIALS_AT_ONCE`].
+pub const DIAL_STAGGER_ALL: Duration = Duration::from_millis(500);
+
+/// The least time that an address gets to answer.
+pub const DIAL_TIME_MIN: Duration = Duration::from_millis(1500);
+
+/// A held handshake is confirmed when the doubted link has answered nothing for this long, or for
+/// [`HOLD_ROUND_TRIPS`].
+pub const HOLD_TIME: Duration = Duration::from_millis(300);
+
+/// The same in round trips of the handshake that is held.
+pub const HOLD_ROUND_TRIPS: u32 = 2;
+
+/// How often the doubted link is probed while a handshake is held.
+pub const HOLD_PROBES: u32 = 6;
+
+/// A held handshake is dropped after this: the server forgets it after ten seconds.
+pub const HELD_TIME: Duration = Duration::from_secs(8);
+
+/// The longest pause before a link that was doubted in vain is doubted again by a handshake.
+pub const DOUBT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// A link that was not doubted for this long is doubted without a pause again.
+pub const DOUBT_CALM: Duration = Duration::from_secs(10);
+
+// What a client believes of its link.
+
+/// A link whose peer surely owes an answer is probed after this, ±40 %, or after
+/// [`ASKED_ROUND_TRIPS`]; then again and again, in steps that double up to `probe_interval`.
+pub const ASKED_PROBE: Duration = Duration::from_millis(300);
+
+/// The same in round trips.
+pub const ASKED_ROUND_TRIPS: u32 = 2;
+
+/// A link is doubted when its peer has surely owed an answer for this long, or for
+/// [`DOUBT_ROUND_TRIPS`]: long enough for two probes and the echo of either.
+pub const DOUBT_TIME: Duration = Duration::from_secs(1);
+
+/// The same in round trips.
+pub const DOUBT_ROUND_TRIPS: u32 = 5;
+
+/// The longest round-trip time that these are reckoned with: the session's own estimate may count
+/// a pause of either end as a round trip.
+pub const ASKED_RTT_MAX: Duration = Duration::from_millis(600);
+
+/// How long after an interruption losses are put down to it.
+pub const INTERRUPTION_TIME: Duration = Duration::from_secs(1);
+
+/// A new link that has brought no packet of its session after this is given up.
+pub const PROOF_TIME: Duration = Duration::from_secs(4);
+
+/// After a pause of this end a link gets at least this long before it counts as idle for too long.
+pub const RESUME_TIME: Duration = Duration::from_secs(5);
+
+// Clocks: has this machine, or this process, been stopped?
+
+/// How often a client with a link looks at the clocks.
+pub const CLOCK_TICK: Duration = Duration::from_millis(1500);
+
+/// A timer that fires this much too late tells of a pause.
+pub const LATE_TIMER: Duration = Duration::from_secs(2);
+
+/// A wall clock that runs ahead of the monotonic one by this much tells of sleep.
+pub const CLOCK_JUMP: Duration = Duration::from_secs(5);
+
+// Links of one user, when there are many.
+
+/// From this share of a user's links on (in quarters), those that are silent are asked whether
+/// they live, before one of them has to make room.
+pub const CROWD_QUARTERS: usize = 3;
+
+/// The most links asked for one handshake.
+pub const CROWD_ASKED: usize = 8;
+
+/// A link that has not answered for this long, or for four round trips, may make room for another
+/// of the same user from the same address.
+pub const CROWD_PATIENCE: Duration = Duration::from_secs(1);
 
 // Relay, hand-over and host.
 

@@ -63,6 +63,9 @@ impl Session for Faulty {
     fn stats(&self) -> PathStats {
         PathStats::default()
     }
+    fn asked(&self) -> u64 {
+        0
+    }
 }
 
 const KEY: [u8; 32] = [5; 32];

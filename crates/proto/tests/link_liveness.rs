@@ -67,7 +67,7 @@ fn a_quiet_client_asks_at_no_fixed_time() {
 #[test]
 fn a_server_never_asks_and_gives_up_when_nothing_came() {
     let mut server = End::new(Side::Server, 1);
-    server.liveness.asked(server.start);
+    server.liveness.sent(server.start);
     assert_eq!(server.next(), (server.limits.link_idle, Due::Silent));
     let mut server = End::new(Side::Server, 1);
     let quiet = Duration::from_secs(100);
@@ -80,7 +80,7 @@ fn a_client_that_is_owed_an_answer_asks_in_no_rhythm_and_gives_up() {
     let mut gaps = HashSet::new();
     for seed in 0..20 {
         let mut client = End::new(Side::Client, seed);
-        client.liveness.asked(client.start);
+        client.liveness.sent(client.start);
         let mut last = Duration::ZERO;
         let end = loop {
             match client.next() {
@@ -88,9 +88,10 @@ fn a_client_that_is_owed_an_answer_asks_in_no_rhythm_and_gives_up() {
                     assert!(within(time - last, client.limits.probe_interval), "{:?}", time - last);
                     gaps.insert((time - last).as_millis());
                     last = time;
-                    client.liveness.asked(client.start + time);
+                    client.liveness.sent(client.start + time);
                 }
                 (time, Due::Silent) => break time,
+                (_, due) => panic!("{due:?}"),
             }
         };
         assert_eq!(end, client.limits.silence);
@@ -101,7 +102,7 @@ fn a_client_that_is_owed_an_answer_asks_in_no_rhythm_and_gives_up() {
 #[test]
 fn any_packet_pays_what_is_owed() {
     let mut client = End::new(Side::Client, 3);
-    client.liveness.asked(client.start);
+    client.liveness.sent(client.start);
     let answered = client.limits.silence - Duration::from_millis(1);
     client.receive(answered);
     let (time, due) = client.next();
@@ -112,7 +113,7 @@ fn any_packet_pays_what_is_owed() {
 fn asking_again_does_not_put_off_the_end() {
     let mut client = End::new(Side::Client, 4);
     for second in 0..19 {
-        client.liveness.asked(client.start + Duration::from_secs(second));
+        client.liveness.sent(client.start + Duration::from_secs(second));
     }
     let end = std::iter::from_fn(|| Some(client.next())).find(|(_, due)| *due == Due::Silent);
     assert_eq!(end, Some((client.limits.silence, Due::Silent)));

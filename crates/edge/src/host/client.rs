@@ -162,7 +162,7 @@ impl Loop {
 }
 
 async fn connect(client: &Client, server: String, timeout: Duration) -> Outcome {
-    match client.link(timeout).await {
+    match client.proven_link(timeout).await {
         Some((_, peer, rtt)) => Ok(Value::Link { peer, rtt }),
         None => Err(no_answer(server, timeout)),
     }
@@ -225,6 +225,8 @@ pub(super) fn reason(why: Lost) -> &'static str {
         Lost::Silent => "no answer any more",
         Lost::Session => "the session failed",
         Lost::Worn => "used up",
+        Lost::Hollow => "the handshake worked, but nothing came back on the link",
+        Lost::Forgotten => "the server answers, but no longer on this link",
         Lost::Fault => "a fault in the session; its report is on standard error",
     }
 }

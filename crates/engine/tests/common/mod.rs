@@ -19,7 +19,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 
 pub(crate) const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 pub(crate) const SEND: SendOptions = SendOptions { queue: 5000, retries: 3 };
@@ -28,6 +28,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Pair {
     pub(crate) client: Client,
     pub(crate) server: Shard,
+    /// Drives the server's shard.
+    driving: JoinHandle<()>,
+    carrier: fn(UdpCarrier) -> std::io::Result<UdpCarrier>,
     pub(crate) reports: Rc<RefCell<Vec<Report>>>,
 }
 
@@ -66,19 +69,33 @@ fn config(seed: u8) -> HubConfig {
     HubConfig { limits: Limits::default(), aes: true, seed: [seed; 32] }
 }
 
+fn keys() -> (Psk, PrivateKey, PrivateKey) {
+    (Psk::new([1; 32]), PrivateKey::new([2; 32]), PrivateKey::new([3; 32]))
+}
+
+fn server(
+    address: SocketAddr,
+    change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>,
+    limits: Limits,
+    gauge: MemoryGauge,
+) -> (Shard, JoinHandle<()>) {
+    let (psk, key, user) = keys();
+    let gate = GateConfig {
+        psks: vec![psk],
+        key,
+        users: [(user.public(), "laptop".into())].into_iter().collect(),
+        replay: ReplayCache::default(),
+        journal: Box::new(NoJournal),
+    };
+    let carrier = UdpCarrier::bind(address, SEND).and_then(change).unwrap();
+    Shard::start(Hub::server(config(1), gate, shard::now()), carrier, limits, gauge)
+}
+
 impl Pair {
     fn start(change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>, limits: Limits, gauge: MemoryGauge) -> Self {
-        let (psk, key, user) = (Psk::new([1; 32]), PrivateKey::new([2; 32]), PrivateKey::new([3; 32]));
-        let gate = GateConfig {
-            psks: vec![psk.clone()],
-            key: key.clone(),
-            users: [(user.public(), "laptop".into())].into_iter().collect(),
-            replay: ReplayCache::default(),
-            journal: Box::new(NoJournal),
-        };
-        let carrier = UdpCarrier::bind(LOOPBACK, SEND).and_then(change).unwrap();
-        let address = carrier.local_address().unwrap();
-        let (server, _) = Shard::start(Hub::server(config(1), gate, shard::now()), carrier, limits.clone(), gauge);
+        let (psk, key, user) = keys();
+        let (server, driving) = server(LOOPBACK, change, limits.clone(), gauge);
+        let address = server.local_address().unwrap();
         let hub = Hub::client(config(2), shard::now());
         let (shard, _) = Shard::start(hub, UdpCarrier::bind_any(SEND).and_then(change).unwrap(), limits, gauge);
         let keys = ClientKeys { psk, server: key.public(), user };
@@ -86,7 +103,23 @@ impl Pair {
         let reports = Rc::new(RefCell::new(Vec::new()));
         let seen = reports.clone();
         let client = Client::start(shard, servers, move |report| seen.borrow_mut().push(report));
-        Self { client, server, reports }
+        Self { client, server, driving, carrier: change, reports }
+    }
+
+    /// The server is killed, without a word to anybody.
+    pub(crate) async fn kill(&mut self) -> SocketAddr {
+        let address = self.server.local_address().unwrap();
+        self.driving.abort();
+        let _ = (&mut self.driving).await;
+        // Its socket is closed when the last handle is gone: this one is of nothing.
+        let (other, _) = server(LOOPBACK, self.carrier, Limits::default(), uncounted);
+        self.server = other;
+        address
+    }
+
+    /// Another server begins at an address, with the same keys.
+    pub(crate) fn serve(&mut self, address: SocketAddr) {
+        (self.server, self.driving) = server(address, self.carrier, Limits::default(), uncounted);
     }
 
     /// A stream with both its ends. The peer learns of it by its first byte, which is taken.

@@ -6,8 +6,7 @@ use crate::envelope::handshake::{ClientKeys, Initiation};
 use crate::envelope::header::HeaderKey;
 use crate::envelope::hello::{Hello, LinkIdentity, SessionKind, Welcome};
 use crate::envelope::keys::{LinkKeys, OuterKeys, PublicKey};
-use crate::limits::DIAL_ATTEMPTS;
-use crate::limits::Limits;
+use crate::limits::{DIAL_ATTEMPTS, HANDSHAKE_RETRY_EAGER, HELD_TIME, Limits};
 use crate::link::Path;
 use rand::{CryptoRng, RngExt};
 use std::collections::VecDeque;
@@ -26,6 +25,16 @@ pub(super) struct Dial {
     wait_max: Duration,
     next: Instant,
     deadline: Instant,
+    /// The answered handshake is held until its owner decides.
+    hold: bool,
+}
+
+/// A handshake that has been answered and is not confirmed yet: the server has no link of it.
+pub(super) struct Held {
+    pub(super) completed: Option<Completed>,
+    pub(super) path: Path,
+    /// When the server will soon have forgotten it.
+    pub(super) until: Instant,
 }
 
 /// What a server's clock showed at a time of ours.
@@ -75,7 +84,26 @@ impl Dial {
             wait_max: limits.handshake_retry_max,
             next: deadline,
             deadline,
+            hold: false,
         }
+    }
+
+    /// Has the answered handshake held.
+    pub(super) fn held(self) -> Self {
+        Self { hold: true, ..self }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.hold
+    }
+
+    /// Attempts follow closely from now on. Returns whether the next one is earlier for it.
+    pub(super) fn hurry(&mut self, now: Instant) -> bool {
+        self.wait_max = self.wait_max.min(HANDSHAKE_RETRY_EAGER);
+        self.wait = self.wait.min(self.wait_max);
+        let next = self.next;
+        self.next = self.next.min(now + self.wait);
+        self.next < next
     }
 
     pub(super) fn is_over(&self, now: Instant) -> bool {
@@ -141,7 +169,9 @@ impl Dial {
             return None;
         }
         let outer = &self.outer;
-        let (welcome, keys, sent) = self.attempts.iter_mut().rev().find_map(|(initiation, sent)| {
+        // An answer that has waited for us too long, while we were stopped, is forgotten over there.
+        let mut fresh = self.attempts.iter_mut().rev().filter(|(_, sent)| time.now < *sent + HELD_TIME);
+        let (welcome, keys, sent) = fresh.find_map(|(initiation, sent)| {
             initiation.complete(outer, datagram).ok().map(|(welcome, keys)| (welcome, keys, *sent))
         })?;
         let header_to_server = HeaderKey::new(&self.outer.header_to_server);

@@ -1,31 +1,53 @@
 //! How links begin: handshakes that go out and come in.
 
-use super::dial::{Dial, ServerClock};
+use super::dial::{Completed, Dial, Held, ServerClock};
 use super::gate::{self, Pending};
-use super::{Entry, Event, Hub, LinkId, Living, Role, State, Time};
+use super::room::{Room, Table, room};
+use super::{Event, Hub, LinkId, Living, Role, State, Time};
 use crate::envelope::control::close;
 use crate::envelope::handshake::ClientKeys;
 use crate::envelope::header::{Header, HeaderKey};
-use crate::envelope::hello::{LinkIdentity, SessionKind};
-use crate::envelope::keys::PublicKey;
-use crate::limits::Limits;
+use crate::envelope::hello::SessionKind;
+use crate::limits::HELD_TIME;
 use crate::link::{Link, Path, Side};
 use crate::session::quic::QuicSession;
 use bytes::BytesMut;
 use rand::RngExt;
-use rustc_hash::FxHashMap;
-use slab::Slab;
-use std::time::{Duration, Instant};
+use std::cell::Cell;
+use std::time::Duration;
 
 impl Hub {
     /// Begins a link to a server. Its events are [`Event::Up`] or, after `patience`,
     /// [`Event::NoAnswer`]. `None`: this end has too many links.
     pub fn dial(&mut self, time: Time, keys: ClientKeys, path: Path, lane: u16, patience: Duration) -> Option<LinkId> {
+        let dial = Dial::new(keys, path, lane, time.now + patience, &self.limits);
+        self.begin(time, dial)
+    }
+
+    /// Begins a handshake whose answer begins no link: it is held, [`Event::Answered`], until
+    /// [`confirm_dial`](Self::confirm_dial) makes the link of it. A link that is confirmed takes
+    /// the place of an older one at the server; one that is held harms none. With `eager` the
+    /// attempts follow closely.
+    pub fn dial_held(
+        &mut self,
+        time: Time,
+        keys: ClientKeys,
+        path: Path,
+        patience: Duration,
+        eager: bool,
+    ) -> Option<LinkId> {
+        let mut dial = Dial::new(keys, path, 0, time.now + patience, &self.limits).held();
+        if eager {
+            dial.hurry(time.now);
+        }
+        self.begin(time, dial)
+    }
+
+    fn begin(&mut self, time: Time, dial: Dial) -> Option<LinkId> {
         if self.entries.len() >= self.limits.links {
             return None;
         }
         let session = self.new_session_id();
-        let dial = Dial::new(keys, path, lane, time.now + patience, &self.limits);
         let slot = self.insert(session, State::Dialing(Box::new(dial)));
         self.attempt(time, slot);
         Some(self.id(slot))
@@ -52,7 +74,7 @@ impl Hub {
             self.drops.no_room += 1;
             return;
         } else {
-            match room(identities, &self.entries, &self.limits, user, time.now) {
+            match room(identities, &self.entries, &self.limits, user, proven.remote.ip(), time.now) {
                 Room::Free => {}
                 Room::InPlaceOf(stale) => self.close_slot(time, stale, close::CROWDED),
                 Room::None => {
@@ -81,37 +103,68 @@ impl Hub {
         match &mut self.role {
             Role::Server { gate, identities } => {
                 let (by_session, entries, limits) = (&self.by_session, &self.entries, &self.limits);
-                let links = Table { by_session, identities, entries, limits, now: time.now };
+                let crowded = Cell::new(None);
+                let links = Table { by_session, identities, entries, limits, now: time.now, crowded: &crowded };
                 match gate.handle(time, path, datagram, self.quic.params(), &links, &mut self.rng) {
                     Ok(answer) => self.send_handshake(path, answer),
                     Err(gate::Refusal::NotOurs) => self.drops.not_ours += 1,
                     Err(_) => {}
+                }
+                if let Some(user) = crowded.take() {
+                    self.ask_crowd(time, user, path.remote.ip());
                 }
             }
             Role::Client { .. } => self.complete(time, path, datagram),
         }
     }
 
-    /// An answer to a handshake of ours, perhaps: the link is up.
+    /// An answer to a handshake of ours, perhaps.
     pub(super) fn complete(&mut self, time: Time, path: Path, datagram: &[u8]) {
         let found = self.entries.iter_mut().find_map(|(slot, entry)| match &mut entry.state {
-            State::Dialing(dial) => dial.complete(time, path, datagram).map(|completed| (slot, completed)),
-            State::Living(_) => None,
+            State::Dialing(dial) => {
+                dial.complete(time, path, datagram).map(|completed| (slot, completed, dial.is_held()))
+            }
+            State::Living(_) | State::Held(_) => None,
         });
-        let Some((slot, completed)) = found else {
+        let Some((slot, completed, hold)) = found else {
             self.drops.not_ours += 1;
             return;
         };
+        self.learn_clock(time, &completed);
+        if !hold {
+            self.come_up(time, slot, path, completed);
+            return;
+        }
+        let rtt = completed.rtt;
+        let until = time.now + HELD_TIME;
+        self.entries[slot].state = State::Held(Box::new(Held { completed: Some(completed), path, until }));
+        self.events.push_back((self.id(slot), Event::Answered { rtt }));
+        self.schedule(slot);
+    }
+
+    /// Makes a link of a handshake that is held: [`Event::Up`], or [`Event::NoAnswer`] where the
+    /// answer is of no use. `false`: it is not held, or not any more.
+    pub fn confirm_dial(&mut self, time: Time, id: LinkId) -> bool {
+        let Some(slot) = self.slot(id) else { return false };
+        let State::Held(held) = &mut self.entries[slot].state else { return false };
+        let (Some(completed), path) = (held.completed.take(), held.path) else { return false };
+        let up = self.come_up(time, slot, path, completed);
+        if !up {
+            self.events.push_back((id, Event::NoAnswer));
+            self.remove(slot);
+        }
+        up
+    }
+
+    /// A handshake of ours becomes a link.
+    fn come_up(&mut self, time: Time, slot: usize, path: Path, completed: Completed) -> bool {
         let rtt = completed.rtt;
         let params = &completed.welcome.params;
         let session = QuicSession::client(&self.quic, path.datagram_max(), params, rtt, time.now, &mut self.rng);
         let Ok(session) = session else {
             self.drops.handshakes.malformed += 1;
-            return;
+            return false;
         };
-        if let Role::Client { clocks, .. } = &mut self.role {
-            clocks.insert(completed.server, ServerClock::new(completed.welcome.time_ns, time));
-        }
         let header = Some(HeaderKey::new(&completed.keys.header_to_client));
         let ends = completed.ends(&mut self.rng);
         let session = Box::new(session);
@@ -120,6 +173,13 @@ impl Hub {
         let up = Event::Up { path, rtt: Some(rtt), user: None, kind: SessionKind::Quic };
         self.events.push_back((self.id(slot), up));
         self.touch(slot);
+        true
+    }
+
+    fn learn_clock(&mut self, time: Time, completed: &Completed) {
+        if let Role::Client { clocks, .. } = &mut self.role {
+            clocks.insert(completed.server, ServerClock::new(completed.welcome.time_ns, time));
+        }
     }
 
     /// Sends a new message 1 for a link that is being dialled, or gives it up.
@@ -157,54 +217,5 @@ impl Hub {
                 return id;
             }
         }
-    }
-}
-
-type Identities = FxHashMap<(PublicKey, LinkIdentity), usize>;
-
-/// Whether a user may have one more link.
-enum Room {
-    Free,
-    /// The user has as many as one may have, but this one has been silent for long.
-    InPlaceOf(usize),
-    None,
-}
-
-fn room(identities: &Identities, entries: &Slab<Entry>, limits: &Limits, user: PublicKey, now: Instant) -> Room {
-    let theirs = identities.iter().filter(|((owner, _), _)| *owner == user).map(|(_, slot)| *slot);
-    let (mut count, mut quietest) = (0, None);
-    for slot in theirs {
-        if let State::Living(living) = &entries[slot].state
-            && !living.link.is_lost()
-        {
-            count += 1;
-            quietest = quietest.into_iter().chain([(living.link.last_heard(), slot)]).min();
-        }
-    }
-    match quietest {
-        _ if count < limits.links_per_user => Room::Free,
-        Some((heard, slot)) if heard + limits.link_stale <= now => Room::InPlaceOf(slot),
-        _ => Room::None,
-    }
-}
-
-/// The hub's links, as its gate sees them.
-struct Table<'a> {
-    by_session: &'a FxHashMap<u32, usize>,
-    identities: &'a Identities,
-    entries: &'a Slab<Entry>,
-    limits: &'a Limits,
-    now: Instant,
-}
-
-impl gate::Links for Table<'_> {
-    fn is_taken(&self, session: u32) -> bool {
-        self.by_session.contains_key(&session)
-    }
-
-    fn has_room_for(&self, user: &PublicKey, identity: &LinkIdentity) -> bool {
-        self.identities.contains_key(&(*user, *identity))
-            || self.entries.len() < self.limits.links
-                && !matches!(room(self.identities, self.entries, self.limits, *user, self.now), Room::None)
     }
 }

@@ -18,6 +18,7 @@ use bytes::BytesMut;
 use rand::{CryptoRng, RngExt};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -87,7 +88,7 @@ pub(super) trait Links {
     /// Whether a session id is in use.
     fn is_taken(&self, session: u32) -> bool;
     /// Whether this link could be taken in: there is a place, or it would replace an older one.
-    fn has_room_for(&self, user: &PublicKey, identity: &LinkIdentity) -> bool;
+    fn has_room_for(&self, user: &PublicKey, identity: &LinkIdentity, from: IpAddr) -> bool;
 }
 
 struct Outer {
@@ -179,7 +180,7 @@ impl Gate {
         if request.hello.time_ns.abs_diff(time.wall_ns) > SKEW_NS {
             return Err(count(&mut self.refusals.skewed));
         }
-        if !links.has_room_for(&request.user, &request.hello.identity) {
+        if !links.has_room_for(&request.user, &request.hello.identity, path.remote.ip()) {
             return Err(count(&mut self.refusals.full));
         }
         let entry = Entry { time_ns: request.hello.time_ns, digest };
@@ -235,7 +236,8 @@ impl Gate {
         if same.len() >= PENDING_PER_IDENTITY {
             self.forget(same[0]);
         }
-        if self.pending.len() >= self.pending_max
+        // More than one, when the limit was lowered.
+        while self.pending.len() >= self.pending_max
             && let Some((_, oldest)) = self.pending_order.front()
         {
             self.forget(*oldest);
@@ -265,6 +267,12 @@ impl Gate {
         pending.into_iter().chain(self.prefixes.poll_timeout()).min()
     }
 
+    pub(super) fn set_limits(&mut self, limits: &Limits) {
+        self.pending_max = limits.half_open;
+        self.pending_time = limits.half_open_time;
+        self.prefixes.set_limits(limits);
+    }
+
     pub(super) fn set_users(&mut self, users: Users) {
         self.pending.retain(|_, pending| users.contains_key(&pending.user));
         self.pending_order.retain(|(_, session)| self.pending.contains_key(session));
@@ -277,6 +285,11 @@ impl Gate {
 
     pub(super) fn refusals(&self) -> Refusals {
         self.refusals
+    }
+
+    /// Half-open handshakes, those remembered against replay, and source prefixes.
+    pub(super) fn tables(&self) -> (usize, usize, usize) {
+        (self.pending.len(), self.replay.len(), self.prefixes.len())
     }
 
     pub(super) fn pending_len(&self) -> usize {

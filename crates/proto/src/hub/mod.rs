@@ -11,9 +11,10 @@ mod dial;
 mod entrance;
 pub mod gate;
 mod prefixes;
+mod room;
 mod table;
+mod upkeep;
 
-use crate::envelope::control::close;
 use crate::envelope::data::OpenError;
 use crate::envelope::header::{Header, HeaderKey};
 use crate::envelope::hello::{LinkIdentity, SessionKind};
@@ -23,7 +24,7 @@ use crate::link::{self, Link, Path, Transmit};
 use crate::session::Session;
 use crate::session::quic::QuicConfig;
 use bytes::BytesMut;
-use dial::{Dial, ServerClock};
+use dial::{Dial, Held, ServerClock};
 use gate::Gate;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rustc_hash::FxHashMap;
@@ -62,10 +63,40 @@ pub enum Event {
         /// The session inside.
         kind: SessionKind,
     },
-    /// Nobody has answered in time. The link's last event.
+    /// A handshake of [`Hub::dial_held`] has been answered, and waits to be confirmed.
+    Answered {
+        /// How long the handshake took.
+        rtt: Duration,
+    },
+    /// Nobody has answered in time, or the answer was not taken up in time. The link's last event.
     NoAnswer,
     /// Something of a living link.
     Link(link::Event),
+}
+
+/// How much a hub holds, by table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tables {
+    /// Links, up or being dialled.
+    pub links: usize,
+    /// Session ids in use.
+    pub sessions: usize,
+    /// Identities of living links, on a server.
+    pub identities: usize,
+    /// Links that wait for a time.
+    pub timers: usize,
+    /// Links that have work.
+    pub ready: usize,
+    /// Events that nobody has taken yet.
+    pub events: usize,
+    /// Handshakes waiting to be sent.
+    pub handshakes: usize,
+    /// Handshakes answered and not confirmed, on a server.
+    pub half_open: usize,
+    /// Handshakes remembered against replay, on a server.
+    pub remembered: usize,
+    /// Source prefixes remembered, on a server.
+    pub prefixes: usize,
 }
 
 /// Datagrams that were dropped, by cause, since the hub began.
@@ -85,6 +116,7 @@ pub struct Drops {
 
 enum State {
     Dialing(Box<Dial>),
+    Held(Box<Held>),
     Living(Box<Living>),
 }
 
@@ -233,6 +265,7 @@ impl Hub {
             entry.timer = None;
             match &mut entry.state {
                 State::Dialing(_) => self.attempt(time, slot),
+                State::Held(_) => self.drop_held(slot),
                 State::Living(living) => {
                     living.link.handle_timeout(time.now, &mut self.rng);
                     self.touch(slot);
@@ -302,21 +335,11 @@ impl Hub {
         self.touch(slot);
     }
 
-    /// Ends a link, or a dial; the peer is told with a code of [`close`].
+    /// Ends a link, or a dial; the peer is told with a code of
+    /// [`close`](crate::envelope::control::close).
     pub fn close(&mut self, time: Time, id: LinkId, code: u8) {
         if let Some(slot) = self.slot(id) {
             self.close_slot(time, slot, code);
-        }
-    }
-
-    /// Replaces the table of users. A link whose user is gone ends.
-    pub fn set_users(&mut self, time: Time, users: gate::Users) {
-        let Role::Server { gate, identities } = &mut self.role else { return };
-        gate.set_users(users);
-        let gone: Vec<usize> =
-            identities.iter().filter(|((user, _), _)| !gate.knows(user)).map(|(_, slot)| *slot).collect();
-        for slot in gone {
-            self.close_slot(time, slot, close::REVOKED);
         }
     }
 
@@ -354,7 +377,7 @@ impl Hub {
 
     fn close_slot(&mut self, time: Time, slot: usize, code: u8) {
         match &mut self.entries[slot].state {
-            State::Dialing(_) => self.remove(slot),
+            State::Dialing(_) | State::Held(_) => self.remove(slot),
             State::Living(living) => {
                 living.link.close(time.now, code);
                 self.touch(slot);
@@ -372,7 +395,7 @@ impl Entry {
     fn epoch(&self) -> Option<u32> {
         match &self.state {
             State::Living(living) => living.owner.map(|(_, _, epoch)| epoch),
-            State::Dialing(_) => None,
+            State::Dialing(_) | State::Held(_) => None,
         }
     }
 }

@@ -82,6 +82,14 @@ impl Prefixes {
         }
     }
 
+    /// Rates and sizes from now on; a bucket that holds more than its new rate is cut at its next use.
+    pub(super) fn set_limits(&mut self, limits: &Limits) {
+        self.rate = limits.handshakes_per_prefix;
+        self.strangers_rate = limits.handshakes_of_strangers;
+        self.max = limits.prefixes;
+        self.idle = limits.prefix_idle;
+    }
+
     /// Whether a handshake from this address may be looked at now.
     pub(super) fn admit(&mut self, address: IpAddr, now: Instant) -> bool {
         let prefix = Prefix::from(address);
@@ -91,6 +99,10 @@ impl Prefixes {
         let rate = self.rate;
         let bucket = entry(&mut self.strangers, prefix, self.max, rate, now);
         bucket.take(rate, now) && self.all_strangers.take(self.strangers_rate, now)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.strangers.len() + self.known.len()
     }
 
     /// When [`expire`](Self::expire) wants to be called; never while nothing is remembered.

@@ -40,7 +40,7 @@ impl Hub {
     pub(super) fn living(&mut self, slot: usize) -> Option<&mut Living> {
         match &mut self.entries[slot].state {
             State::Living(living) => Some(living),
-            State::Dialing(_) => None,
+            State::Dialing(_) | State::Held(_) => None,
         }
     }
 
@@ -71,6 +71,7 @@ impl Hub {
         let entry = &mut self.entries[slot];
         let at = match &mut entry.state {
             State::Dialing(dial) => Some(dial.next_attempt()),
+            State::Held(held) => Some(held.until),
             State::Living(living) => living.link.poll_timeout(),
         };
         if at == entry.timer {

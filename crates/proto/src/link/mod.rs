@@ -4,6 +4,7 @@
 //! It owns what keeps it alive ([`liveness`]) and where its peer is ([`roaming`]); streams are its
 //! session's.
 
+mod interruption;
 pub mod liveness;
 pub mod roaming;
 
@@ -11,11 +12,10 @@ use crate::envelope::OVERHEAD;
 use crate::envelope::control::{self, Control, close};
 use crate::envelope::data::{OpenError, Opener, Sealer};
 use crate::envelope::header::{Header, Kind};
-use crate::limits::CONTROL_QUEUE;
-use crate::limits::Limits;
+use crate::limits::{CONTROL_QUEUE, Limits};
 use crate::session::{self, PathChange, PathStats, Session};
 use bytes::BytesMut;
-use liveness::Liveness;
+use liveness::{Due, Liveness};
 use rand::{CryptoRng, RngExt};
 use roaming::Roaming;
 use std::collections::VecDeque;
@@ -65,6 +65,10 @@ pub enum Lost {
     Worn,
     /// The session has panicked. Its link ends, and no other.
     Fault,
+    /// The handshake worked, but nothing ever came back on the link.
+    Hollow,
+    /// The server answers handshakes, but not on this link: it does not know it any more.
+    Forgotten,
 }
 
 /// What a link has to tell.
@@ -81,6 +85,12 @@ pub enum Event {
     },
     /// A probe has come back.
     Echoed(Duration),
+    /// On a client: the link has carried something for the first time.
+    Proven,
+    /// On a client: the server owes an answer for so long that it may be gone.
+    Doubted,
+    /// The doubted link lives: something has come.
+    Trusted,
     /// The link is over; this is its last event.
     Lost(Lost),
 }
@@ -96,6 +106,7 @@ pub enum Side {
 
 /// One end of a living link.
 pub struct Link {
+    side: Side,
     sealer: Sealer,
     opener: Opener,
     session: Box<dyn Session>,
@@ -104,6 +115,9 @@ pub struct Link {
     control: VecDeque<(Control, Path)>,
     events: VecDeque<Event>,
     lost: bool,
+    /// After an interruption: until when the session forgets what it comes to believe of the path
+    /// because of it, and how many packets it had lost when it last did.
+    interrupted: Option<(Instant, Option<u64>)>,
     /// What the last words of the link are to say, and whether they have been said.
     farewell: Option<u8>,
 }
@@ -119,15 +133,21 @@ impl Link {
         now: Instant,
         rng: &mut impl CryptoRng,
     ) -> Self {
+        let mut liveness = Liveness::new(side, limits, now, rng);
+        if side == Side::Client {
+            liveness.expect_proof(now, session.stats().rtt);
+        }
         Self {
+            side,
             sealer,
             opener,
             session,
             roaming: Roaming::new(path, limits),
-            liveness: Liveness::new(side, limits, now, rng),
+            liveness,
             control: VecDeque::new(),
             events: VecDeque::new(),
             lost: false,
+            interrupted: None,
             farewell: None,
         }
     }
@@ -175,10 +195,16 @@ impl Link {
     }
 
     fn take_in(&mut self, now: Instant, path: Path, header: &Header, mut datagram: BytesMut, rng: &mut impl CryptoRng) {
-        self.liveness.received(now, rng);
+        let heard = self.liveness.received(now, rng);
+        if heard.trusted {
+            self.events.push_back(Event::Trusted);
+        }
         match header.kind {
             Kind::Session => {
-                self.guarded(|session| session.handle(now, datagram));
+                let taken = self.guarded(|session| session.handle(now, datagram));
+                if taken.is_some() && self.liveness.proven() {
+                    self.events.push_back(Event::Proven);
+                }
             }
             Kind::Control => {
                 datagram.truncate(datagram.len() - OVERHEAD);
@@ -186,6 +212,11 @@ impl Link {
                     self.handle_control(now, path, control, rng);
                 }
             }
+        }
+        if heard.interrupted {
+            self.interruption_ends(now);
+        } else if header.kind == Kind::Session {
+            self.forget_interruption(now);
         }
         self.settle();
     }
@@ -225,10 +256,15 @@ impl Link {
             let (control, path) = challenge;
             self.send_control(control, path);
         }
-        match self.liveness.handle_timeout(now, rng) {
-            Some(liveness::Due::Probe(token)) => self.send_control(Control::Probe(token), *self.roaming.path()),
-            Some(liveness::Due::Silent) => self.lose(Lost::Silent),
-            None => {}
+        while let Some(due) = self.liveness.handle_timeout(now, rng) {
+            match due {
+                Due::Probe(token) => self.send_control(Control::Probe(token), *self.roaming.path()),
+                Due::Doubt => self.events.push_back(Event::Doubted),
+                Due::Silent | Due::Hollow => {
+                    self.lose(if due == Due::Hollow { Lost::Hollow } else { Lost::Silent });
+                    break;
+                }
+            }
         }
         self.settle();
     }
@@ -265,6 +301,8 @@ impl Link {
             return None;
         }
         let max = packets_max.clamp(1, BATCH_PACKETS);
+        // An acknowledgement alone is not answered; only the first question of several matters.
+        let before = self.liveness.asked_since().is_none().then(|| self.session.asked());
         let segment = self.guarded(|session| session.poll_transmit(now, max, out)).flatten();
         self.settle();
         let Some(segment) = segment.filter(|_| !self.lost) else {
@@ -278,7 +316,10 @@ impl Link {
                 return None;
             }
         }
-        self.liveness.asked(now);
+        match before {
+            Some(before) if self.session.asked() > before => self.liveness.asked(now, self.session.stats().rtt, rng),
+            _ => self.liveness.sent(now),
+        }
         Some(Transmit { path: *self.roaming.path(), segment })
     }
 
@@ -303,7 +344,7 @@ impl Link {
             return None;
         }
         if matches!(control, Control::Probe(_)) {
-            self.liveness.asked(now);
+            self.liveness.asked(now, self.session.stats().rtt, rng);
         }
         self.roaming.sent(&path, out.len());
         Some(Transmit { path, segment: out.len() })
@@ -318,6 +359,11 @@ impl Link {
     pub fn probe(&mut self, now: Instant, rng: &mut impl CryptoRng) {
         let token = self.liveness.probe(now, rng);
         self.send_control(Control::Probe(token), *self.roaming.path());
+    }
+
+    /// Gives the link up without a word to the peer.
+    pub fn give_up(&mut self, why: Lost) {
+        self.lose(why);
     }
 
     /// Ends the link. Its last datagram tells the peer why.
@@ -342,6 +388,11 @@ impl Link {
     /// When the peer was last heard.
     pub fn last_heard(&self) -> Instant {
         self.liveness.last_received()
+    }
+
+    /// Since when the peer has surely owed an answer.
+    pub fn asked_since(&self) -> Option<Instant> {
+        self.liveness.asked_since()
     }
 
     /// Where the peer is.

@@ -144,4 +144,7 @@ pub trait Session {
 
     /// What is known about the path.
     fn stats(&self) -> PathStats;
+
+    /// How many things the session has sent so far that the peer must acknowledge.
+    fn asked(&self) -> u64;
 }

@@ -348,8 +348,13 @@ impl Session for QuicSession {
             if change == PathChange::New {
                 connection.path_changed(now);
             }
-            // Whatever was in flight to the old address may be lost: find out now.
+            // Whatever was in flight to the old address may be lost: find out now. A window full of
+            // it holds even a ping back, and after a long silence the library would wait as long
+            // again before it sends a probe that nothing holds back: its timer has that time already.
             connection.ping();
+            if let Some(at) = connection.poll_timeout().filter(|at| *at > now) {
+                connection.handle_timeout(at);
+            }
         }
     }
 
@@ -370,6 +375,17 @@ impl Session for QuicSession {
             sent: path.sent_packets,
             lost: path.lost_packets,
         }
+    }
+
+    fn asked(&self) -> u64 {
+        let Some((_, connection)) = &self.connection else { return 0 };
+        // All frames but acknowledgements and the end (RFC 9002, section 2).
+        let sent = connection.stats().frame_tx;
+        let streams = sent.stream + sent.reset_stream + sent.stop_sending;
+        let windows = sent.max_data + sent.max_stream_data + sent.max_streams_bidi + sent.max_streams_uni;
+        let blocked = sent.data_blocked + sent.stream_data_blocked + sent.streams_blocked_bidi;
+        let others = sent.crypto + sent.ping + sent.ack_frequency + sent.immediate_ack + sent.new_connection_id;
+        streams + windows + blocked + others + u64::from(sent.handshake_done)
     }
 }
 

@@ -1,0 +1,315 @@
+//! A client's keeper: brings a link up, doubts it when it is silent, and brings it up again, for ever.
+//!
+//! A machine beside the hub, which it is handed for every call. It dials the addresses of its
+//! servers nearly at once, every handshake held; the first answer becomes the link. When the
+//! server owes an answer, a handshake goes out *beside* the link. If that one is answered, the
+//! server is there, and the link is asked once more: if it stays silent the handshake takes its
+//! place, and else it is dropped, for a link that was only interrupted keeps its streams.
+
+mod pace;
+mod round;
+
+use crate::envelope::control::close;
+use crate::envelope::handshake::ClientKeys;
+use crate::hub::{self, Hub, LinkId, Time};
+use crate::limits::{HELD_TIME, HOLD_PROBES, HOLD_ROUND_TRIPS, HOLD_TIME, STEADY_LINK};
+use crate::link::{self, Lost};
+use pace::{Failure, Pace};
+use rand::{SeedableRng, rngs::StdRng};
+use round::{Dialled, Round};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// What a keeper wants done, and what it reports.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Action {
+    /// Look up the addresses of this server, and give them to [`Keeper::addresses`].
+    LookUp(usize),
+    /// The link is up: it has carried something.
+    Up {
+        /// The server's address.
+        peer: SocketAddr,
+        /// How long the handshake took.
+        rtt: Duration,
+    },
+    /// The link is down.
+    Down {
+        /// The server's address.
+        peer: SocketAddr,
+        /// Why.
+        why: Lost,
+    },
+    /// There is no link; the next round begins after this pause.
+    Retry(Duration),
+}
+
+/// The link that a keeper keeps.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Kept {
+    /// The hub's name for it.
+    pub link: LinkId,
+    /// The server's address.
+    pub peer: SocketAddr,
+    /// How long its handshake took.
+    pub rtt: Duration,
+    /// It has carried something.
+    pub proven: bool,
+    /// Its server owes an answer for so long that it may be gone.
+    pub doubted: bool,
+    server: usize,
+    since: Instant,
+}
+
+impl Kept {
+    /// It has lived for long enough to say nothing against the next.
+    fn is_steady(&self, now: Instant) -> bool {
+        self.since + STEADY_LINK <= now
+    }
+}
+
+/// A handshake beside a doubted link.
+struct Held {
+    dialled: Dialled,
+    rtt: Duration,
+    until: Instant,
+    probe: Instant,
+    interval: Duration,
+}
+
+struct Server {
+    keys: ClientKeys,
+    /// The addresses that its last good look-up brought.
+    addresses: Vec<SocketAddr>,
+}
+
+/// Keeps one link to the first server that answers.
+pub struct Keeper {
+    servers: Vec<Server>,
+    pace: Pace,
+    round: Option<Round>,
+    /// When the next round begins, if none is on and one is wanted.
+    next_round: Option<Instant>,
+    kept: Option<Kept>,
+    held: Option<Held>,
+    /// Addresses whose last link carried nothing: tried after the others.
+    shunned: Vec<SocketAddr>,
+    actions: VecDeque<Action>,
+    rng: StdRng,
+}
+
+impl Keeper {
+    /// A keeper that dials at once. `seed`: 32 bytes from the system's generator.
+    pub fn new(now: Instant, servers: Vec<ClientKeys>, seed: [u8; 32]) -> Self {
+        Self {
+            servers: servers.into_iter().map(|keys| Server { keys, addresses: Vec::new() }).collect(),
+            pace: Pace::new(now),
+            round: None,
+            next_round: Some(now),
+            kept: None,
+            held: None,
+            shunned: Vec::new(),
+            actions: VecDeque::new(),
+            rng: StdRng::from_seed(seed),
+        }
+    }
+
+    /// The link, if there is one, be it doubted.
+    pub fn kept(&self) -> Option<Kept> {
+        self.kept
+    }
+
+    /// The next thing to be done or told.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let held = self.held.as_ref().map(|held| held.until.min(held.probe));
+        let round = self.round.as_ref().and_then(Round::poll_timeout);
+        [held, round, self.next_round].into_iter().flatten().min()
+    }
+
+    /// Takes note that the time of [`poll_timeout`](Self::poll_timeout) has come.
+    pub fn handle_timeout(&mut self, time: Time, hub: &mut Hub) {
+        if let (Some(held), Some(kept)) = (&mut self.held, &self.kept) {
+            if held.until <= time.now {
+                self.replace(time, hub);
+            } else if held.probe <= time.now {
+                held.probe = time.now + held.interval;
+                hub.probe(time, kept.link);
+            }
+        }
+        if self.next_round.is_some_and(|at| at <= time.now) {
+            self.begin_round(time, hub);
+        }
+        self.drive_round(time, hub);
+    }
+
+    /// Somebody waits for the link, or nobody does any more. A new wish ends a pause.
+    pub fn want(&mut self, time: Time, hub: &mut Hub, wanted: bool) {
+        if !self.pace.want(wanted) || !self.pace.is_eager(time.now) {
+            return;
+        }
+        if let Some(round) = &self.round {
+            round.hurry(time, hub);
+        }
+        if let Some(next) = self.next_round {
+            self.next_round = Some(next.min(time.now + self.pace.wish_pause()));
+        }
+        self.handle_timeout(time, hub);
+    }
+
+    /// This machine has slept, or this process: a pause that is on ends. The hub looks after the
+    /// link that there is.
+    pub fn resumed(&mut self, time: Time, hub: &mut Hub) {
+        self.pace.resumed(time.now);
+        if self.next_round.is_some() && self.pace.is_eager(time.now) {
+            self.next_round = Some(time.now);
+            self.handle_timeout(time, hub);
+        }
+    }
+
+    /// The addresses of a server, for [`Action::LookUp`]; none if it could not be looked up.
+    pub fn addresses(&mut self, time: Time, hub: &mut Hub, server: usize, addresses: Vec<SocketAddr>) {
+        let Some(known) = self.servers.get_mut(server) else { return };
+        if !addresses.is_empty() {
+            known.addresses = addresses;
+        }
+        if let Some(round) = &mut self.round {
+            round.looked_up(server, &known.addresses, &self.shunned);
+        }
+        self.drive_round(time, hub);
+    }
+
+    /// Takes in an event of the hub.
+    pub fn handle_event(&mut self, time: Time, hub: &mut Hub, id: LinkId, event: &hub::Event) {
+        match event {
+            hub::Event::Answered { rtt } => self.answered(time, hub, id, *rtt),
+            hub::Event::NoAnswer => {
+                if self.held.as_ref().is_some_and(|held| held.dialled.link == id) {
+                    self.held = None;
+                    self.next_round = Some(time.now);
+                }
+                if let Some(round) = &mut self.round {
+                    round.ended(id);
+                }
+            }
+            hub::Event::Link(event) if self.kept.is_some_and(|kept| kept.link == id) => {
+                self.handle_link(time, hub, *event);
+            }
+            _ => {}
+        }
+        self.drive_round(time, hub);
+    }
+
+    fn handle_link(&mut self, time: Time, hub: &mut Hub, event: link::Event) {
+        let Some(kept) = &mut self.kept else { return };
+        match event {
+            link::Event::Proven => {
+                kept.proven = true;
+                self.shunned.clear();
+                self.actions.push_back(Action::Up { peer: kept.peer, rtt: kept.rtt });
+            }
+            link::Event::Doubted => {
+                kept.doubted = true;
+                if kept.is_steady(time.now) {
+                    self.pace.steady();
+                }
+                self.pace.outage(time.now);
+                let pause = self.pace.doubt(time.now, &mut self.rng);
+                self.next_round.get_or_insert(time.now + pause);
+                self.handle_timeout(time, hub);
+            }
+            link::Event::Trusted => {
+                kept.doubted = false;
+                self.pace.calmed(time.now);
+                self.end_round(time, hub);
+            }
+            link::Event::Lost(why) => self.lost(time, hub, why),
+            link::Event::Session(_) | link::Event::Moved { .. } | link::Event::Echoed(_) => {}
+        }
+    }
+
+    /// A handshake was answered: the server is there.
+    fn answered(&mut self, time: Time, hub: &mut Hub, id: LinkId, rtt: Duration) {
+        let dialled = self.round.as_mut().and_then(|round| round.ended(id));
+        let Some(dialled) = dialled.filter(|_| self.held.is_none()) else {
+            hub.close(time, id, close::SHUTDOWN);
+            return;
+        };
+        let Some(kept) = self.kept else {
+            self.take_up(time, hub, dialled, rtt);
+            return;
+        };
+        self.end_round(time, hub);
+        let hold = HOLD_TIME.max(rtt * HOLD_ROUND_TRIPS).min(HELD_TIME / 2);
+        // The last probe leaves early enough for its echo.
+        let interval = hold.saturating_sub(rtt * 5 / 4).max(hold / 4) / HOLD_PROBES;
+        hub.probe(time, kept.link);
+        let (until, probe) = (time.now + hold, time.now + interval);
+        self.held = Some(Held { dialled, rtt, until, probe, interval });
+    }
+
+    /// The doubted link has not answered, while the server has: the held handshake takes its place.
+    fn replace(&mut self, time: Time, hub: &mut Hub) {
+        let (Some(held), Some(kept)) = (self.held.take(), self.kept) else { return };
+        if self.take_up(time, hub, held.dialled, held.rtt) {
+            self.actions.push_back(Action::Down { peer: kept.peer, why: Lost::Forgotten });
+            // What its end tells is not about the link that is kept.
+            hub.give_up(kept.link, Lost::Forgotten);
+        }
+    }
+
+    /// Makes the link of an answered handshake. Where that fails the next round begins soon.
+    fn take_up(&mut self, time: Time, hub: &mut Hub, dialled: Dialled, rtt: Duration) -> bool {
+        self.end_round(time, hub);
+        let confirmed = hub.confirm_dial(time, dialled.link);
+        if confirmed {
+            let Dialled { link, server, peer } = dialled;
+            self.kept = Some(Kept { link, peer, rtt, proven: false, doubted: false, server, since: time.now });
+        } else {
+            self.fail(time, Failure::ShortLived);
+        }
+        confirmed
+    }
+
+    fn lost(&mut self, time: Time, hub: &mut Hub, why: Lost) {
+        let Some(kept) = self.kept.take() else { return };
+        self.actions.push_back(Action::Down { peer: kept.peer, why });
+        let steady = why != Lost::Hollow && kept.is_steady(time.now);
+        if why == Lost::Hollow {
+            self.shunned.push(kept.peer);
+        }
+        // Whoever is sent away does not come back at once, or two clients that crowd each other
+        // out would do so for ever.
+        let sent_away = matches!(why, Lost::ByPeer(close::REVOKED | close::REPLACED | close::CROWDED));
+        if steady && !sent_away {
+            self.pace.steady();
+        }
+        self.pace.outage(time.now);
+        if sent_away {
+            self.end_round(time, hub);
+            self.fail(time, Failure::SentAway);
+        } else if let Some(held) = self.held.take() {
+            self.take_up(time, hub, held.dialled, held.rtt);
+        } else if steady {
+            // Look up and dial at once, other servers as well.
+            self.next_round = Some(time.now);
+            self.handle_timeout(time, hub);
+        } else {
+            self.end_round(time, hub);
+            self.fail(time, Failure::ShortLived);
+        }
+    }
+
+    /// A round has come to nothing: the next begins after a pause.
+    fn fail(&mut self, time: Time, failure: Failure) {
+        let pause = self.pace.fail(time.now, failure, &mut self.rng);
+        self.next_round = Some(time.now + pause);
+        if self.kept.is_none() {
+            self.actions.push_back(Action::Retry(pause));
+        }
+    }
+}
