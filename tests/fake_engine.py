@@ -13,7 +13,6 @@ import socket
 import threading
 from typing import Any
 
-
 USAGE = ("links", "streams", "streams_opened", "bytes_received", "bytes_sent")
 
 
@@ -102,14 +101,9 @@ class Engine:
     def set_users(self, ticket: int, users: list[tuple[str, bytes]]) -> None:
         self._command("set_users", ticket, (users,), None)
 
-    def shutdown(self, ticket: int, drain: float) -> None:
-        self._command("shutdown", ticket, (drain,), None)
-        if "shutdown" not in self.hold or drain == 0:
-            self.closed = True
-            for held in self.held.pop("shutdown", []):
-                self.reply(held, None)
-
     def set_limits(self, ticket: int, limits: dict[str, float]) -> None:
+        if limits.get("streams") == REFUSED_STREAMS:
+            raise ValueError("limits: streams is refused")
         self._command("set_limits", ticket, (limits,), None)
 
     def set_allow_private(self, ticket: int, allow: bool) -> None:
@@ -121,6 +115,13 @@ class Engine:
         if "loud" in levels.values():
             raise ValueError("log: 'loud' is no level of the log")
         self._record("set_log", levels)
+
+    def shutdown(self, ticket: int, drain: float) -> None:
+        self._command("shutdown", ticket, (drain,), None)
+        if "shutdown" not in self.hold or drain == 0:
+            self.closed = True
+            for held in self.held.pop("shutdown", []):
+                self.reply(held, None)
 
     def stats(self) -> dict[str, Any]:
         return {
@@ -185,6 +186,8 @@ class Engine:
                 self._wake.send(b"!")
 
 
+REFUSED_STREAMS = 77_777
+"""A limit that this engine refuses, as one of another version might."""
 FAILURES = {
     "refused.test": "target_refused",
     "unreachable.test": "host_unreachable",

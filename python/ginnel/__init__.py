@@ -47,7 +47,12 @@ if TYPE_CHECKING:
     from ginnel.api.listener import Listener as Listener
     from ginnel.api.server import Server as Server
     from ginnel.config.address import Address as Address
+    from ginnel.config.limits import Limits as Limits
+    from ginnel.config.limits import Timeouts as Timeouts
+    from ginnel.config.logs import LogConfig as LogConfig
     from ginnel.config.sharelink import ShareLink as ShareLink
+    from ginnel.config.values import ClientConfig as ClientConfig
+    from ginnel.config.values import ServerConfig as ServerConfig
     from ginnel.errors import ClosedError as ClosedError
     from ginnel.errors import ConfigError as ConfigError
     from ginnel.errors import ControlError as ControlError
@@ -77,6 +82,7 @@ __all__ = [
     "Address",
     "AddressChanged",
     "Client",
+    "ClientConfig",
     "ClosedError",
     "ConfigError",
     "ControlError",
@@ -87,6 +93,7 @@ __all__ = [
     "GinnelError",
     "HostUnreachable",
     "LimitReached",
+    "Limits",
     "LinkDown",
     "LinkError",
     "LinkLost",
@@ -94,11 +101,13 @@ __all__ = [
     "LinkUp",
     "ListenError",
     "Listener",
+    "LogConfig",
     "NameUnknown",
     "NetworkUnreachable",
     "NoAnswer",
     "NotRunning",
     "Server",
+    "ServerConfig",
     "ShareLink",
     "ShareLinkError",
     "StateError",
@@ -108,6 +117,7 @@ __all__ = [
     "TargetNotAllowed",
     "TargetRefused",
     "TargetTimedOut",
+    "Timeouts",
     "__version__",
 ]
 
@@ -116,15 +126,20 @@ _HOMES = {
     "Address": "config.address",
     "AddressChanged": "api.events",
     "Client": "api.client",
+    "ClientConfig": "config.values",
     "EngineStopped": "api.events",
     "Event": "api.events",
     "EventsDropped": "api.events",
+    "Limits": "config.limits",
     "LinkLost": "api.events",
     "LinkRetry": "api.events",
     "LinkUp": "api.events",
     "Listener": "api.listener",
+    "LogConfig": "config.logs",
     "Server": "api.server",
+    "ServerConfig": "config.values",
     "ShareLink": "config.sharelink",
+    "Timeouts": "config.limits",
 }
 
 

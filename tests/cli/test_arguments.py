@@ -2,7 +2,7 @@
 
 import pytest
 
-from ginnel.cli._arguments import Parser, add_drain, add_link, add_quiet, drain_seconds
+from ginnel.cli._arguments import Parser, add_drain, add_link, add_quiet, add_set
 from ginnel.errors import ConfigError
 
 
@@ -13,6 +13,7 @@ def parser() -> Parser:
     add_link(parser)
     add_drain(parser)
     add_quiet(parser)
+    add_set(parser)
     parser.add_argument("-D", action="append")
     return parser
 
@@ -34,12 +35,10 @@ def test_the_link_may_stand_anywhere_and_in_pieces(
     assert parser.parse(arguments).link == link
 
 
-def test_drain_has_a_unit_and_a_range(parser: Parser) -> None:
-    assert drain_seconds(parser.parse([])) == 4
-    assert drain_seconds(parser.parse(["--drain", "0"])) == 0
-    assert drain_seconds(parser.parse(["--drain=500ms"])) == 0.5
-    with pytest.raises(ConfigError, match=r"--drain = '2h' is too long"):
-        drain_seconds(parser.parse(["--drain", "2h"]))
+def test_settings_may_be_given_several_times(parser: Parser) -> None:
+    assert parser.parse([]).set == []
+    assert parser.parse(["--set", "a=1", "--set=b.c=2"]).set == ["a=1", "b.c=2"]
+    assert parser.parse([]).drain is None
 
 
 @pytest.mark.parametrize("arguments", [["-q", "a", "-D", "1", "SECRETPIECE"], ["--qiet=SECRETPIECE"]])

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from ginnel.api.events import LinkRetry, LinkUp, pass_on
-from ginnel.cli._arguments import Parser
+from ginnel.cli._arguments import Parser, add_quiet
 from ginnel.cli._events import event_lines
-from ginnel.cli._log import LogHandler, add_log, all_levels, install, log_config
+from ginnel.cli._log import LogHandler, add_log, install, log_flags
 from ginnel.cli._terminal import Terminal
 from ginnel.errors import ConfigError, GinnelError
 from tests.cli.program import running
@@ -24,6 +24,7 @@ UP = {"link": "0-1", "peer": "a:1", "rtt": 0.041, "session": "quic", "carrier": 
 def parse(*arguments: str) -> argparse.Namespace:
     parser = Parser("test", "a test", [("ginnel test", "tests")])
     add_log(parser)
+    add_quiet(parser)
     return parser.parse(arguments)
 
 
@@ -36,19 +37,22 @@ def objects(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 def test_the_options() -> None:
-    assert all_levels(log_config(parse())) == {"": "info"}
-    config = log_config(parse("--log-level", "DEBUG", "--log-level", "link=off", "--log-format", "json"))
-    assert all_levels(config) == {"": "debug", "link": "off"}
-    assert config.format == "json"
-    assert config.engine_levels() == {"": "debug", "link": "off"}
+    assert log_flags(parse()) == {}
+    arguments = ("--log-level", "DEBUG", "--log-level", "link=off", "--log-format", "json")
+    assert {key: value for key, (_, value) in log_flags(parse(*arguments)).items()} == {
+        "log.level": "debug",
+        "log.areas.link": "off",
+        "log.format": "json",
+    }
+    assert log_flags(parse("--log-level", "info")) == {"log.level": ("--log-level", "info")}
 
 
 def test_quiet_leaves_errors_unless_a_level_is_given() -> None:
-    assert log_config(parse(), quiet=True).level == "error"
-    assert log_config(parse("--log-level", "debug"), quiet=True).level == "debug"
-    assert all_levels(log_config(parse("--log-level", "link=info"), quiet=True)) == {
-        "": "error",
-        "link": "info",
+    assert log_flags(parse("--quiet")) == {"log.level": ("--quiet", "error")}
+    assert log_flags(parse("--quiet", "--log-level", "debug")) == {"log.level": ("--log-level", "debug")}
+    assert log_flags(parse("--quiet", "--log-level", "link=info")) == {
+        "log.level": ("--quiet", "error"),
+        "log.areas.link": ("--log-level", "info"),
     }
 
 
@@ -64,7 +68,7 @@ def test_quiet_leaves_errors_unless_a_level_is_given() -> None:
 )
 def test_what_there_is_not_is_refused(arguments: list[str], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        log_config(parse(*arguments))
+        log_flags(parse(*arguments))
     assert str(caught.value).startswith(message)
     assert caught.value.hint.startswith("Known: ")
     assert caught.value.setting == arguments[0]

@@ -45,7 +45,7 @@ def test_help_of_each_command_has_three_examples(run: Command, name: str) -> Non
         (["server", "extra"], "1 more argument than this command takes", "ginnel server --help"),
         (["server", "--listen"], "argument --listen: expected one argument", "ginnel server --help"),
         (["server", "--drain", "soon"], "--drain = 'soon' is not a time", "500ms"),
-        (["server", "--listen", "x:y"], "listen = 'x:y' has no valid port", "0 to 65535"),
+        (["server", "--listen", "x:y"], "--listen = 'x:y' has no valid port", "0 to 65535"),
     ],
 )
 def test_mistakes_are_told_with_what_would_be_right(

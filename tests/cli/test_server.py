@@ -81,9 +81,11 @@ def test_an_engine_that_dies_ends_the_program(tmp_path: Path) -> None:
     assert "error: the engine stopped" in said
 
 
-@pytest.mark.parametrize("command", ["server", "link"])
-def test_an_empty_name_of_the_state_is_refused(tmp_path: Path, command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "error"), [("server", "--state = '' is not a path"), ("link", "state is empty")]
+)
+def test_an_empty_name_of_the_state_is_refused(tmp_path: Path, command: str, error: str) -> None:
     with running(tmp_path, command, "--state", "") as server:
         code, out, said = server.end()
     assert (code, out) == (2, "")
-    assert said.startswith("error: state is empty\n")
+    assert said.startswith(f"error: {error}\n")

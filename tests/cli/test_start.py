@@ -65,14 +65,21 @@ def test_a_server_without_standard_output_serves(tmp_path: Path) -> None:
     "command", ["version", "--help", "version --help", "keygen --json", "server --listen 0"]
 )
 def test_a_full_disk_under_standard_output(tmp_path: Path, command: str) -> None:
-    result = shell(f"$G {command} > /dev/full", tmp_path)
+    # Root's state would be the machine's own.
+    state = f" --state '{tmp_path}/state'" if command.startswith("server") else ""
+    result = shell(f"$G {command}{state} > /dev/full", tmp_path)
     assert result.returncode == 1
     assert "error: cannot write to standard output: No space left on device\n" in result.stderr
     assert "Exception" not in result.stderr
 
 
 def test_a_full_disk_under_standard_error_ends_nothing(tmp_path: Path) -> None:
-    assert shell("$G link 2> /dev/full; $G version 2> /dev/full", tmp_path).returncode == 0
+    assert (
+        shell(
+            f"$G link --state '{tmp_path}/state' 2> /dev/full; $G version 2> /dev/full", tmp_path
+        ).returncode
+        == 0
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -88,6 +95,18 @@ def test_a_signal_at_any_moment_of_the_start_ends_a_server_with_0(
         code, _, said = server.end()
     assert code == 0
     assert "Traceback" not in said
+
+
+def test_a_hangup_before_run_has_begun_does_not_end_it(tmp_path: Path) -> None:
+    file = tmp_path / "server.toml"
+    file.write_text('role = "server"\nstate = "state"\n')
+    with running(tmp_path, "run", "-c", str(file)) as server:
+        while not catches_sigterm(server.process):
+            pass
+        server.signal(signal.SIGHUP)
+        assert server.out.readline().startswith("ginnel://")
+        server.signal(signal.SIGTERM)
+        assert server.end()[0] == 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

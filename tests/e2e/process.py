@@ -128,18 +128,20 @@ class Process:
             raise AssertionError(f"{len(lines)} of {count} lines within {limit} s\n{self.describe()}")
         return lines
 
-    def wait_said(self, text: str, *, limit: float = START_LIMIT) -> str:
-        """The first line of standard error with `text` in it; AssertionError if it ends or stays silent."""
+    def wait_said(self, word: str, *, times: int = 1, limit: float = START_LIMIT) -> str:
+        """Wait until so many lines of standard error have held `word`; the last of them."""
 
-        def found() -> str | None:
-            return next((line for line in self._said["stderr"] if text in line), None)
+        def found() -> list[str]:
+            return [line for line in self._said["stderr"] if word in line]
 
         with self._changed:
-            self._changed.wait_for(lambda: found() is not None or self._open_pipes == 0, limit)
-            line = found()
-        if line is None:
-            raise AssertionError(f"nothing about {text!r} within {limit} s\n{self.describe()}")
-        return line
+            self._changed.wait_for(lambda: len(found()) >= times or self._open_pipes == 0, limit)
+            lines = found()
+        if len(lines) < times:
+            raise AssertionError(
+                f"{word!r} {len(lines)} of {times} times within {limit} s\n{self.describe()}"
+            )
+        return lines[times - 1]
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens if it has ended."""

@@ -9,14 +9,17 @@ from typing import Any, Self, cast
 
 from ginnel._native import ClientSetup, Native
 from ginnel.api.controlled import common_handlers
-from ginnel.api.events import EventHandler, LinkUp, pass_on, read_event
+from ginnel.api.events import Event, EventHandler, LinkUp, pass_on, read_event
 from ginnel.api.listener import Listener
+from ginnel.api.reload import apply_to_client
 from ginnel.api.stats import Stats
 from ginnel.api.streams import Stream, Streams, StreamWriter
 from ginnel.config.address import normal_host, parse_listen
+from ginnel.config.difference import ReloadReport
+from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
 from ginnel.config.sharelink import ShareLink
-from ginnel.config.values import ClientConfig
+from ginnel.config.values import ClientConfig, check_credential
 from ginnel.control.paths import client_socket, make_directory
 from ginnel.control.server import ControlServer
 from ginnel.errors import ClosedError, ConfigError, GinnelError
@@ -24,7 +27,6 @@ from ginnel.errors import ClosedError, ConfigError, GinnelError
 STREAM_LIMIT_BYTES = 64 * 1024
 """Default bound of a reader's buffer, as in asyncio."""
 PING_TIMEOUT_SECONDS = 5.0
-_MAX_CREDENTIAL_BYTES = 255  # RFC 1929, section 2
 
 _control_log = logging.getLogger("ginnel.control")
 
@@ -37,10 +39,11 @@ class Client:
         async with ginnel.Client("ginnel://…") as client:
             reader, writer = await client.open_connection("example.org", 80)
 
-    `link` is a share link, as text or parsed. `log` says what of the engine's log comes by `logging`, as
-    `ginnel.AREA`. `on_event` is called on the event loop with each `Event`. `control` opens a socket for
-    `ginnel stats`, one a process.
-    Raises ConfigError (ShareLinkError) for what cannot be used; nothing else happens before `start`.
+    `link` is a share link, as text or parsed. With `keep_trying` it starts although the server does not answer, and
+    tries again for ever. `limits`, `timeouts` and `log` are the rest of what can be set; the log comes by `logging`,
+    as `ginnel.AREA`. `on_event` is called on the event loop with each `Event`. `control` opens a socket for
+    `ginnel stats`, one a process. Raises ConfigError (ShareLinkError) for what cannot be used; nothing else happens
+    before `start`.
     """
 
     def __init__(
@@ -48,18 +51,38 @@ class Client:
         link: str | ShareLink,
         *,
         connect_timeout_seconds: float = 10.0,
+        keep_trying: bool = False,
         drain_seconds: float = 4.0,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
         log: LogConfig | None = None,
         on_event: EventHandler | None = None,
         control: bool = False,
     ) -> None:
-        self.config = ClientConfig.build(
+        config = ClientConfig.build(
             link=link if isinstance(link, ShareLink) else ShareLink.parse(link),
             connect_timeout_seconds=float(connect_timeout_seconds),
+            keep_trying=keep_trying,
             drain_seconds=float(drain_seconds),
+            limits=limits or Limits(),
+            timeouts=timeouts or Timeouts(),
+            log=log or LogConfig(),
         )
+        self._prepare(config, on_event, control)
+
+    @classmethod
+    def from_config(
+        cls, config: ClientConfig, *, on_event: EventHandler | None = None, control: bool = False
+    ) -> Self:
+        """Make a client from a whole configuration. Its listeners are the caller's to open."""
+        client = cls.__new__(cls)
+        client._prepare(config, on_event, control)
+        return client
+
+    def _prepare(self, config: ClientConfig, on_event: EventHandler | None, control: bool) -> None:
+        self.config = config
+        """What it was told; after `reload`, what holds."""
         self._on_event = on_event
-        self._log_levels = {} if log is None else log.engine_levels()
         self._streams = Streams()
         self._native: Native | None = None
         self.handlers = common_handlers("client", None, self.stats)
@@ -67,12 +90,13 @@ class Client:
         self._started = False
         self._control = ControlServer(client_socket(os.getpid()), self.handlers) if control else None
         self.link: LinkUp | None = None
-        """How the link came up; None before `start`."""
+        """How the link came up first; None before that."""
 
     async def start(self) -> None:
         """Set up the link. `async with` does it.
 
-        Raises NoAnswer when no server answers in time. A link that is lost later comes back by itself.
+        Raises NoAnswer when no server answers in time, unless it is to keep trying: then it returns without waiting.
+        A link that is lost later comes back by itself.
         """
         if self._started:
             raise ClosedError("a client starts once; make a new one")
@@ -83,12 +107,16 @@ class Client:
                 servers=[(server.host, server.port, server.public_key) for server in link.servers],
                 psk=link.psk.reveal(),
                 private_key=link.private_key.reveal(),
-                log=self._log_levels,
+                limits=self.config.engine_limits(),
+                log=self.config.log.engine_levels(),
             ),
             self._take_event,
         )
         try:
             await self._listen()
+            if self.config.keep_trying:
+                self._native = native
+                return
             facts = await native.connect(self.config.connect_timeout_seconds)
             event = read_event("link_up", facts)
             self.link = event if isinstance(event, LinkUp) else None
@@ -110,6 +138,15 @@ class Client:
                 )
             finally:
                 await self._end_control()
+
+    async def reload(self, config: ClientConfig) -> ReloadReport:
+        """Make a new configuration hold, as far as that is possible while it runs. What did not change is not touched.
+
+        Listeners are left to whoever opened them. Raises ConfigError when the engine refuses it; then nothing has
+        changed.
+        """
+        report, self.config = await apply_to_client(self._running(), self.config, config)
+        return report
 
     async def open_connection(
         self,
@@ -147,10 +184,7 @@ class Client:
         if (username is None) != (password is None):
             raise ConfigError("socks5 takes a username and a password together, or neither")
         for setting, value in (("username", username), ("password", password)):
-            if value is not None and not 1 <= len(value.encode()) <= _MAX_CREDENTIAL_BYTES:
-                raise ConfigError(
-                    f"{setting}: 1 to {_MAX_CREDENTIAL_BYTES} bytes are possible (RFC 1929)", setting=setting
-                )
+            check_credential(value, setting)
         wanted = parse_listen(address, default_host="127.0.0.1", setting="socks5")
         native = self._running()
         number, host, port = await native.listen_socks5(wanted.host, wanted.port, username, password)
@@ -170,6 +204,7 @@ class Client:
     def set_log(self, log: LogConfig) -> None:
         """Set the levels of the engine's log, at once. Its records come by `logging`, as `ginnel.AREA`."""
         self._running().set_log(log.engine_levels())
+        self.config = self.config.model_copy(update={"log": log})
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -210,4 +245,10 @@ class Client:
             return
         if name == "stopped":
             self._streams.reset_all()
-        pass_on(name, facts, self._on_event)
+        pass_on(name, facts, self._handle)
+
+    def _handle(self, event: Event) -> None:
+        if self._on_event is not None:
+            self._on_event(event)
+        if self.link is None and isinstance(event, LinkUp) and self.config.keep_trying:
+            self.link = event

@@ -9,7 +9,9 @@ from ginnel.control.messages import Handler, Question
 from ginnel.errors import ControlError
 
 
-def common_handlers(role: str, state: str | None, stats: Callable[[], Mapping[str, object]]) -> dict[str, Handler]:
+def common_handlers(
+    role: str, state: str | None, stats: Callable[[], Mapping[str, object]]
+) -> dict[str, Handler]:
     """Return the handlers of `ping`, `who`, `stats` and `reload`; whoever has a file replaces the last one."""
     began = time.monotonic()
 

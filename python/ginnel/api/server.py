@@ -14,19 +14,21 @@ from ginnel.api.controlled import common_handlers
 from ginnel.api.events import Event, EventHandler, LinkLost, LinkUp, pass_on
 from ginnel.api.links import share_link
 from ginnel.api.reach import Reachable, find_reachable
+from ginnel.api.reload import apply_to_server
 from ginnel.api.served import ServedUsers
 from ginnel.api.stats import Stats
 from ginnel.config.address import Address, parse_listen, parse_reachable
+from ginnel.config.difference import ReloadReport
+from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
 from ginnel.config.secret import Secret
 from ginnel.config.state import ServerState, StateDirectory, state_directory
-from ginnel.config.values import ServerConfig
+from ginnel.config.values import WILDCARD, ServerConfig
 from ginnel.control.messages import Question
 from ginnel.control.server import ControlServer
 from ginnel.errors import ClosedError, ListenError
 from ginnel.policy.users import FIRST_USER
 
-WILDCARD = "0.0.0.0"  # noqa: S104 - a server serves all its addresses unless told otherwise
 DRAWN_PORTS = range(10_000, 60_000)
 """Ports are drawn from here: above those that need rights, and with no default that a filter could look for."""
 _DRAWS = 32
@@ -47,8 +49,8 @@ class Server:
 
     `listen` is `[ADDR:]PORT`; without it a port is drawn at the first start and kept. `state` is the directory of
     keys and users, made when it does not exist. `advertise` is `HOST[:PORT]` for share links, worked out when left
-    out. `allow_private` lets clients reach loopback and private addresses. `log` says what of the engine's log
-    comes by `logging`, as `ginnel.AREA`. `on_event` is called on the event loop
+    out. `allow_private` lets clients reach loopback and private addresses. `limits`, `timeouts` and `log` are the
+    rest of what can be set; the log comes by `logging`, as `ginnel.AREA`. `on_event` is called on the event loop
     with each `Event`. Raises ConfigError for what cannot be used; nothing else happens before `start`.
     """
 
@@ -62,10 +64,12 @@ class Server:
         session: Literal["quic"] = "quic",
         carrier: Literal["udp"] = "udp",
         drain_seconds: float = 4.0,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
         log: LogConfig | None = None,
         on_event: EventHandler | None = None,
     ) -> None:
-        self.config = ServerConfig.build(
+        config = ServerConfig.build(
             state=state_directory(state),
             listen=None if listen is None else parse_listen(listen, default_host=WILDCARD),
             advertise=None if advertise is None else parse_reachable(advertise),
@@ -73,9 +77,23 @@ class Server:
             session=session,
             carrier=carrier,
             drain_seconds=float(drain_seconds),
+            limits=limits or Limits(),
+            timeouts=timeouts or Timeouts(),
+            log=log or LogConfig(),
         )
+        self._prepare(config, on_event)
+
+    @classmethod
+    def from_config(cls, config: ServerConfig, *, on_event: EventHandler | None = None) -> Self:
+        """Make a server from a whole configuration."""
+        server = cls.__new__(cls)
+        server._prepare(config, on_event)
+        return server
+
+    def _prepare(self, config: ServerConfig, on_event: EventHandler | None) -> None:
+        self.config = config
+        """What it was told; after `reload`, what holds."""
         self._on_event = on_event
-        self._log_levels = {} if log is None else log.engine_levels()
         self._directory = StateDirectory(self.config.state)
         self._state: ServerState | None = None
         self._native: Native | None = None
@@ -134,6 +152,14 @@ class Server:
                 self._finishing = asyncio.create_task(self._finish())
             await asyncio.shield(self._finishing)
 
+    async def reload(self, config: ServerConfig) -> ReloadReport:
+        """Make a new configuration hold, as far as that is possible while it runs. What did not change is not touched.
+
+        Raises ConfigError when the engine refuses it; then nothing has changed.
+        """
+        report, self.config = await apply_to_server(self._running(), self.config, config)
+        return report
+
     @property
     def address(self) -> Address:
         """The UDP address it listens on: a tuple of host and port."""
@@ -168,6 +194,7 @@ class Server:
     def set_log(self, log: LogConfig) -> None:
         """Set the levels of the engine's log, at once. Its records come by `logging`, as `ginnel.AREA`."""
         self._running().set_log(log.engine_levels())
+        self.config = self.config.model_copy(update={"log": log})
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -242,7 +269,8 @@ class Server:
             users=users,
             allow_private=self.config.allow_private,
             replay_file=str(self._directory.replay_file),
-            log=self._log_levels,
+            limits=self.config.engine_limits(),
+            log=self.config.log.engine_levels(),
         )
         return Native.server(setup, self._take_event)
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ginnel.cli._terminal import Terminal
-from ginnel.config.units import parse_duration
 from ginnel.errors import ConfigError
 
 
@@ -70,18 +69,21 @@ def add_quiet(parser: Parser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="write errors and results only")
 
 
+def add_set(parser: Parser) -> None:
+    """Add --set."""
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="any setting of a configuration file, such as limits.tcp_buffer=64KiB; may be given several times",
+    )
+
+
 def add_drain(parser: Parser) -> None:
     """Add --drain."""
     parser.add_argument(
         "--drain",
         metavar="TIME",
-        default="4s",
         help="how long streams may finish at the end (4s); a second Ctrl-C ends it at once",
     )
-
-
-def drain_seconds(parsed: argparse.Namespace) -> float:
-    """Read --drain."""
-    from ginnel.config.values import MAX_DRAIN_SECONDS
-
-    return parse_duration(parsed.drain, setting="--drain", maximum_seconds=MAX_DRAIN_SECONDS)

@@ -11,6 +11,9 @@ from ginnel.errors import EngineError, GinnelError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+OnHangup = Callable[[], None]
+"""Called on the event loop when SIGHUP arrives."""
+
 
 class Service(Protocol):
     """A `ginnel.Server` or `ginnel.Client`."""
@@ -49,7 +52,7 @@ class Ending:
         if self._failure is not None:
             raise self._failure
 
-    async def close(self, service: Service, drain_seconds: float) -> None:
+    async def close(self, service: Service, drain_seconds: float | None) -> None:
         """Close the service, at once when hurried."""
         closing = asyncio.create_task(service.aclose(drain_seconds))
         hurried = asyncio.create_task(self._hurried.wait())
@@ -61,8 +64,8 @@ class Ending:
 
 
 @contextlib.contextmanager
-def signals(ending: Ending) -> Iterator[None]:
-    """Send SIGINT and SIGTERM to `ending`, and put the handlers back that were there before.
+def signals(ending: Ending, on_hangup: OnHangup | None = None) -> Iterator[None]:
+    """Send SIGINT and SIGTERM to `ending`, SIGHUP to `on_hangup`, and put back the handlers that were there before.
 
     Not with the loop's own `add_signal_handler`: its removal brings the default back, for a moment in which a signal
     would end the process with the wrong exit code.
@@ -74,6 +77,8 @@ def signals(ending: Ending) -> Iterator[None]:
         for number in woken.recv(64):
             if number in _SIGNALS:
                 ending.signalled()
+            elif number == signal.SIGHUP and on_hangup is not None:
+                on_hangup()
 
     with woken, wake:
         woken.setblocking(False)
@@ -81,7 +86,8 @@ def signals(ending: Ending) -> Iterator[None]:
         loop.add_reader(woken, take)
         # The interpreter writes each signal's number there, in whichever moment it comes.
         wakeup_before = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
-        before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+        taken = _SIGNALS if on_hangup is None else (*_SIGNALS, signal.SIGHUP)
+        before = {number: signal.signal(number, lambda *_: None) for number in taken}
         try:
             yield
         finally:
@@ -97,13 +103,14 @@ async def run_until_signal(
     *,
     ready: Callable[[], Coroutine[Any, Any, None]],
     goodbye: Callable[[], None],
-    drain_seconds: float,
+    drain_seconds: float | None = None,
+    on_hangup: OnHangup | None = None,
 ) -> None:
-    """Start, call `ready`, wait for a signal, call `goodbye`, close.
+    """Start, call `ready`, wait for a signal, call `goodbye`, close, with `drain_seconds` for streams (None: as set).
 
     A signal during the start ends it there. Errors of `start` and `ready` are raised after closing.
     """
-    with signals(ending):
+    with signals(ending, on_hangup):
         try:
             if await ending.before(service.start()) and await ending.before(ready()):
                 await ending.wait()

@@ -1,7 +1,6 @@
 """The log of a command: what Python and the engine log, on standard error, as text or as JSON."""
 
 import argparse
-import difflib
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
@@ -12,10 +11,14 @@ from ginnel.cli._arguments import Parser
 from ginnel.cli._lines import json_line, key_values, one_line
 from ginnel.cli._terminal import Terminal
 from ginnel.config.logs import AREAS, FORMATS, LEVELS, LogConfig
+from ginnel.config.mistakes import did_you_mean
 from ginnel.errors import ConfigError
 
 _ROOT = "ginnel"
 _OFF = logging.CRITICAL + 1
+
+Flags = dict[str, tuple[str, object]]
+"""Raw values of settings, by their keys: the flag that gave each, and what it said."""
 
 
 class LogHandler(logging.Handler):
@@ -82,19 +85,21 @@ def add_log(parser: Parser) -> None:
     parser.add_argument("--log-format", metavar="FORMAT", help="text, or json: one object a line")
 
 
-def log_config(parsed: argparse.Namespace, *, quiet: bool = False) -> LogConfig:
-    """Read --log-level and --log-format. `quiet` leaves errors, where no level is given."""
-    level = "error" if quiet else "info"
-    areas: dict[str, str] = {}
+def log_flags(parsed: argparse.Namespace) -> Flags:
+    """The settings that --log-level and --log-format give; --quiet leaves errors, where no level is given."""
+    flags: Flags = {"log.level": ("--quiet", "error")} if parsed.quiet else {}
     for text in parsed.log_level:
-        area, given, name = text.rpartition("=")
-        name = _known(name.strip().lower(), LEVELS, f"--log-level {text}: unknown level")
+        area, given, level = text.rpartition("=")
+        level = _known(level.strip().lower(), LEVELS, f"--log-level {text}: unknown level")
+        key = "log.level"
         if given:
-            areas[_known(area.strip().lower(), tuple(AREAS), f"--log-level {text}: unknown area")] = name
-        else:
-            level = name
-    form = _known((parsed.log_format or "text").lower(), FORMATS, "--log-format: unknown format")
-    return LogConfig.build(level=level, format=form, areas=areas)
+            area = _known(area.strip().lower(), tuple(AREAS), f"--log-level {text}: unknown area")
+            key = f"log.areas.{area}"
+        flags[key] = ("--log-level", level)
+    if parsed.log_format is not None:
+        form = _known(parsed.log_format.lower(), FORMATS, "--log-format: unknown format")
+        flags["log.format"] = ("--log-format", form)
+    return flags
 
 
 def all_levels(config: LogConfig) -> dict[str, str]:
@@ -143,8 +148,7 @@ def _number(level: str) -> int:
 def _known(word: str, known: Sequence[str], what: str) -> str:
     if word in known:
         return word
-    near = difflib.get_close_matches(word, known, n=1)
-    guess = f" Did you mean {near[0]!r}?" if near else ""
+    setting = what.split()[0].rstrip(":")
     raise ConfigError(
-        f"{what} {word!r}.{guess}", hint=f"Known: {', '.join(known)}.", setting=what.split()[0].rstrip(":")
+        f"{what} {word!r}.{did_you_mean(word, known)}", hint=f"Known: {', '.join(known)}.", setting=setting
     )

@@ -13,8 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SERVICES = frozenset({"server", "client"})
+SERVICES = frozenset({"server", "client", "run"})
 """Commands that end with 0 when a signal ends them."""
+_RELOADS = "run"
 _INTERRUPTED, _TERMINATED = 128 + 2, 128 + 15  # as a shell counts SIGINT and SIGTERM
 
 
@@ -33,6 +34,9 @@ def leave_on_signals(arguments: list[str]) -> None:
     """
     words = [word for word in arguments if word != "--debug"]
     is_service = bool(words) and words[0] in SERVICES
+    if words[:1] == [_RELOADS]:
+        # It means "read the file again", and there is nothing to read again before the program has begun.
+        _signal.signal(_signal.SIGHUP, _signal.SIG_IGN)
     for number, code in ((_signal.SIGINT, _INTERRUPTED), (_signal.SIGTERM, _TERMINATED)):
         if is_service or _signal.getsignal(number) != _signal.SIG_IGN:
             _signal.signal(number, _leave_with(0 if is_service else code))

@@ -2,18 +2,23 @@
 
 import argparse
 import asyncio
+from collections.abc import Mapping, Sequence
 
 from ginnel.api.client import Client
 from ginnel.api.events import Event, LinkUp
-from ginnel.api.listener import Listener
-from ginnel.cli._arguments import Parser, add_drain, add_link, add_quiet, drain_seconds
+from ginnel.cli._arguments import Parser, add_drain, add_link, add_quiet, add_set
+from ginnel.cli._daemon import Daemon
 from ginnel.cli._events import event_lines, link_facts
 from ginnel.cli._lifetime import Ending, run_until_signal
-from ginnel.cli._log import add_log, all_levels, install, log_config
+from ginnel.cli._listeners import OpenListeners
+from ginnel.cli._log import Flags, add_log, log_flags
+from ginnel.cli._settings import client_config, drain_flags, take_environment
 from ginnel.cli._source import resolve_link
 from ginnel.cli._terminal import Terminal
-from ginnel.config.address import Address, parse_listen
-from ginnel.errors import ListenError, NoAnswer
+from ginnel.config.load import Loaded, Source
+from ginnel.config.settings import SETTINGS
+from ginnel.config.values import ClientConfig
+from ginnel.errors import NoAnswer
 
 SUMMARY = (
     "Connect: set up the link to the server of a share link, and listen for SOCKS5.\n"
@@ -24,7 +29,7 @@ EXAMPLES = (
     ("ginnel client link.txt -D 9050 -D [::1]:9050", "the link from a file, two addresses to listen on"),
     ("GINNEL_LINK='ginnel://…' ginnel client -q -D 0", "any free port, printed as `socks5 ADDR:PORT`"),
 )
-DEFAULT_SOCKS5 = "127.0.0.1:1080"
+_LINK_KEYS = "link", "link_file"
 
 
 def configure(parser: Parser) -> None:
@@ -35,73 +40,90 @@ def configure(parser: Parser) -> None:
         "--socks5",
         metavar="[ADDR:]PORT",
         action="append",
-        help=f"listen for SOCKS5 there ({DEFAULT_SOCKS5}); may be given several times",
+        help=f"listen for SOCKS5 there ({_default_socks5()}); may be given several times",
+    )
+    parser.add_argument(
+        "--keep-trying",
+        action="store_true",
+        help="start although the server does not answer, and try for ever",
     )
     add_drain(parser)
     add_log(parser)
+    add_set(parser)
     add_quiet(parser)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Serve applications until a signal."""
-    link = resolve_link(parsed.link)
-    listens = [
-        parse_listen(text, default_host="127.0.0.1", setting="--socks5")
-        for text in parsed.socks5 or [DEFAULT_SOCKS5]
-    ]
-    terminal = Terminal(quiet=parsed.quiet)
-    drain = drain_seconds(parsed)
-    log = log_config(parsed, quiet=parsed.quiet)
-    install(all_levels(log), log.format, terminal)
+    variables = take_environment()
+    flags: Flags = drain_flags(parsed) | log_flags(parsed)
+    if parsed.link or not _names_link(variables, parsed.set):
+        flags["link"] = ("LINK", resolve_link(parsed.link))
+    if parsed.socks5:
+        flags["socks5"] = ("--socks5", parsed.socks5 if len(parsed.socks5) > 1 else parsed.socks5[0])
+    if parsed.keep_trying:
+        flags["keep_trying"] = ("--keep-trying", True)
+    source = Source(
+        role="client",
+        variables=variables,
+        flags=flags,
+        assignments=parsed.set,
+        defaults={"keep_trying": False},  # a person who waits wants to know
+    )
+    return serve(source, source.load(), Terminal(quiet=parsed.quiet))
 
-    async def serve() -> None:
-        ending = Ending()
-        lines = event_lines(terminal, ending.engine_stopped)
 
-        def on_event(event: Event) -> None:
-            # The first link is told by `introduce`, together with what listens on it.
-            if client.link is not None or not isinstance(event, LinkUp):
-                lines(event)
-
-        client = Client(link, drain_seconds=drain, log=log, on_event=on_event, control=True)
-        await run_until_signal(
-            client,
-            ending,
-            ready=lambda: _introduce(client, listens, terminal),
-            goodbye=lambda: terminal.event("stopping", ""),
-            drain_seconds=drain,
-        )
-
+def serve(source: Source, loaded: Loaded, terminal: Terminal) -> int:
+    """Serve applications with these settings until a signal; SIGHUP reads them again where they come from a file."""
+    config = client_config(loaded, terminal)
     try:
-        asyncio.run(serve())
+        asyncio.run(_serve(source, config, terminal))
     except NoAnswer as error:
         error.hint += "\nTry:  ginnel ping LINK"
         raise
     return 0
 
 
-async def _introduce(client: Client, listens: list[Address], terminal: Terminal) -> None:
-    """Say how the link is, listen, and say where."""
-    if client.link is not None:
-        terminal.fact("link up", f"{client.link.peer} · {link_facts(client.link)}")
-    for wanted in listens:
-        if not wanted.is_loopback:
-            terminal.warn(
-                f"{wanted} lets everybody who can reach it use this tunnel; 127.0.0.1 is for you alone"
-            )
-        listener = await _listen(client, wanted)
-        terminal.note("listening", socks5=str(listener.address))
-        example = f"curl --socks5-hostname {listener.address} https://example.org"
-        if terminal.is_watched and not terminal.quiet:
-            terminal.fact("socks5", str(listener.address), example)
+async def _serve(source: Source, config: ClientConfig, terminal: Terminal) -> None:
+    ending = Ending()
+    lines = event_lines(terminal, ending.engine_stopped)
+
+    def on_event(event: Event) -> None:
+        # The first link is told by `introduce`, together with what listens on it, unless nobody waits for it.
+        if client.link is not None or config.keep_trying or not isinstance(event, LinkUp):
+            lines(event)
+
+    client = Client.from_config(config, on_event=on_event, control=True)
+    listeners = OpenListeners(client, terminal)
+    daemon = Daemon(client, source, terminal, listeners)
+
+    async def ready() -> None:
+        if client.link is not None:
+            terminal.fact("link up", f"{client.link.peer} · {link_facts(client.link)}")
         else:
-            terminal.out(f"socks5 {listener.address}")
-    terminal.say()
+            servers = ", ".join(str(server.address) for server in config.link.servers)
+            terminal.fact("link", f"not up yet; trying {servers}")
+        await listeners.open(config.socks5)
+        terminal.say()
+        daemon.ready()
+
+    await run_until_signal(
+        client,
+        ending,
+        ready=ready,
+        goodbye=lambda: terminal.event("stopping", ""),
+        on_hangup=None if source.file is None else daemon.hangup,
+    )
 
 
-async def _listen(client: Client, wanted: Address) -> Listener:
-    try:
-        return await client.socks5(str(wanted))
-    except ListenError as error:
-        error.hint = error.hint or f"Another port:  ginnel client LINK -D {min(wanted.port + 1, 65535)}"
-        raise
+def _names_link(variables: Mapping[str, str], assignments: Sequence[str]) -> bool:
+    """Whether the share link comes as a setting."""
+    settings = SETTINGS["client"]
+    return any(settings[key].variable in variables for key in _LINK_KEYS) or any(
+        assignment.partition("=")[0].strip() in _LINK_KEYS for assignment in assignments
+    )
+
+
+def _default_socks5() -> str:
+    setting = SETTINGS["client"]["socks5"]
+    return setting.show(setting.default)

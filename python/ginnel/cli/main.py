@@ -11,6 +11,9 @@ from ginnel.cli._argv import take_arguments
 COMMANDS = {
     "server": "serve: make keys, print the share link, connect clients to their targets",
     "client": "connect to a server by its share link, and listen for SOCKS5",
+    "run": "run a server or a client as a configuration file says",
+    "check": "say what is wrong with a configuration file, and where",
+    "example": "print a configuration file with every setting, or its JSON schema",
     "link": "print the share link of a user; a new name makes a new user",
     "user": "add, list and remove users; print their share links",
     "stats": "show the figures of a running server or client",

@@ -5,13 +5,16 @@ import asyncio
 import socket
 
 from ginnel.api.server import Server
-from ginnel.cli._arguments import Parser, add_drain, add_quiet, drain_seconds
+from ginnel.cli._arguments import Parser, add_drain, add_quiet, add_set
+from ginnel.cli._daemon import Daemon
 from ginnel.cli._events import event_lines
 from ginnel.cli._lifetime import Ending, run_until_signal
-from ginnel.cli._log import add_log, all_levels, install, log_config
+from ginnel.cli._log import Flags, add_log, log_flags
+from ginnel.cli._settings import drain_flags, server_config, take_environment
 from ginnel.cli._terminal import Terminal, qr_code, short_path
 from ginnel.cli.version import program_version
-from ginnel.config.logs import LogConfig
+from ginnel.config.load import Loaded, Source
+from ginnel.config.values import ServerConfig
 from ginnel.policy.users import FIRST_USER
 
 SUMMARY = "Serve: make keys at the first start, print the share link, connect clients to their targets."
@@ -52,36 +55,45 @@ def configure(parser: Parser) -> None:
     )
     add_drain(parser)
     add_log(parser)
+    add_set(parser)
     add_quiet(parser)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Serve until a signal."""
-    terminal = Terminal(quiet=parsed.quiet)
-    log = log_config(parsed, quiet=parsed.quiet)
-    install(all_levels(log), log.format, terminal)
-    asyncio.run(_serve(parsed, log, terminal))
+    flags: Flags = {
+        key: (f"--{key}", value)
+        for key in ("listen", "state", "advertise")
+        if (value := getattr(parsed, key)) is not None
+    }
+    if parsed.allow_private:
+        flags["allow_private"] = ("--allow-private", True)
+    flags |= drain_flags(parsed) | log_flags(parsed)
+    source = Source(role="server", variables=take_environment(), flags=flags, assignments=parsed.set)
+    return serve(source, source.load(), Terminal(quiet=parsed.quiet))
+
+
+def serve(source: Source, loaded: Loaded, terminal: Terminal) -> int:
+    """Serve with these settings until a signal; SIGHUP reads them again where they come from a file."""
+    asyncio.run(_serve(source, server_config(loaded, terminal), terminal))
     return 0
 
 
-async def _serve(parsed: argparse.Namespace, log: LogConfig, terminal: Terminal) -> None:
+async def _serve(source: Source, config: ServerConfig, terminal: Terminal) -> None:
     ending = Ending()
-    drain = drain_seconds(parsed)
-    server = Server(
-        listen=parsed.listen,
-        state=parsed.state,
-        advertise=parsed.advertise,
-        allow_private=parsed.allow_private,
-        drain_seconds=drain,
-        log=log,
-        on_event=event_lines(terminal, ending.engine_stopped),
-    )
+    server = Server.from_config(config, on_event=event_lines(terminal, ending.engine_stopped))
+    daemon = Daemon(server, source, terminal)
 
     async def ready() -> None:
         _introduce(server, terminal)
+        daemon.ready()
 
     await run_until_signal(
-        server, ending, ready=ready, goodbye=lambda: terminal.event("stopping", ""), drain_seconds=drain
+        server,
+        ending,
+        ready=ready,
+        goodbye=lambda: terminal.event("stopping", ""),
+        on_hangup=None if source.file is None else daemon.hangup,
     )
 
 

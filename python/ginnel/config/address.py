@@ -4,13 +4,13 @@ import ipaddress
 import re
 from typing import NamedTuple
 
+from ginnel.config.mistakes import Unusable
 from ginnel.errors import ConfigError
 
 MAX_HOST_CHARACTERS = 253
 """Longest host name in text (RFC 1035, section 2.3.4: 255 bytes on the wire)."""
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-_SHOWN = 60  # characters of a bad value that an error repeats
 
 
 class Address(NamedTuple):
@@ -143,5 +143,4 @@ def _port(digits: str, text: str, setting: str) -> int:
 
 
 def _bad(text: str, setting: str, what: str, right: str) -> ConfigError:
-    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-    return ConfigError(f"{setting} = {shown!r} {what}", hint=right, setting=setting)
+    return Unusable(setting, text, what, right)

@@ -1,17 +1,26 @@
 """What a person decides about a server and a client."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from ginnel.config.address import Address
+from ginnel.config.limits import Limits, Timeouts
+from ginnel.config.logs import LogConfig
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.value import Value
+from ginnel.errors import ConfigError
 
+WILDCARD = "0.0.0.0"  # noqa: S104 - a server serves all its addresses unless told otherwise
 MAX_DRAIN_SECONDS = 3600.0
 """Longest time that a shutdown may wait for streams."""
+MIN_CONNECT_SECONDS = 0.001
 MAX_CONNECT_SECONDS = 600.0
+MAX_CREDENTIAL_BYTES = 255
+"""Longest user name and password of SOCKS5 (RFC 1929, section 2)."""
+MAX_LISTENERS = 64
+"""Listeners of one client."""
 
 Drain = Annotated[float, Field(ge=0, le=MAX_DRAIN_SECONDS)]
 
@@ -32,6 +41,42 @@ class ServerConfig(Value):
     carrier: Literal["udp"] = "udp"
     drain_seconds: Drain = 4.0
     """How long a shutdown waits for streams."""
+    log: LogConfig = LogConfig()
+    timeouts: Annotated[Timeouts, AfterValidator(lambda table: table.filled("server"))] = Field(
+        default=Timeouts(), validate_default=True
+    )
+    limits: Annotated[Limits, AfterValidator(lambda table: table.filled("server"))] = Field(
+        default=Limits(), validate_default=True
+    )
+
+    def engine_limits(self) -> dict[str, float]:
+        """Times and limits as the engine takes them: key, and seconds, bytes or count."""
+        return self.timeouts.engine("server") | self.limits.engine("server")
+
+
+class Socks5Config(Value):
+    """A listener for SOCKS5."""
+
+    address: Address
+    """Where it listens; port 0 takes a free one."""
+    username: str | None = None
+    password: SecretStr | None = None
+    """With a user name and a password, applications must show them (RFC 1929)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ConfigError("socks5 takes a username and a password together, or neither", setting="socks5")
+        for setting, value in (("username", self.username), ("password", self.reveal_password())):
+            check_credential(value, setting)
+        return self
+
+    def reveal_password(self) -> str | None:
+        """Return the password. Whoever calls this answers for where it goes."""
+        return None if self.password is None else self.password.get_secret_value()
+
+    def __str__(self) -> str:
+        return f"{self.address}" + (" with a password" if self.username is not None else "")
 
 
 class ClientConfig(Value):
@@ -40,5 +85,37 @@ class ClientConfig(Value):
     link: ShareLink
     connect_timeout_seconds: Annotated[float, Field(gt=0, le=MAX_CONNECT_SECONDS)] = 10.0
     """How long the first set-up of the link may take."""
+    keep_trying: bool = False
+    """Whether a start succeeds without an answer of the server, which is then tried again for ever."""
+    socks5: Annotated[tuple[Socks5Config, ...], Field(max_length=MAX_LISTENERS)] = ()
+    """Where the program listens; a user of the library calls `Client.socks5`."""
     drain_seconds: Drain = 4.0
     """How long a shutdown waits for streams."""
+    log: LogConfig = LogConfig()
+    timeouts: Annotated[Timeouts, AfterValidator(lambda table: table.filled("client"))] = Field(
+        default=Timeouts(), validate_default=True
+    )
+    limits: Annotated[Limits, AfterValidator(lambda table: table.filled("client"))] = Field(
+        default=Limits(), validate_default=True
+    )
+
+    def engine_limits(self) -> dict[str, float]:
+        """Times and limits as the engine takes them: key, and seconds, bytes or count."""
+        return self.timeouts.engine("client") | self.limits.engine("client")
+
+
+Config = ServerConfig | ClientConfig
+
+
+def check_credential(value: str | None, setting: str) -> None:
+    """Refuse a user name or password that SOCKS5 cannot carry; the value is not repeated."""
+    if value is None:
+        return
+    try:
+        length = len(value.encode())
+    except UnicodeEncodeError:  # a lone surrogate, from an environment that is not UTF-8
+        length = 0
+    if not 1 <= length <= MAX_CREDENTIAL_BYTES:
+        raise ConfigError(
+            f"{setting}: 1 to {MAX_CREDENTIAL_BYTES} bytes are possible (RFC 1929)", setting=setting
+        )

@@ -1,0 +1,52 @@
+"""Making a new configuration hold in an engine that runs: only what differs is touched."""
+
+from typing import TypeVar
+
+from ginnel._native import Native
+from ginnel.config.difference import Change, ReloadReport, difference, report_of, running
+from ginnel.config.values import ClientConfig, ServerConfig
+
+C = TypeVar("C", ServerConfig, ClientConfig)
+
+
+async def apply_to_server(
+    native: Native, old: ServerConfig, new: ServerConfig
+) -> tuple[ReloadReport, ServerConfig]:
+    """Apply a server's changes; what was done, and the configuration that holds now.
+
+    Raises ConfigError when the engine refuses one; then nothing has changed.
+    """
+    changes = difference(old, new)
+    await _apply(native, old, new, changes)
+    if any(change.key == "allow_private" for change in changes):
+        await native.set_allow_private(new.allow_private)
+    return _result(old, new, changes)
+
+
+async def apply_to_client(
+    native: Native, old: ClientConfig, new: ClientConfig
+) -> tuple[ReloadReport, ClientConfig]:
+    """Apply a client's changes, but for its listeners; what was done, and the configuration that holds now.
+
+    Raises ConfigError when the engine refuses one; then nothing has changed.
+    """
+    changes = difference(old, new)
+    await _apply(native, old, new, changes)
+    return _result(old, new, changes)
+
+
+async def _apply(native: Native, old: C, new: C, changes: list[Change]) -> None:
+    has_limits = any(change.key.startswith(("limits.", "timeouts.")) for change in changes)
+    if has_limits:
+        await native.set_limits(new.engine_limits())
+    if any(change.key.startswith(("log.level", "log.areas.")) for change in changes):
+        try:
+            native.set_log(new.log.engine_levels())
+        except BaseException:
+            if has_limits:
+                await native.set_limits(old.engine_limits())
+            raise
+
+
+def _result(old: C, new: C, changes: list[Change]) -> tuple[ReloadReport, C]:
+    return report_of(changes), running(old, new)

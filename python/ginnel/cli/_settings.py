@@ -1,0 +1,62 @@
+"""Settings of a command: its flags and the environment as layers, what they say that is odd, and `--set`."""
+
+import argparse
+import os
+import re
+from pathlib import Path
+
+from ginnel.cli._log import Flags, all_levels, install
+from ginnel.cli._source import VARIABLE
+from ginnel.cli._terminal import Terminal
+from ginnel.config.layers import PREFIX
+from ginnel.config.load import Loaded
+from ginnel.config.values import ClientConfig, Config, ServerConfig
+from ginnel.errors import ConfigError
+
+
+def take_environment() -> dict[str, str]:
+    """Return the variables of ginnel. $GINNEL_LINK is removed, used or not, so that no child process gets it."""
+    variables = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    os.environ.pop(VARIABLE, None)
+    if not variables.get(VARIABLE, "").strip():
+        variables.pop(VARIABLE, None)
+    return variables
+
+
+def drain_flags(parsed: argparse.Namespace) -> Flags:
+    """The setting that --drain gives, if it was given; a bare number counts seconds."""
+    if parsed.drain is None:
+        return {}
+    bare = re.fullmatch(r" *[0-9]+(\.[0-9]+)? *", parsed.drain)
+    return {"drain": ("--drain", f"{parsed.drain.strip()}s" if bare else parsed.drain)}
+
+
+def server_config(loaded: Loaded, terminal: Terminal) -> ServerConfig:
+    """The server's configuration, after its warnings. Raises the first mistake."""
+    config = _usable(loaded, terminal)
+    if not isinstance(config, ServerConfig):
+        raise ConfigError("these are the settings of a client")
+    return config
+
+
+def client_config(loaded: Loaded, terminal: Terminal) -> ClientConfig:
+    """The client's configuration, after its warnings. Raises the first mistake."""
+    config = _usable(loaded, terminal)
+    if not isinstance(config, ClientConfig):
+        raise ConfigError("these are the settings of a server")
+    return config
+
+
+def _usable(loaded: Loaded, terminal: Terminal) -> Config:
+    if loaded.config is not None:
+        install(all_levels(loaded.config.log), loaded.config.log.format, terminal)
+    for warning in loaded.warnings:
+        terminal.warn(warning)
+    return loaded.usable()
+
+
+def file_path(text: str) -> Path:
+    """The configuration file that an argument names."""
+    if not text.strip():
+        raise ConfigError("no configuration file given", hint="Such as:  ginnel run -c server.toml")
+    return Path(text)

@@ -1,0 +1,268 @@
+"""Every setting of a configuration file: its key, kind, default, effect and meaning. The one table of them.
+
+What a file may say, its errors, the example, the schema, the environment's variables and the documentation all come
+from here; the keys of the tables `timeouts` and `limits` come from their classes in `limits`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ginnel.config.address import Address
+from ginnel.config.bounds import ROLES, Role
+from ginnel.config.kinds import Choice, Duration, FilePath, Flag, Kind, Listen, Reachable
+from ginnel.config.limits import tables
+from ginnel.config.listeners import DEFAULT_HOST, Listeners
+from ginnel.config.logs import AREAS, FORMATS, LEVELS, LogConfig
+from ginnel.config.secret import MASK
+from ginnel.config.sharelink import SCHEME, ShareLink
+from ginnel.config.units import spell_duration
+from ginnel.config.values import (
+    MAX_CONNECT_SECONDS,
+    MAX_DRAIN_SECONDS,
+    MIN_CONNECT_SECONDS,
+    WILDCARD,
+    ClientConfig,
+    Config,
+    ServerConfig,
+    Socks5Config,
+)
+
+Effect = Literal["at once", "for new links and streams", "at the next start"]
+"""When a change of a setting takes effect in a program that runs."""
+
+
+class Link(Kind):
+    """A share link."""
+
+    example = f'"{SCHEME}…"'
+
+    def read(self, value: object, name: str) -> ShareLink:
+        """Read a share link; no error repeats it."""
+        return value if isinstance(value, ShareLink) else ShareLink.parse(self.text(value, name))
+
+    def spell(self, value: ShareLink) -> str:  # noqa: ARG002 - that it is not written is the point
+        """Write a mask."""
+        return f'"{MASK}"'
+
+    def show(self, value: ShareLink) -> str:
+        """Write where it leads."""
+        return f"{', '.join(str(server.address) for server in value.servers)} {MASK}"
+
+    def schema(self) -> dict[str, Any]:
+        """A string that nobody reads back."""
+        return {"type": "string", "minLength": 1, "writeOnly": True}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting of a role."""
+
+    key: str
+    """As in a file, with its table: `limits.tcp_buffer`."""
+    kind: Kind
+    does: str
+    """A sentence for people."""
+    effect: Effect
+    default: Any = None
+    """None: see `without`."""
+    without: str = ""
+    """What happens without it, where no default says it."""
+    name: str = ""
+    """The field of the configuration that it becomes; empty for one that only helps another."""
+    secret: bool = False
+    active: bool = field(default=False)
+    """Whether the example file sets it, because no program runs without."""
+
+    @property
+    def variable(self) -> str:
+        """The variable of the environment that sets it."""
+        return "GINNEL_" + self.key.upper().replace(".", "_")
+
+    @property
+    def example(self) -> str:
+        """A value that is right, as TOML writes it: the default, if there is one."""
+        return self.kind.example if self.default is None else self.kind.spell(self.default)
+
+    def of(self, config: Config) -> Any:
+        """Its value in a configuration."""
+        value: Any = config
+        for part in self.name.split("."):
+            value = value.get(part) if isinstance(value, dict) else getattr(value, part)
+        return value
+
+    def show(self, value: Any) -> str:
+        """Write a value for people, secrets masked."""
+        return "the default" if value is None else self.kind.show(value)
+
+
+_NEW: Effect = "for new links and streams"
+_START: Effect = "at the next start"
+_NOW: Effect = "at once"
+
+
+def _default(config: type[Config], name: str) -> Any:
+    return config.model_fields[name].default
+
+
+def _time(low: float, high: float, default: float) -> Kind:
+    """A time whose errors say its default."""
+    return Duration(low, high, f" The default is {spell_duration(default)}.")
+
+
+def _server() -> list[Setting]:
+    return [
+        Setting(
+            key="listen",
+            name="listen",
+            kind=Listen(WILDCARD),
+            does="UDP address to listen on, [ADDR:]PORT. Port 0 takes any free port, which is not kept.",
+            without="all addresses, and a port drawn at the first start and kept.",
+            effect=_START,
+        ),
+        Setting(
+            key="state",
+            name="state",
+            kind=FilePath('"/var/lib/ginnel"'),
+            does="Directory that keeps keys, users and the port. A relative one counts from this file.",
+            without="/var/lib/ginnel for root, else $XDG_STATE_HOME/ginnel, else ~/.local/state/ginnel.",
+            effect=_START,
+        ),
+        Setting(
+            key="advertise",
+            name="advertise",
+            kind=Reachable(),
+            does="Host, and port when it differs, that share links name.",
+            without="worked out: the address it listens on, or that of the default route.",
+            effect=_START,
+        ),
+        Setting(
+            key="allow_private",
+            name="allow_private",
+            kind=Flag(),
+            does="Whether clients may reach loopback, link-local, private and metadata addresses.",
+            default=_default(ServerConfig, "allow_private"),
+            effect=_NOW,
+        ),
+    ]
+
+
+def _client() -> list[Setting]:
+    return [
+        Setting(
+            key="link_file",
+            kind=FilePath(),
+            does="File that holds the share link. A relative one counts from this file.",
+            without="the share link stands in `link` or in $GINNEL_LINK.",
+            effect=_START,
+            active=True,
+        ),
+        Setting(
+            key="link",
+            name="link",
+            kind=Link(),
+            does="The share link itself, a secret: then nobody else may read this file (chmod 600).",
+            without="it stands in `link_file` or in $GINNEL_LINK.",
+            effect=_START,
+            secret=True,
+        ),
+        Setting(
+            key="socks5",
+            name="socks5",
+            kind=Listeners(),
+            does="Where to listen for SOCKS5: an address, or a list of addresses and of tables with a password:\n"
+            '{ listen = "127.0.0.1:9050", username = "me", password_file = "password" }',
+            default=(Socks5Config(address=Address(DEFAULT_HOST, 1080)),),
+            effect=_NOW,
+        ),
+        Setting(
+            key="connect_timeout",
+            name="connect_timeout_seconds",
+            kind=_time(
+                MIN_CONNECT_SECONDS, MAX_CONNECT_SECONDS, _default(ClientConfig, "connect_timeout_seconds")
+            ),
+            does="How long the first set-up of the link may take, where keep_trying is false.",
+            default=_default(ClientConfig, "connect_timeout_seconds"),
+            effect=_START,
+        ),
+        Setting(
+            key="keep_trying",
+            name="keep_trying",
+            kind=Flag(),
+            does="Whether it starts although the server does not answer, and tries again for ever.",
+            default=True,
+            effect=_START,
+        ),
+    ]
+
+
+def _common(role: Role) -> list[Setting]:
+    settings = [
+        Setting(
+            key="drain",
+            name="drain_seconds",
+            kind=_time(0.0, MAX_DRAIN_SECONDS, _default(ServerConfig, "drain_seconds")),
+            does="How long streams may finish at the end.",
+            default=_default(ServerConfig, "drain_seconds"),
+            effect=_NOW,
+        ),
+        Setting(
+            key="log.level",
+            name="log.level",
+            kind=Choice(LEVELS, '"info"'),
+            does="What is worth a line, in every area that has no level of its own.",
+            default=LogConfig().level,
+            effect=_NOW,
+        ),
+        Setting(
+            key="log.format",
+            name="log.format",
+            kind=Choice(FORMATS, '"json"'),
+            does="How a line is written.",
+            default=LogConfig().format,
+            effect=_START,
+        ),
+    ]
+    settings += (
+        Setting(
+            key=f"log.areas.{area}",
+            name=f"log.areas.{area}",
+            kind=Choice(LEVELS, '"debug"'),
+            does=f"{what[0].upper()}{what[1:]}.",
+            without="as log.level.",
+            effect=_NOW,
+        )
+        for area, what in AREAS.items()
+    )
+    for table in tables():
+        for key, field_name in table.keys(role).items():
+            bound = table.bounds()[field_name]
+            settings.append(
+                Setting(
+                    key=f"{table.name}.{key}",
+                    name=f"{table.name}.{field_name}",
+                    kind=bound.for_role(role),
+                    does=bound.does,
+                    default=bound.default(role),
+                    effect=_NEW,
+                )
+            )
+    return settings
+
+
+SETTINGS: Mapping[Role, Mapping[str, Setting]] = {
+    role: {
+        setting.key: setting for setting in [*(_server() if role == "server" else _client()), *_common(role)]
+    }
+    for role in ROLES
+}
+"""The settings of each role by their keys, in the order in which files have them."""
+
+TABLES: tuple[str, ...] = ("log", "log.areas", *(table.name for table in tables()))
+"""The tables of a file."""
+
+
+def owner_of(key: str) -> Role | None:
+    """The role that alone has a setting of this key."""
+    owners = [role for role in ROLES if key in SETTINGS[role]]
+    return owners[0] if len(owners) == 1 else None

@@ -1,0 +1,145 @@
+"""A new configuration in a client or server that runs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ginnel.api.client import Client
+from ginnel.api.server import Server
+from ginnel.config.address import Address
+from ginnel.config.limits import Limits, Timeouts
+from ginnel.config.logs import LogConfig
+from ginnel.config.values import ClientConfig, ServerConfig
+from ginnel.errors import ClosedError, ConfigError
+from tests.fake_engine import REFUSED_STREAMS, Engine
+
+RELOADING = ("set_limits", "set_log", "set_allow_private")
+
+
+def commands(engine: Engine) -> list[tuple[Any, ...]]:
+    """What a reload told the engine."""
+    return [call for call in engine.calls if call[0] in RELOADING]
+
+
+async def test_an_engine_starts_with_its_limits_and_levels(
+    engines: list[Engine], state: Path, client: Client
+) -> None:
+    limits, timeouts = Limits(tcp_buffer_bytes=4096), Timeouts(step_seconds=1.0)
+    async with Server(state=state, limits=limits, timeouts=timeouts, log=LogConfig(level="debug")):
+        told = engines[1].config
+    assert (told.limits["tcp_buffer"], told.limits["step"], told.limits["links"]) == (4096, 1.0, 4096)
+    assert told.log == {"": "debug"}
+    assert engines[0].config.limits["tcp_buffer"] == 32 * 1024
+    assert engines[0].config.log == {"": "info"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, []),
+        ({"drain_seconds": 9.0}, []),
+        ({"listen": Address("::1", 5)}, []),
+        ({"allow_private": True}, [("set_allow_private", True)]),
+        (
+            {"log": LogConfig(areas={"link": "off", "users": "off"})},
+            [("set_log", {"": "info", "link": "off"})],
+        ),
+        ({"log": LogConfig(format="json")}, []),
+    ],
+)
+async def test_only_what_differs_is_touched(
+    engines: list[Engine], state: Path, settings: dict[str, Any], told: list[tuple[Any, ...]]
+) -> None:
+    async with Server(state=state) as server:
+        report = await server.reload(ServerConfig.build(**{"state": state, **settings}))
+        assert commands(engines[0]) == told
+        assert bool(report.applied + report.waiting) == bool(settings)
+
+
+async def test_limits_are_replaced_as_a_whole(engines: list[Engine], client: Client) -> None:
+    new = client.config.model_copy(update={"limits": Limits(streams=9).filled("client")})
+    report = await client.reload(new)
+    (command,) = commands(engines[0])
+    assert command == ("set_limits", new.engine_limits())
+    assert command[1]["streams"] == 9
+    assert command[1]["keep_alive"] == 25
+    assert [str(change) for change in report.applied] == [
+        "limits.streams: 8,192 is now 9, for new links and streams"
+    ]
+    assert client.config == new
+    assert (await client.reload(new)).lines == ("nothing has changed",)
+    assert len(commands(engines[0])) == 1
+
+
+async def test_a_drain_that_was_reloaded_is_the_one_at_the_end(engines: list[Engine], state: Path) -> None:
+    server = Server(state=state)
+    await server.start()
+    await server.reload(ServerConfig.build(state=state, drain_seconds=9.0))
+    await server.aclose()
+    assert ("shutdown", 9.0) in engines[0].calls
+
+
+async def test_what_waits_for_the_next_start_is_told_until_then(engines: list[Engine], state: Path) -> None:
+    async with Server(state=state) as server:
+        new = ServerConfig.build(state=state, listen=Address("::1", 5))
+        for _ in range(2):
+            report = await server.reload(new)
+            assert [change.key for change in report.waiting] == ["listen"]
+        assert server.config.listen is None
+
+
+async def test_what_the_engine_refuses_changes_nothing(engines: list[Engine], state: Path) -> None:
+    async with Server(state=state) as server:
+        before = server.config
+        with pytest.raises(ConfigError, match="streams is refused"):
+            await server.reload(
+                ServerConfig.build(
+                    state=state,
+                    limits=Limits(streams=REFUSED_STREAMS),
+                    allow_private=True,
+                    log=LogConfig(level="off"),
+                )
+            )
+        assert server.config is before
+        assert commands(engines[0]) == []
+
+
+async def test_levels_that_the_engine_refuses_take_the_limits_back(
+    engines: list[Engine], state: Path
+) -> None:
+    async with Server(state=state) as server:
+        before = server.config
+        loud = LogConfig.model_construct(level="loud")  # type: ignore[arg-type]  # a newer one could have it
+        new = before.model_copy(update={"log": loud, "limits": Limits(links=9).filled("server")})
+        with pytest.raises(ConfigError, match="'loud' is no level"):
+            await server.reload(new)
+        assert commands(engines[0]) == [
+            ("set_limits", new.engine_limits()),
+            ("set_limits", before.engine_limits()),
+        ]
+        assert server.config is before
+
+
+async def test_before_its_start_there_is_nothing_to_reload(state: Path) -> None:
+    server = Server(state=state)
+    with pytest.raises(ClosedError):
+        await server.reload(server.config)
+
+
+async def test_a_whole_configuration_makes_the_same(
+    engines: list[Engine], state: Path, client: Client
+) -> None:
+    assert Server.from_config(ServerConfig.build(state=state)).config == Server(state=state).config
+    assert Client.from_config(client.config).config == Client(client.config.link).config
+    assert isinstance(client.config, ClientConfig)
+
+
+async def test_a_client_that_keeps_trying_starts_without_an_answer(
+    engines: list[Engine], client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "answer_connect", False)
+    async with Client(client.config.link, keep_trying=True) as trying:
+        assert trying.link is None
+        assert (await trying.socks5("127.0.0.1:0")).address.port == 1081
+        assert not any(call[0] == "connect" for call in engines[1].calls)

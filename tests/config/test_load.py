@@ -1,0 +1,293 @@
+"""From layers to a configuration: which value counts, and every mistake with its place."""
+
+from pathlib import Path
+
+import pytest
+
+from ginnel.config.address import Address
+from ginnel.config.load import Loaded, Source
+from ginnel.config.secret import Secret
+from ginnel.config.values import ClientConfig, ServerConfig
+from ginnel.errors import ConfigError
+from tests.config.test_values import LINK
+
+OTHER = LINK.model_copy(update={"psk": Secret(b"\x01" * 32)})
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a directory of its own, so that messages show the names of files alone."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def written(name: str, text: str, mode: int = 0o600) -> Path:
+    path = Path(name)
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def server(text: str, variables: dict[str, str] | None = None, *assignments: str) -> Loaded:
+    path = written("server.toml", f'role = "server"\n{text}\n')
+    return Source(file=path, variables=variables or {}, assignments=assignments).load()
+
+
+def client(text: str, variables: dict[str, str] | None = None, *assignments: str) -> Loaded:
+    path = written("client.toml", f'role = "client"\n{text}\n')
+    return Source(file=path, variables=variables or {}, assignments=assignments).load()
+
+
+def lines(loaded: Loaded) -> list[str]:
+    assert (loaded.config is None) == bool(loaded.mistakes)
+    return [mistake.line for mistake in loaded.mistakes]
+
+
+def test_every_kind_of_setting_of_a_server() -> None:
+    config = server(
+        """
+        listen = "443"
+        state = "state"
+        advertise = "vpn.example.net:444"
+        allow_private = true
+        drain = "1m"
+        log.level = "debug"
+        log.format = "json"
+        log.areas.link = "trace"
+        timeouts.step = "2.5s"
+        limits.tcp_buffer = "128KiB"
+        """
+    ).usable()
+    assert isinstance(config, ServerConfig)
+    assert config.listen == Address("0.0.0.0", 443)  # noqa: S104 - what a server listens on unless told otherwise
+    assert config.state == Path("state")
+    assert config.advertise == ("vpn.example.net", 444)
+    assert config.allow_private
+    assert config.drain_seconds == 60
+    assert (config.log.level, config.log.format, config.log.areas) == ("debug", "json", {"link": "trace"})
+    assert config.timeouts.step_seconds == 2.5
+    assert config.limits.tcp_buffer_bytes == 128 * 1024
+
+
+def test_a_client_has_defaults_of_its_own() -> None:
+    written("link.txt", LINK.to_text())
+    config = client('link_file = "link.txt"').usable()
+    assert isinstance(config, ClientConfig)
+    assert config.link == LINK
+    assert [str(one) for one in config.socks5] == ["127.0.0.1:1080"]
+    assert config.keep_trying
+    assert Source(
+        role="client", flags={"link": ("LINK", LINK)}, defaults={"keep_trying": False}
+    ).load().usable() == (config.model_copy(update={"keep_trying": False}))
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "assignments", "drain", "origin"),
+    [
+        ("", {}, (), 4, None),
+        ("drain = '1s'", {}, (), 1, "server.toml:2"),
+        ("drain = '1s'", {"GINNEL_DRAIN": "2s"}, (), 2, "$GINNEL_DRAIN"),
+        ("drain = '1s'", {"GINNEL_DRAIN": "2s"}, ("drain=3s",), 3, "--set drain"),
+        ("drain = '1s'", {}, ("drain=3s",), 3, "--set drain"),
+    ],
+)
+def test_flags_count_more_than_the_environment_and_that_more_than_the_file(
+    text: str, variables: dict[str, str], assignments: tuple[str, ...], drain: float, origin: str | None
+) -> None:
+    loaded = server(text, variables, *assignments)
+    assert loaded.usable().drain_seconds == drain
+    assert str(loaded.origins.get("drain")) == str(origin)
+
+
+def test_every_mistake_with_its_place() -> None:
+    """In the order of the lines, whatever finds them, and with the form of words that the design has."""
+    found = lines(
+        server(
+            """\
+listne = "443"
+drain = 4
+state = ""
+[timeouts]
+silence = "5min"
+connect = "-1s"
+resolve = "1KiB"
+[limits]
+tcp_buffer = "100 MB"
+streams = "many"
+links_per_user = 0
+stream_window = "64MiB"
+link_window = "1MiB"
+""",
+            {"GINNEL_LOG_LEVEL": "loud"},
+            "limits.links=-4",
+            "nothing",
+        )
+    )
+    assert found == [
+        "server.toml:2: unknown key 'listne'. Did you mean 'listen'?",
+        'server.toml:3: drain = 4 has no unit. Write "4s" for seconds, in quotes. Units: ms, s, min, h, d.',
+        'server.toml:4: state = "" is not a path. Such as "/var/lib/ginnel".',
+        'server.toml:6: timeouts.silence = "5min" must be less than timeouts.link_idle (2 min, the default)',
+        'server.toml:7: timeouts.connect = "-1s" is negative. Allowed: 100 ms to 5 min. The default is 10 s.',
+        'server.toml:8: timeouts.resolve = "1KiB" is not a time. Write a number and a unit: 500ms, 4s, 2m.'
+        " Units: ms, s, min, h, d.",
+        'server.toml:10: limits.tcp_buffer = "100 MB" is too large. Allowed: 1 KiB to 10 MiB. The default is 64 KiB.',
+        'server.toml:11: limits.streams = "many" is not a whole number. Write it without quotes.'
+        " Allowed: 1 to 100,000. The default is 50,000.",
+        "server.toml:12: limits.links_per_user = 0 is too small. Allowed: 1 to 4,096. The default is 64.",
+        'server.toml:14: limits.stream_window = "64MiB" is more than limits.link_window (1 MiB)',
+        "$GINNEL_LOG_LEVEL = 'loud' is not one of its words. One of: off, error, warning, info, debug, trace.",
+        "--set 'nothing' has no value. Write --set KEY=VALUE, such as --set limits.tcp_buffer=64KiB.",
+        "--set limits.links = '-4' is too small. Allowed: 1 to 60,000. The default is 4,096.",
+    ]
+
+
+def test_the_first_mistake_is_the_one_to_raise() -> None:
+    with pytest.raises(ConfigError) as caught:
+        server("drain = '1d'\nlimits.tcp_buffer = '100 MB'").usable()
+    assert str(caught.value) == 'server.toml:2: drain = "1d" is too long'
+    assert caught.value.hint == "Allowed: 0 s to 1 h. The default is 4 s."
+
+
+def test_a_value_that_is_overridden_is_checked_all_the_same() -> None:
+    assert lines(server("drain = '1d'", {"GINNEL_DRAIN": "1s"})) == [
+        'server.toml:2: drain = "1d" is too long. Allowed: 0 s to 1 h. The default is 4 s.'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "assignments", "place"),
+    [
+        ({"GINNEL_TIMEOUTS_SILENCE": "3min"}, (), "$GINNEL_TIMEOUTS_SILENCE"),
+        ({}, ("timeouts.silence=3min",), "--set timeouts.silence"),
+        ({"GINNEL_TIMEOUTS_SILENCE": "3min"}, ("timeouts.link_idle=150s",), "--set timeouts.link_idle"),
+    ],
+)
+def test_settings_that_do_not_fit_are_told_where_the_last_was_given(
+    variables: dict[str, str], assignments: tuple[str, ...], place: str
+) -> None:
+    (found,) = lines(server("", variables, *assignments))
+    assert found.startswith(f'{place}: timeouts.silence = "3min" must be less than timeouts.link_idle (')
+
+
+def test_mistakes_in_listeners_have_their_own_lines() -> None:
+    written("link.txt", LINK.to_text())
+    head = 'link_file = "link.txt"\n'
+    assert lines(client(head + '[[socks5]]\nlisten = 1\n[[socks5]]\nlisten = 2\nusrname = "x"')) == [
+        "client.toml:7: unknown key 'usrname' in socks5[1]. Did you mean 'username'?"
+        " Known: listen, username, password, password_file."
+    ]
+    assert lines(client(head + 'socks5 = [\n  "1",\n  "x:y",\n]'))[0].startswith(
+        "client.toml:5: socks5[1] = 'x:y' has no valid port."
+    )
+    assert lines(client(head, {"GINNEL_SOCKS5": "x:y"}))[0].startswith(
+        "$GINNEL_SOCKS5 = 'x:y' has no valid port."
+    )
+
+
+def test_relative_paths_count_from_the_file(here: Path) -> None:
+    (here / "etc").mkdir()
+    (here / "etc" / "link.txt").write_text(LINK.to_text())
+    (here / "etc" / "password").write_text("pass\n")
+    path = written(
+        "etc/client.toml",
+        'role = "client"\nlink_file = "link.txt"\n'
+        '[socks5]\nlisten = 1\nusername = "me"\npassword_file = "password"',
+    )
+    config = Source(file=path).load().usable()
+    assert isinstance(config, ClientConfig)
+    assert (config.link, config.socks5[0].reveal_password()) == (LINK, "pass")
+    state = Source(file=written("etc/server.toml", 'role = "server"\nstate = "keys"')).load().usable()
+    assert isinstance(state, ServerConfig)
+    assert state.state == Path("etc/keys")
+    # Those of flags and variables count from where the person is.
+    flagged = Source(role="server", flags={"state": ("--state", "keys")}).load().usable()
+    assert isinstance(flagged, ServerConfig)
+    assert flagged.state == Path("keys")
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "assignments", "link", "origin"),
+    [
+        ("link_file = 'link.txt'", {}, (), LINK, "link_file"),
+        (f"link = '{LINK.to_text()}'", {}, (), LINK, "link"),
+        ("link_file = 'link.txt'", {"GINNEL_LINK": OTHER.to_text()}, (), OTHER, "link"),
+        (f"link = '{LINK.to_text()}'", {}, ("link_file=other.txt",), OTHER, "link_file"),
+    ],
+)
+def test_the_share_link_of_the_highest_layer_counts_in_either_form(
+    text: str, variables: dict[str, str], assignments: tuple[str, ...], link: object, origin: str
+) -> None:
+    written("link.txt", LINK.to_text())
+    written("other.txt", OTHER.to_text())
+    loaded = client(text, variables, *assignments)
+    config = loaded.usable()
+    assert isinstance(config, ClientConfig)
+    assert config.link == link
+    assert {"link", "link_file"} & set(loaded.origins) == {origin}
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("", "client.toml: no share link is given. Write link_file"),
+        (
+            "link_file = 'nowhere'",
+            "client.toml:2: link_file: nowhere cannot be read: No such file or directory",
+        ),
+        ("link_file = '.'", "client.toml:2: link_file: . is a directory, not a file"),
+        ("link_file = 'bad.txt'", "client.toml:2: link_file: the share link is cut off"),
+        ("link = 'ginnel://SECRET'", "client.toml:2: link: the share link "),
+        ("link = 5", "client.toml:2: link = 5 is not a string"),
+        ("link = 'x'\nlink_file = 'bad.txt'", "client.toml:2: link: "),
+    ],
+)
+def test_share_links_that_cannot_be_used(text: str, error: str) -> None:
+    written("bad.txt", LINK.to_text()[:-1])
+    found = lines(client(text))
+    assert found[0].startswith(error)
+    assert "SECRET" not in str(found)
+
+
+def test_two_share_links_in_one_file() -> None:
+    written("link.txt", LINK.to_text())
+    (found,) = lines(client(f"link = '{LINK.to_text()}'\nlink_file = 'link.txt'"))
+    assert found == "client.toml:3: both link and link_file are given. Take one of them out."
+
+
+def test_a_share_link_file_that_others_can_read_is_warned_about() -> None:
+    written("link.txt", LINK.to_text(), mode=0o644)
+    loaded = client("link_file = 'link.txt'")
+    assert loaded.mistakes == ()
+    assert loaded.warnings == ("link.txt holds a share link and is open to others; chmod 600 'link.txt'",)
+
+
+def test_secrets_are_in_no_repr_and_no_mistake() -> None:
+    text = LINK.to_text()
+    piece = text.removeprefix("ginnel://")[:12]
+    source = Source(
+        role="client",
+        variables={
+            "GINNEL_LINK": text,
+            "GINNEL_LISTEN": text,
+            "GINNEL_DRAIN": text,
+            "GINNEL_LOG_LEVEL": text,
+        },
+        assignments=[f"limits.memory={text}", f"connect_timeout={text}", f"socks5={text}", text],
+    )
+    loaded = source.load()
+    assert len(loaded.mistakes) == 6
+    everything = f"{source!r} {loaded!r} {lines(loaded)}"
+    assert piece not in everything
+    assert piece.lower() not in everything.lower()
+    bad = client(f"socks5 = '{text}'\ndrain = '{text}'\nlink = '{text[:-3]}'\nkeep_trying = '{text}'")
+    assert len(bad.mistakes) == 4
+    assert piece not in f"{bad!r} {lines(bad)}"
+
+
+def test_a_file_without_a_role_is_one_mistake() -> None:
+    loaded = Source(file=written("a.toml", "listne = 1")).load()
+    assert loaded.role is None
+    assert lines(loaded) == [
+        'a.toml: the file does not say its role. Write at the top: role = "server" or role = "client".'
+    ]
