@@ -232,9 +232,10 @@ async def test_a_client_whose_address_changes_keeps_its_streams(tmp_path: Path) 
         async with stream_in(there, client, (LOOPBACK, port)) as (reader, writer):
             writer.write(b"before")
             assert await reader.readexactly(6) == b"before"
-            there.ip("address", "add", "10.9.0.77/24", "dev", "wire1")
+            # The old one first: for a moment there is no way to the server at all.
             there.ip("address", "delete", "10.9.0.2/24", "dev", "wire1")
             writer.write(b"after!")
+            there.ip("address", "add", "10.9.0.77/24", "dev", "wire1")
             async with asyncio.timeout(10):
                 assert await reader.readexactly(6) == b"after!"
         assert "10.9.0.77" in await asyncio.to_thread(server.process.wait_said, "is now")
