@@ -299,16 +299,30 @@ fn a_client_that_slept_counts_nothing_against_a_link_that_lives() {
     for_each_seed(5, |seed| {
         for sleep in [22, 50, 100] {
             let (mut lab, link) = kept(Setup::new(seed));
-            lab.open(link, 100_000);
-            lab.run_for(ms(35));
-            lab.clients[0].stop();
             lab.change(Change::BlackOut(sleep * SECOND));
+            lab.open(link, 100_000);
+            lab.run_for(MILLI);
+            lab.clients[0].stop();
             lab.run_for(sleep * SECOND + ms(1));
             let now = lab.now();
             lab.clients[0].go_on(now);
             lab.must("all arrives", 5 * SECOND, Lab::all_done);
             assert_eq!((lab.downs(0), lab.clients[0].kept()), (vec![], Some(link)));
         }
+    });
+}
+
+#[test]
+fn a_client_that_goes_on_asks_at_once_also_on_a_quiet_link() {
+    for_each_seed(5, |seed| {
+        let (mut lab, _) = kept(Setup::new(seed));
+        lab.clients[0].stop();
+        lab.run_for(3 * SECOND);
+        let before = lab.counters().0.sent.datagrams;
+        let now = lab.now();
+        lab.clients[0].go_on(now);
+        lab.run_for(MILLI);
+        assert!(lab.counters().0.sent.datagrams > before);
     });
 }
 
