@@ -105,8 +105,27 @@ class Engine:
             for held in self.held.pop("shutdown", []):
                 self.reply(held, None)
 
-    def stats(self) -> dict[str, int]:
-        return {"links": 1}
+    def set_limits(self, ticket: int, limits: dict[str, float]) -> None:
+        self._command("set_limits", ticket, (limits,), None)
+
+    def set_allow_private(self, ticket: int, allow: bool) -> None:
+        self._command("set_allow_private", ticket, (allow,), None)
+
+    def set_log(self, levels: dict[str, str]) -> None:
+        if self.closed:
+            raise RuntimeError("closed")
+        if "loud" in levels.values():
+            raise ValueError("log: 'loud' is no level of the log")
+        self._record("set_log", levels)
+
+    def stats(self) -> dict[str, Any]:
+        return {
+            "counters": {"links_up": 1},
+            "gauges": {"links": 1},
+            "drops": {"forged": 0},
+            "open_time": {"queued": {"count": 1, "sum_seconds": 0.5, "buckets": [[0.625, 1]]}},
+            "users": {},
+        }
 
     # What tests do to it.
 
@@ -182,6 +201,10 @@ def public_key(private_key: bytes) -> bytes:
 
 def derive_user_key(server_private_key: bytes, user: str, generation: int) -> bytes:
     return hashlib.blake2s(f"{user} {generation}".encode(), key=server_private_key).digest()
+
+
+def default_limits(role: str) -> dict[str, float]:
+    return {"streams": 8192.0 if role == "client" else 50_000.0}
 
 
 def engine_version() -> str:

@@ -78,7 +78,7 @@ async def test_the_arguments_arrive(native: Native, engines: list[Engine]) -> No
         ("close_listener", 7),
     ]
     assert native.local_address == ("127.0.0.1", 50_000)
-    assert native.stats() == {"links": 1}
+    assert native.stats()["gauges"] == {"links": 1}
 
 
 async def test_a_failure_becomes_the_error_of_its_kind_with_its_facts(native: Native) -> None:
@@ -100,6 +100,46 @@ async def test_events_come_in_order_between_replies(
     engines[0].emit("link_down", peer="a")
     await native.probe(1.0)
     assert events == [("link_up", {"peer": "a"}), ("link_down", {"peer": "a"})]
+
+
+async def test_records_of_the_engines_log_go_to_logging(
+    native: Native, engines: list[Engine], events: Events, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(_native.TRACE, "ginnel")
+    levels = {"error": 40, "warning": 30, "info": 20, "debug": 10, "trace": 5}
+    for level in levels:
+        engines[0].emit("log", level=level, area="stream", message=f"100 %s of {level}", link="3-1", stream=4)
+    await native.probe(1.0)
+    assert caplog.record_tuples == [
+        ("ginnel.stream", number, f"100 %s of {level}") for level, number in levels.items()
+    ]
+    assert all(vars(record)["facts"] == {"link": "3-1", "stream": 4} for record in caplog.records)
+    assert events == []
+    caplog.clear()
+    caplog.set_level("WARNING", "ginnel.stream")
+    engines[0].emit("log", level="info", area="stream", message="not shown")
+    await native.probe(1.0)
+    assert caplog.records == []
+
+
+async def test_what_can_be_changed_while_it_runs(native: Native, engines: list[Engine]) -> None:
+    await native.set_limits({"streams": 5.0})
+    await native.set_allow_private(True)
+    native.set_log({"": "debug"})
+    assert engines[0].calls == [
+        ("set_limits", {"streams": 5.0}),
+        ("set_allow_private", True),
+        ("set_log", {"": "debug"}),
+    ]
+    with pytest.raises(ConfigError, match="'loud' is no level"):
+        native.set_log({"": "loud"})
+    engines[0].closed = True
+    with pytest.raises(ClosedError):
+        native.set_log({})
+
+
+def test_default_limits(engines: list[Engine]) -> None:
+    assert _native.default_limits("client") == {"streams": 8192.0}
 
 
 async def test_a_bad_handler_costs_nothing_but_itself(engines: list[Engine]) -> None:

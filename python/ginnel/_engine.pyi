@@ -33,7 +33,7 @@ class Engine:
         Read from `config`: `listen_host: str` (an IP address), `listen_port: int` (0: any), `psk: bytes` (32),
         `previous_psk: bytes | None`, `private_key: bytes` (32), `users: list[tuple[str, bytes]]` (name and
         32-byte public key), `allow_private: bool`, `replay_file: str`, `limits: dict[str, float]` (as `set_limits`
-        takes them).
+        takes them), `log: dict[str, str]` (as `set_log` takes it).
 
         Raises OSError when the address cannot be bound (errno is set), ValueError for a bad value.
         """
@@ -43,7 +43,8 @@ class Engine:
         """Start a client, which sets up its link at once.
 
         Read from `config`: `servers: list[tuple[str, int, bytes]]` (host name or IP address, port, public key),
-        `psk: bytes` (32), `private_key: bytes` (32), `limits: dict[str, float]` (as `set_limits` takes them).
+        `psk: bytes` (32), `private_key: bytes` (32), `limits: dict[str, float]` (as `set_limits` takes them),
+        `log: dict[str, str]` (as `set_log` takes it).
 
         Raises OSError when no socket can be had, ValueError for a bad value.
         """
@@ -59,7 +60,8 @@ class Engine:
         """Take all that is in the inbox: `(ticket, ok, value)`, oldest first.
 
         Ticket 0 is an event: `value` is `(name: str, facts: dict[str, object])`. When `ok` is False, `value` is
-        `(kind: str, message: str, facts: dict[str, object])`.
+        `(kind: str, message: str, facts: dict[str, object])`. An event named `log` is a record of the engine's log:
+        `level`, `area`, `message`, and further facts by name.
         """
 
     def connect(self, ticket: int, timeout: float) -> None:
@@ -104,8 +106,20 @@ class Engine:
         A second call with 0.0 ends it at once.
         """
 
-    def stats(self) -> dict[str, int]:
-        """Return the counters, by name."""
+    def set_log(self, levels: dict[str, str]) -> None:
+        """Set the level of each area of the log, at once; the area "" stands for all that are not named ("info").
+
+        Areas: link, handshake, stream, inbound, outbound, resolver, limits, engine. Levels: off, error, warning,
+        info, debug, trace. ValueError names what there is not.
+        """
+
+    def stats(self) -> dict[str, dict[str, object]]:
+        """Return all that is counted and measured.
+
+        `{"counters": {name: int}, "gauges": {name: int}, "drops": {cause: int}, "open_time": {stage: {"count": int,
+        "sum_seconds": float, "buckets": [[upper_seconds, count], …]}}, "users": {name: {"links": int, "streams": int,
+        "streams_opened": int, "bytes_received": int, "bytes_sent": int}}}`
+        """
 
 def default_limits(role: str) -> dict[str, float]:
     """Return every limit that can be set, with its default for `client` or `server`: seconds, bytes or counts."""

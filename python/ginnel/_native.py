@@ -39,7 +39,20 @@ CLOSE_GRACE_SECONDS = 0.5
 _MAX_EMPTY_WAKES = 100
 """So many wake-ups in a row with an empty inbox mean that the engine's end of it is gone."""
 
+TRACE = 5
+"""The level of `logging` below DEBUG, for what the engine calls trace."""
+LOG_LEVELS = {
+    "error": logging.ERROR,
+    "warning": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+    "trace": TRACE,
+}
+"""The engine's levels as those of `logging`."""
+
 _log = logging.getLogger("ginnel.engine")
+# A library is silent unless the program listens.
+logging.getLogger("ginnel").addHandler(logging.NullHandler())
 
 EventHandler = Callable[[str, dict[str, object]], None]
 
@@ -57,6 +70,9 @@ class ServerSetup:
     allow_private: bool
     replay_file: str
     limits: dict[str, float] = field(default_factory=dict)
+    """Times, sizes and counts by key, in seconds and bytes; a missing one is the default."""
+    log: dict[str, str] = field(default_factory=dict)
+    """Levels by area; "" is that of all others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # no repr: it would show keys
@@ -67,6 +83,9 @@ class ClientSetup:
     psk: bytes
     private_key: bytes
     limits: dict[str, float] = field(default_factory=dict)
+    """Times, sizes and counts by key, in seconds and bytes; a missing one is the default."""
+    log: dict[str, str] = field(default_factory=dict)
+    """Levels by area; "" is that of all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +121,11 @@ def public_key(private_key: bytes) -> bytes:
 def derive_user_key(server_private_key: bytes, user: str, generation: int) -> bytes:
     """Return the private key of a user of a server."""
     return cast(bytes, _load().derive_user_key(server_private_key, user, generation))
+
+
+def default_limits(role: str) -> dict[str, float]:
+    """Return every limit that can be set, with its default for a role: seconds, bytes, counts."""
+    return cast("dict[str, float]", _load().default_limits(role))
 
 
 def engine_version() -> str:
@@ -159,8 +183,8 @@ class Native:
         """Host and port of the UDP socket."""
         return self._engine.local_address
 
-    def stats(self) -> dict[str, int]:
-        """Return the engine's counters."""
+    def stats(self) -> dict[str, Any]:
+        """Return the engine's statistics, as its stub describes them."""
         self._check_usable()
         try:
             return self._engine.stats()
@@ -214,6 +238,24 @@ class Native:
     def set_users(self, users: list[tuple[str, bytes]]) -> None:
         """Replace the user table. Commands are obeyed in order, so nobody needs to wait; a failure is logged."""
         self._post(lambda ticket: self._engine.set_users(ticket, users))
+
+    async def set_limits(self, limits: dict[str, float]) -> None:
+        """Replace all limits, for what begins from now on. ConfigError for a key or value that cannot be."""
+        await self._request(lambda ticket: self._engine.set_limits(ticket, limits))
+
+    async def set_allow_private(self, allow: bool) -> None:
+        """Let streams reach private addresses, or not, from now on."""
+        await self._request(lambda ticket: self._engine.set_allow_private(ticket, allow))
+
+    def set_log(self, levels: dict[str, str]) -> None:
+        """Set the levels of the log, at once; "" is that of all areas that are not named."""
+        self._check_usable()
+        try:
+            self._engine.set_log(levels)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        except RuntimeError as error:
+            raise ClosedError(str(error) or "the engine is closed") from error
 
     async def shutdown(self, drain_seconds: float) -> None:
         """End the engine; a second call with 0 ends the drain of the first. Never takes much longer than asked."""
@@ -327,6 +369,9 @@ class Native:
                 self._take_reply(ticket, ok, value)
 
     def _take_event(self, event: tuple[str, dict[str, object]]) -> None:
+        if event[0] == "log":
+            _pass_on(event[1])
+            return
         try:
             self._on_event(*event)
         except Exception as error:
@@ -380,6 +425,18 @@ class _Waiting(Generic[T]):
     convert: Callable[[Any], T] | None
     undo: Callable[[T], None] | None
     context: dict[str, object]
+
+
+def _pass_on(record: dict[str, object]) -> None:
+    """Hand a record of the engine's log to Python's: its area's logger, with everything else as `facts`."""
+    level, area, message = (str(record.pop(name)) for name in ("level", "area", "message"))
+    logger = logging.getLogger(f"ginnel.{area}")
+    number = LOG_LEVELS.get(level, logging.ERROR)
+    # `handle` and not `log`: the message is a text and no format, and the place that logs is in the engine.
+    if logger.isEnabledFor(number):
+        logger.handle(
+            logger.makeRecord(logger.name, number, "engine", 0, message, (), None, extra={"facts": record})
+        )
 
 
 def _log_failure(future: asyncio.Future[Any]) -> None:

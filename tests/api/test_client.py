@@ -7,6 +7,7 @@ import pytest
 
 from ginnel.api.client import Client
 from ginnel.api.events import Event, LinkLost, LinkUp
+from ginnel.config.logs import LogConfig
 from ginnel.config.sharelink import ShareLink
 from ginnel.errors import (
     ClosedError,
@@ -99,7 +100,7 @@ async def test_a_target_that_is_none_never_reaches_the_engine(
 
 async def test_ping_and_stats(client: Client) -> None:
     assert await client.ping() == 0.0125
-    assert client.stats() == {"links": 1}
+    assert client.stats()["gauges"] == {"links": 1}
 
 
 async def test_events_reach_the_handler(client: Client, engines: list[Engine], events: list[Event]) -> None:
@@ -146,3 +147,10 @@ def test_bad_settings_are_told_before_anything_happens(
 
 def test_its_repr_names_the_server_and_no_key(link: ShareLink) -> None:
     assert repr(Client(link)) == "<ginnel.Client of 192.0.2.1:5>"
+
+
+async def test_the_log_can_be_set_at_the_start_and_later(engines: list[Engine], link: ShareLink) -> None:
+    async with Client(link, log=LogConfig(level="warning", areas={"config": "debug"})) as client:
+        assert engines[0].config.log == {"": "warning"}
+        client.set_log(LogConfig(areas={"link": "debug"}))
+        assert engines[0].calls[-1] == ("set_log", {"": "info", "link": "debug"})

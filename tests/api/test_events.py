@@ -1,5 +1,7 @@
 """Events of the engine as values."""
 
+import logging
+
 import pytest
 
 from ginnel.api.events import (
@@ -10,6 +12,8 @@ from ginnel.api.events import (
     LinkLost,
     LinkRetry,
     LinkUp,
+    is_shown,
+    pass_on,
     read_event,
 )
 
@@ -47,3 +51,31 @@ def test_events_are_read(name: str, facts: dict[str, object], event: Event | Non
 def test_missing_and_odd_facts_are_errors(name: str, facts: dict[str, object]) -> None:
     with pytest.raises((KeyError, ValueError)):
         read_event(name, facts)
+
+
+def test_events_are_records_of_the_log_and_reach_the_handler(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "ginnel")
+    seen: list[Event] = []
+    pass_on("link_down", {"link": "3-1", "peer": "a:1", "reason": "silent"}, seen.append)
+    pass_on("link_down", {"link": "3-1", "peer": "a:1", "reason": "silent", "user": "anna"}, None)
+    pass_on("dropped", {"count": 7}, seen.append)
+    pass_on("unheard_of", {}, seen.append)
+    assert seen == [LinkLost("a:1", "silent"), EventsDropped(7)]
+    # To a client its link is all it has; a server's come and go.
+    assert [record[:2] for record in caplog.record_tuples] == [
+        ("ginnel.link", logging.WARNING),
+        ("ginnel.link", logging.INFO),
+        ("ginnel.engine", logging.WARNING),
+    ]
+    assert vars(caplog.records[0])["facts"] == {
+        "event": "link_down",
+        "link": "3-1",
+        "peer": "a:1",
+        "reason": "silent",
+    }
+
+
+def test_what_the_log_shows(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "ginnel.link")
+    assert not is_shown(LinkUp("a:1", 0.1, "quic", "udp"))
+    assert is_shown(LinkRetry("a:1", 1.0))

@@ -11,6 +11,7 @@ from ginnel.api.client import Client
 from ginnel.api.events import Event, LinkUp
 from ginnel.api.links import stored_link
 from ginnel.api.server import DRAWN_PORTS, Server
+from ginnel.config.logs import LogConfig
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.state import StateDirectory
 from ginnel.errors import ClosedError, ConfigError, ListenError, StateError, StateInUse
@@ -170,7 +171,7 @@ async def test_settings_reach_the_engine(engines: list[Engine], state: Path) -> 
         engines[0].emit("link_up", **facts)
         engines[0].emit("of_a_newer_engine")
         await until(lambda: events)
-        assert server.stats() == {"links": 1}
+        assert server.stats()["gauges"] == {"links": 1}
         assert repr(server) == "<ginnel.Server on 127.0.0.1:40000>"
     assert engines[0].config.allow_private is True
     assert engines[0].calls[-1] == ("shutdown", 1.0)
@@ -202,3 +203,10 @@ def test_bad_settings_are_told_before_anything_happens(state: Path, settings: di
     with pytest.raises(ConfigError):
         Server(state=state, **settings)  # type: ignore[arg-type]  # wrong values are the test
     assert not state.exists()
+
+
+async def test_the_log_can_be_set_at_the_start_and_later(engines: list[Engine], state: Path) -> None:
+    async with Server(listen="127.0.0.1:0", state=state, log=LogConfig(level="debug")) as server:
+        assert engines[0].config.log == {"": "debug"}
+        server.set_log(LogConfig())
+        assert engines[0].calls[-1] == ("set_log", {"": "info"})

@@ -1,12 +1,13 @@
 """Fixtures for the command line's tests."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from ginnel.cli._log import remove
 from ginnel.cli.main import main
 from ginnel.config.secret import Secret
 from ginnel.config.sharelink import ServerEntry, ShareLink
@@ -21,6 +22,13 @@ class Result(NamedTuple):
 
 
 Command = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def no_log() -> Iterator[None]:
+    """What a command has installed is gone after its test."""
+    yield
+    remove()
 
 
 @pytest.fixture

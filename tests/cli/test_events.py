@@ -14,6 +14,7 @@ from ginnel.api.events import (
     LinkUp,
 )
 from ginnel.cli._events import describe, event_lines
+from ginnel.cli._log import install
 from ginnel.cli._terminal import Terminal
 
 
@@ -33,7 +34,9 @@ from ginnel.cli._terminal import Terminal
 def test_each_event_is_a_line_with_a_time(
     event: Event, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    event_lines(Terminal(), pytest.fail)(event)
+    terminal = Terminal()
+    install({}, "text", terminal)
+    event_lines(terminal, pytest.fail)(event)
     assert re.fullmatch(rf"  \d\d:\d\d:\d\d  {re.escape(line)}\n", capsys.readouterr().err)
 
 

@@ -51,10 +51,11 @@ class Server:
         advertise: str | None = None,
         allow_private: bool = True,
         wrap: Sequence[str] = (),
+        more: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.state = state
-        arguments = ["server", "--listen", listen, "--state", str(state)]
+        arguments = ["server", "--listen", listen, "--state", str(state), *more]
         arguments += ["--advertise", advertise] if advertise else []
         arguments += ["--allow-private"] if allow_private else []
         self.process = Process([*wrap, *command(*arguments)], env=environment(state.parent, **env or {}))
@@ -88,9 +89,10 @@ class Client:
         session: str = "quic",
         socks: str = f"{LOOPBACK}:0",
         wrap: Sequence[str] = (),
+        more: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
     ) -> None:
-        arguments = ["client", "-", "-D", socks, *SESSIONS[session]]
+        arguments = ["client", "-", "-D", socks, *SESSIONS[session], *more]
         self.process = Process(
             [*wrap, *command(*arguments)], stdin=link + "\n", env=environment(home, **env or {})
         )

@@ -268,7 +268,14 @@ async def test_a_listener_that_is_closed_takes_nobody(client: ginnel.Client) -> 
 
 async def test_ping_and_stats(client: ginnel.Client) -> None:
     assert 0 < await client.ping() < 5
-    assert all(isinstance(value, int) for value in client.stats().values())
+    stats = client.stats()
+    assert stats["gauges"]["links"] == 1
+    assert stats["counters"]["bytes_received"] > 0
+    assert not any(stats["drops"].values())
+    assert list(stats["open_time"]) == ["queued", "opened", "connected", "first_byte"]
+    for stage in stats["open_time"].values():
+        assert stage["count"] == sum(count for _, count in stage["buckets"])
+    assert stats["users"] == {}
 
 
 async def test_replies_are_not_mixed_up(client: ginnel.Client) -> None:

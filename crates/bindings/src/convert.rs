@@ -1,9 +1,10 @@
-//! Messages of the inbox as Python values.
+//! Messages of the inbox, and statistics, as Python values.
 
-use ginnel_edge::host::{Event, Fact, Failure, Message, Value};
+use ginnel_edge::host::{Event, Fact, Failure, Message, Stats, Value};
+use ginnel_engine::histogram::Histogram;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{IntoPyDict, PyDict, PyList};
 use std::os::fd::IntoRawFd;
 
 /// `(ticket, ok, value)`, as the stub describes it.
@@ -50,6 +51,44 @@ fn facts<'py>(py: Python<'py>, facts: &[(&'static str, Fact)]) -> PyResult<Bound
             Fact::Seconds(seconds) => dict.set_item(name, seconds)?,
         }
     }
+    Ok(dict)
+}
+
+/// A dictionary of dictionaries, as the stub describes it.
+pub(crate) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (name, counts) in [("counters", &stats.counters), ("gauges", &stats.gauges), ("drops", &stats.drops)] {
+        dict.set_item(name, counts.iter().copied().into_py_dict(py)?)?;
+    }
+    let open_time = PyDict::new(py);
+    for (stage, histogram) in &stats.open_time {
+        open_time.set_item(stage, self::histogram(py, histogram)?)?;
+    }
+    dict.set_item("open_time", open_time)?;
+    let users = PyDict::new(py);
+    for (name, usage) in &stats.users {
+        let counts = [
+            ("links", usage.links),
+            ("streams", usage.streams),
+            ("streams_opened", usage.streams_opened),
+            ("bytes_received", usage.bytes_received),
+            ("bytes_sent", usage.bytes_sent),
+        ];
+        users.set_item(&**name, counts.into_py_dict(py)?)?;
+    }
+    dict.set_item("users", users)?;
+    Ok(dict)
+}
+
+fn histogram<'py>(py: Python<'py>, histogram: &Histogram) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("count", histogram.count())?;
+    dict.set_item("sum_seconds", histogram.sum().as_secs_f64())?;
+    let buckets = PyList::empty(py);
+    for (upper, count) in histogram.buckets() {
+        buckets.append(PyList::new(py, [any(py, upper.as_secs_f64())?, any(py, count)?])?)?;
+    }
+    dict.set_item("buckets", buckets)?;
     Ok(dict)
 }
 

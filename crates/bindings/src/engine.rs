@@ -2,8 +2,8 @@
 
 use crate::allocator::memory_in_use;
 use crate::convert;
-use crate::spec::{ClientConfig, ServerConfig, address, limits, user_table};
-use ginnel_edge::host::{Command, CommandError, Host, Role};
+use crate::spec::{ClientConfig, ServerConfig, address, limits, log_error, log_levels, named, user_table};
+use ginnel_edge::host::{Command, CommandError, Host, LogLevels, Role};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::socks5::Credentials;
 use ginnel_proto::target::{Host as TargetHost, Target};
@@ -34,14 +34,16 @@ impl Engine {
     #[staticmethod]
     fn server(py: Python<'_>, config: ServerConfig) -> PyResult<Self> {
         let limits = limits(Limits::server(), &config.limits)?;
-        Self::start(py, Role::Server(config.spec()?), limits)
+        let log = log_levels(&config.log)?;
+        Self::start(py, Role::Server(config.spec()?), limits, log)
     }
 
     /// Starts a client, which sets up its link at once.
     #[staticmethod]
     fn client(py: Python<'_>, config: ClientConfig) -> PyResult<Self> {
         let limits = limits(Limits::client(), &config.limits)?;
-        Self::start(py, Role::Client(config.spec()?), limits)
+        let log = log_levels(&config.log)?;
+        Self::start(py, Role::Client(config.spec()?), limits, log)
     }
 
     /// Host and port of the UDP socket.
@@ -128,25 +130,26 @@ impl Engine {
         self.command(ticket, Command::Shutdown { drain: seconds("drain", drain)? })
     }
 
-    /// The counters, by name.
+    /// Sets the levels of the log, at once.
+    fn set_log(&self, levels: BTreeMap<String, String>) -> PyResult<()> {
+        self.host()?.set_log(named(&levels)).map_err(log_error)
+    }
+
+    /// All that is counted and measured.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let host = self.host()?;
         let stats = py.detach(|| host.stats()).map_err(refused)?;
-        let dict = PyDict::new(py);
-        for (name, count) in stats {
-            dict.set_item(name, count)?;
-        }
-        Ok(dict)
+        convert::stats(py, &stats)
     }
 }
 
 impl Engine {
-    fn start(py: Python<'_>, role: Role, limits: Limits) -> PyResult<Self> {
+    fn start(py: Python<'_>, role: Role, limits: Limits, log: LogLevels) -> PyResult<Self> {
         let defaults = match role {
             Role::Server(_) => Limits::server(),
             Role::Client(_) => Limits::client(),
         };
-        let host = py.detach(|| Host::start(role, limits, memory_in_use)).map_err(os_error)?;
+        let host = py.detach(|| Host::start(role, limits, log, memory_in_use)).map_err(os_error)?;
         let address = host.local_address();
         Ok(Self {
             address: (address.ip().to_string(), address.port()),

@@ -1,6 +1,6 @@
 //! The configuration values that Python hands in, checked.
 
-use ginnel_edge::host::{ClientSpec, ServerSpec, users};
+use ginnel_edge::host::{ClientSpec, LogError, LogLevels, ServerSpec, users};
 use ginnel_engine::client::ServerAddress;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
@@ -25,6 +25,7 @@ pub(crate) struct ServerConfig {
     allow_private: bool,
     replay_file: String,
     pub(crate) limits: BTreeMap<String, f64>,
+    pub(crate) log: BTreeMap<String, String>,
 }
 
 #[derive(FromPyObject)]
@@ -33,6 +34,7 @@ pub(crate) struct ClientConfig {
     psk: Vec<u8>,
     private_key: Vec<u8>,
     pub(crate) limits: BTreeMap<String, f64>,
+    pub(crate) log: BTreeMap<String, String>,
 }
 
 impl ServerConfig {
@@ -67,6 +69,21 @@ impl ClientConfig {
         });
         Ok(ClientSpec { servers: servers.collect::<PyResult<_>>()? })
     }
+}
+
+/// The levels of the log by area; the area "" stands for all that are not named.
+pub(crate) fn log_levels(given: &BTreeMap<String, String>) -> PyResult<LogLevels> {
+    let levels = LogLevels::default();
+    levels.set(named(given)).map_err(log_error)?;
+    Ok(levels)
+}
+
+pub(crate) fn named(levels: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
+    levels.iter().map(|(area, level)| (area.as_str(), level.as_str()))
+}
+
+pub(crate) fn log_error(error: LogError) -> PyErr {
+    PyValueError::new_err(format!("log: {error}"))
 }
 
 /// The defaults with some limits changed.

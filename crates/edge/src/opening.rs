@@ -3,12 +3,14 @@
 use bytes::{Buf, Bytes};
 use ginnel_engine::client::Client;
 use ginnel_engine::stream::{Early, Stream, StreamError};
+use ginnel_engine::trace::Stage;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::open::{OpenReply, OpenRequest};
 use ginnel_proto::target::Target;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
+use tracing::debug;
 
 /// Bytes that may come together with the reply and are taken in at once.
 const EARLY_MAX: usize = 64 << 10;
@@ -72,13 +74,33 @@ async fn attempt(
 ) -> Result<(Stream, Early), OpenFailure> {
     let patience = deadline.saturating_duration_since(Instant::now());
     let stream = client.open(patience).await.ok_or(OpenFailure::LinkDown)?;
+    match ask(&stream, target, first, limits).await {
+        Ok(early) => {
+            stream.end_stage(Stage::Connected);
+            if early.chunks.is_empty() {
+                stream.await_first_byte();
+            } else {
+                stream.end_stage(Stage::FirstByte);
+            }
+            stream.log_opened(target);
+            Ok((stream, early))
+        }
+        Err(failure) => {
+            let (link, id) = (stream.link(), stream.id().0);
+            debug!(target: "stream", %link, stream = id, to = %target, why = %failure, "stream not opened");
+            Err(failure)
+        }
+    }
+}
+
+async fn ask(stream: &Stream, target: &Target, first: &[u8], limits: &Limits) -> Result<Early, OpenFailure> {
     let mut request = Vec::new();
     OpenRequest { target: target.clone() }.encode(&mut request);
     request.extend_from_slice(first);
     stream.write_all(request.into()).await?;
+    stream.end_stage(Stage::Opened);
     let patience = limits.connect_time + MARGIN;
-    let early = timeout(patience, read_reply(&stream)).await.map_err(|_| OpenFailure::NoReply)??;
-    Ok((stream, early))
+    timeout(patience, read_reply(stream)).await.map_err(|_| OpenFailure::NoReply)?
 }
 
 async fn read_reply(stream: &Stream) -> Result<Early, OpenFailure> {

@@ -7,13 +7,16 @@ use bytes::{Buf, Bytes};
 use ginnel_engine::relay::relay;
 use ginnel_engine::shard::Shard;
 use ginnel_engine::stream::{Early, Stream, StreamError, code};
+use ginnel_engine::trace::Stage;
 use ginnel_proto::open::{OpenError, OpenReply, OpenRequest, OpenRequestParser};
 use ginnel_proto::parse::Progress;
 use ginnel_proto::target::{Host, Target};
+use std::fmt;
 use std::net::SocketAddr;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+use tracing::debug;
 
 /// Bytes behind an open request that are taken in with it.
 const EARLY_MAX: usize = 64 << 10;
@@ -22,7 +25,13 @@ const EARLY_MAX: usize = 64 << 10;
 /// place waits in its link.
 pub async fn serve(shard: Shard, outbound: Outbound, places: Places) {
     loop {
-        let place = places.take().await;
+        let place = match places.try_take() {
+            Some(place) => place,
+            None => {
+                shard.limit_reached("streams");
+                places.take().await
+            }
+        };
         let stream = shard.accept().await;
         let outbound = outbound.clone();
         tokio::task::spawn_local(async move {
@@ -52,22 +61,44 @@ async fn serve_stream(stream: Stream, outbound: Outbound) {
     }
     let (request, early) = match timeout(step_time, read_request(&stream)).await {
         Ok(Ok(read)) => read,
-        Ok(Err(RequestError::Bad(error))) => return refuse(&stream, error.reply()).await,
-        Ok(Err(_)) | Err(_) => {
-            stream.reset(code::BAD_REQUEST);
-            return;
+        Ok(Err(RequestError::Bad(error))) => {
+            log_bad(&stream, &error);
+            return refuse(&stream, error.reply()).await;
+        }
+        Ok(Err(error)) => {
+            log_bad(&stream, &error);
+            return stream.reset(code::BAD_REQUEST);
+        }
+        Err(late) => {
+            log_bad(&stream, &late);
+            return stream.reset(code::BAD_REQUEST);
         }
     };
+    stream.end_stage(Stage::Requested);
     match connect(&outbound, &request.target).await {
         Ok(target) => {
+            stream.end_stage(Stage::Connected);
+            stream.log_opened(&request.target);
             let connected = Bytes::copy_from_slice(&[OpenReply::Connected.to_byte()]);
             let sent = stream.write_all(connected).await.is_ok();
+            stream.await_first_byte();
             if !sent || relay(&target, &stream, early).await.is_err() {
                 socket::break_off(&target);
             }
         }
-        Err(error) => refuse(&stream, reply_for(&error)).await,
+        Err(error) => {
+            let (link, id) = (stream.link(), stream.id().0);
+            debug!(target: "outbound", %link, stream = id, to = %request.target, why = %error, "target not connected");
+            if matches!(error, ConnectError::LimitReached) {
+                stream.shard().limit_reached("connections to targets");
+            }
+            refuse(&stream, reply_for(&error)).await;
+        }
     }
+}
+
+fn log_bad(stream: &Stream, why: &dyn fmt::Display) {
+    debug!(target: "stream", link = %stream.link(), stream = stream.id().0, %why, "bad open request");
 }
 
 async fn refuse(stream: &Stream, reply: OpenReply) {

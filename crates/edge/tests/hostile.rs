@@ -46,7 +46,7 @@ impl Stage {
     }
 
     fn stat(&self, name: &str) -> u64 {
-        self.server.host.stats().unwrap().into_iter().find(|(known, _)| *known == name).unwrap().1
+        self.server.host.stats().unwrap().count(name).unwrap()
     }
 
     /// Waits until a counter of the server is what it should be.

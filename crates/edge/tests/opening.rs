@@ -21,7 +21,7 @@ fn a_request_whose_link_goes_away_is_made_again_on_the_next() {
     let target: Target = full.address.to_string().parse().unwrap();
     let ticket = client.send(Command::Open(target));
     let deadline = Instant::now() + PATIENCE;
-    while server.host.stats().unwrap().iter().all(|(name, count)| *name != "streams_accepted" || *count == 0) {
+    while server.host.stats().unwrap().count("streams_accepted") == Some(0) {
         assert!(Instant::now() < deadline, "the request never arrived");
     }
     drop(server);

@@ -3,6 +3,7 @@
 use crate::clocks::Clocks;
 use crate::shard::{Shard, now};
 use crate::stream::Stream;
+use crate::trace::Stage;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::hub::{Event, Hub, LinkId, Time};
 use ginnel_proto::keeper::{Action, Keeper, Kept};
@@ -34,6 +35,8 @@ pub struct ServerAddress {
 pub enum Report {
     /// The link is up, and has carried something.
     Up {
+        /// Which link.
+        link: LinkId,
         /// The server's address.
         peer: SocketAddr,
         /// How long the handshake took.
@@ -41,6 +44,8 @@ pub enum Report {
     },
     /// The link is down.
     Down {
+        /// Which link.
+        link: LinkId,
         /// The server's address.
         peer: SocketAddr,
         /// Why.
@@ -171,8 +176,12 @@ impl Client {
 
     /// Opens a stream, waiting for a link up to `patience`.
     pub async fn open(&self, patience: Duration) -> Option<Stream> {
+        let began = std::time::Instant::now();
         let (link, ..) = self.link(patience).await?;
-        self.shard.open(link).await
+        let linked = std::time::Instant::now();
+        let stream = self.shard.open(link).await?;
+        stream.end_first_stage(Stage::Queued, began, linked);
+        Some(stream)
     }
 
     /// Measures the round-trip time on the living link.
@@ -266,8 +275,8 @@ impl Keeping {
                     let (host, port) = (server.host.clone(), server.port);
                     self.lookups.spawn_local(async move { (index, addresses(&host, port).await) });
                 }
-                Action::Up { peer, rtt } => report(Report::Up { peer, rtt }),
-                Action::Down { peer, why } => report(Report::Down { peer, why }),
+                Action::Up { link, peer, rtt } => report(Report::Up { link, peer, rtt }),
+                Action::Down { link, peer, why } => report(Report::Down { link, peer, why }),
                 Action::Retry(pause) => {
                     let peer = self.servers.first().map(|server| format!("{}:{}", server.host, server.port));
                     report(Report::Retry { peer: peer.unwrap_or_default(), pause });

@@ -1,6 +1,10 @@
 //! What a shard has done so far. Plain numbers on the shard's thread; read as a whole.
 
-use ginnel_proto::hub::Drops;
+use crate::histogram::Histogram;
+use crate::notices::causes;
+use crate::shard::Core;
+use crate::usage::Usage;
+use std::sync::Arc;
 
 /// The counters of one shard.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,38 +37,58 @@ pub struct Counters {
     pub streams: u64,
 }
 
-impl Counters {
-    /// Every counter with its name, those of the hub among them.
-    pub fn named(&self, drops: &Drops, links: usize, half_open: usize, memory: u64) -> Vec<(&'static str, u64)> {
-        vec![
-            ("bytes_received", self.bytes_received),
-            ("bytes_sent", self.bytes_sent),
-            ("datagrams_received", self.datagrams_received),
-            ("datagrams_sent", self.datagrams_sent),
-            ("dropped_forged", drops.forged),
-            ("dropped_no_room", drops.no_room),
-            ("dropped_not_ours", drops.not_ours),
-            ("dropped_replayed", drops.replayed),
-            ("dropped_unsendable", self.unsendable),
-            ("handshakes_forged", drops.handshakes.forged),
-            ("handshakes_full", drops.handshakes.full),
-            ("handshakes_limited", drops.handshakes.limited),
-            ("handshakes_malformed", drops.handshakes.malformed),
-            ("handshakes_replayed", drops.handshakes.replayed),
-            ("handshakes_skewed", drops.handshakes.skewed),
-            ("handshakes_unjournaled", drops.handshakes.unjournaled),
-            ("handshakes_unknown_user", drops.handshakes.unknown_user),
-            ("half_open", half_open as u64),
-            ("links", links as u64),
-            ("links_lost", self.links_lost),
-            ("links_up", self.links_up),
-            ("memory", memory),
-            ("opens_delayed", self.opens_delayed),
-            ("opens_refused", self.opens_refused),
-            ("streams", self.streams),
-            ("streams_accepted", self.streams_accepted),
-            ("streams_opened", self.streams_opened),
-            ("streams_shed", self.streams_shed),
-        ]
+/// All that is counted and measured, at one moment.
+#[derive(Clone, Default)]
+pub struct Stats {
+    /// What only grows.
+    pub counters: Vec<(&'static str, u64)>,
+    /// What comes and goes.
+    pub gauges: Vec<(&'static str, u64)>,
+    /// What was thrown away, by cause.
+    pub drops: Vec<(&'static str, u64)>,
+    /// How long each stage of opening a stream took.
+    pub open_time: Vec<(&'static str, Histogram)>,
+    /// Who has used what. Empty at a client.
+    pub users: Vec<(Arc<str>, Usage)>,
+}
+
+impl Stats {
+    /// A counter, a gauge, or the drops of a cause, by name.
+    pub fn count(&self, name: &str) -> Option<u64> {
+        let mut counts = self.counters.iter().chain(&self.gauges).chain(&self.drops);
+        counts.find(|(known, _)| *known == name).map(|(_, count)| *count)
+    }
+}
+
+impl Core {
+    pub(crate) fn stats(&self) -> Stats {
+        let (counters, drops) = (&self.counters, self.hub.drops());
+        let mut dropped = causes(&drops).to_vec();
+        dropped.push(("unsendable", counters.unsendable));
+        Stats {
+            counters: vec![
+                ("bytes_received", counters.bytes_received),
+                ("bytes_sent", counters.bytes_sent),
+                ("datagrams_received", counters.datagrams_received),
+                ("datagrams_sent", counters.datagrams_sent),
+                ("handshakes_unjournaled", drops.handshakes.unjournaled),
+                ("links_lost", counters.links_lost),
+                ("links_up", counters.links_up),
+                ("opens_delayed", counters.opens_delayed),
+                ("opens_refused", counters.opens_refused),
+                ("streams_accepted", counters.streams_accepted),
+                ("streams_opened", counters.streams_opened),
+                ("streams_shed", counters.streams_shed),
+            ],
+            gauges: vec![
+                ("half_open", self.hub.half_open() as u64),
+                ("links", self.links.len() as u64),
+                ("memory", self.memory_in_use()),
+                ("streams", counters.streams),
+            ],
+            drops: dropped,
+            open_time: self.open_times.of(self.hub.side()),
+            users: self.accounts.usages(),
+        }
     }
 }

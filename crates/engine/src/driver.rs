@@ -68,6 +68,7 @@ impl Driver {
         {
             let core = &mut *shard.0.borrow_mut();
             again |= self.send(core, cx);
+            core.notices.look_at_unsendable(core.counters.unsendable);
         }
         shard.handle_events();
         {
@@ -105,6 +106,7 @@ impl Driver {
                     let length = batch.segment.min(batch.data.len());
                     core.hub.handle(time, path, batch.data.split_to(length));
                 }
+                core.notices.look_at_drops(core.hub.drops(), batch.remote);
             }
         }
         Ok(true)

@@ -59,6 +59,7 @@ impl Core {
             return;
         }
         self.memory.last_round = Some(now);
+        self.notices.limit_reached("memory");
         // What nobody has taken in yet goes first: it can be asked for again.
         self.refuse_incoming();
         let mut stuck: Vec<(Instant, LinkId, StreamId)> = Vec::new();

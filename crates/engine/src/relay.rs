@@ -114,6 +114,10 @@ pub async fn relay(socket: &impl Socket, stream: &Stream, early: Early) -> Resul
         stream.reset(error.code());
         stream.stop(error.code());
     }
+    match &result {
+        Ok(()) => stream.log_ended(&"clean"),
+        Err(error) => stream.log_ended(error),
+    }
     result
 }
 

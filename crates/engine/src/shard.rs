@@ -1,23 +1,28 @@
 //! A shard: one thread's socket, links and streams.
 
-use crate::counters::Counters;
+use crate::counters::{Counters, Stats};
 use crate::driver::Driver;
 use crate::memory::{Memory, MemoryGauge};
+use crate::notices::Notices;
 use crate::stream::{Stream, StreamState, code};
+use crate::trace::OpenTimes;
 use crate::turns::Turns;
+use crate::usage::{Account, Accounts};
 use bytes::BytesMut;
 use ginnel_carrier::udp::UdpCarrier;
+use ginnel_proto::hub::gate::Users;
 use ginnel_proto::hub::{self, Hub, LinkId, Time};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::link::{self, Transmit};
 use ginnel_proto::session::{self, StreamId};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
@@ -39,6 +44,9 @@ pub(crate) struct Core {
     pub(crate) carrier: UdpCarrier,
     pub(crate) limits: Rc<Limits>,
     pub(crate) counters: Counters,
+    pub(crate) open_times: OpenTimes,
+    pub(crate) accounts: Accounts,
+    pub(crate) notices: Notices,
     pub(crate) links: FxHashMap<LinkId, LinkState>,
     /// A batch that the socket would not take yet.
     pub(crate) blocked: Option<(Transmit, Vec<u8>)>,
@@ -62,6 +70,7 @@ pub(crate) struct LinkState {
     pub(crate) streams: FxHashMap<StreamId, StreamState>,
     /// Told when the peer allows more streams, and when the link is gone.
     may_open: Rc<Notify>,
+    account: Rc<Account>,
     /// How often the peer opens streams.
     pub(crate) opens: Turns,
 }
@@ -75,6 +84,9 @@ impl Shard {
             carrier,
             limits: Rc::new(limits),
             counters: Counters::default(),
+            open_times: OpenTimes::default(),
+            accounts: Accounts::default(),
+            notices: Notices::default(),
             links: FxHashMap::default(),
             blocked: None,
             driver: None,
@@ -101,6 +113,28 @@ impl Shard {
         self.0.borrow().limits.clone()
     }
 
+    /// All that is counted and measured.
+    pub fn stats(&self) -> Stats {
+        self.0.borrow().stats()
+    }
+
+    /// How many streams live now.
+    pub fn streams(&self) -> u64 {
+        self.0.borrow().counters.streams
+    }
+
+    /// Takes note that a limit was reached: told in the log, at most once a second.
+    pub fn limit_reached(&self, limit: &'static str) {
+        self.0.borrow_mut().notices.limit_reached(limit);
+    }
+
+    /// Replaces a server's table of users. Links of those who are gone end.
+    pub fn set_users(&self, users: Users) {
+        let names: FxHashSet<Arc<str>> = users.values().cloned().collect();
+        self.with_hub(|hub, time| hub.set_users(time, users));
+        self.0.borrow_mut().accounts.set_users(|name| names.contains(name));
+    }
+
     /// Uses other limits for what begins from now on.
     pub fn set_limits(&self, limits: Limits) {
         let core = &mut *self.0.borrow_mut();
@@ -108,12 +142,6 @@ impl Shard {
         core.buffers.clear();
         core.hub.set_limits(now(), limits.clone());
         core.limits = Rc::new(limits);
-    }
-
-    /// Every counter with its name.
-    pub fn counters(&self) -> Vec<(&'static str, u64)> {
-        let core = self.0.borrow();
-        core.counters.named(&core.hub.drops(), core.links.len(), core.hub.half_open(), core.memory_in_use())
     }
 
     /// Calls the hub, and has the driver look after what that brings.
@@ -194,9 +222,14 @@ impl Shard {
     }
 
     fn register(&self, core: &mut Core, link: LinkId, id: StreamId) -> Option<Stream> {
-        core.links.get_mut(&link)?.streams.insert(id, StreamState::default());
+        let state = core.links.get_mut(&link)?;
+        state.streams.insert(id, StreamState::default());
         core.counters.streams += 1;
-        Some(Stream::new(self.clone(), link, id))
+        state.account.change(|usage| {
+            usage.streams += 1;
+            usage.streams_opened += 1;
+        });
+        Some(Stream::new(self.clone(), link, id, state.account.clone()))
     }
 
     /// Takes a buffer for one read from a socket.
@@ -232,9 +265,10 @@ impl Shard {
                 core.drop_link(link);
                 core.push_link_event((link, event));
             }
-            hub::Event::Up { .. } => {
+            hub::Event::Up { ref user, .. } => {
                 core.counters.links_up += 1;
-                core.links.insert(link, LinkState::default());
+                let account = core.accounts.link_up(user.as_ref());
+                core.links.insert(link, LinkState { account, ..LinkState::default() });
                 core.push_link_event((link, event));
             }
             event => core.push_link_event((link, event)),
@@ -307,7 +341,10 @@ impl Core {
     /// Wakes everybody who waits for something of a link that is no more.
     fn drop_link(&mut self, link: LinkId) {
         if let Some(state) = self.links.remove(&link) {
-            self.counters.streams -= state.streams.len() as u64;
+            let streams = state.streams.len() as u64;
+            self.counters.streams -= streams;
+            state.account.change(|usage| usage.streams -= streams);
+            self.accounts.link_gone(&state.account);
             state.may_open.notify_waiters();
             state.streams.into_values().for_each(StreamState::gone);
         }

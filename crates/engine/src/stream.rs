@@ -1,15 +1,21 @@
 //! A stream of a link, as tasks of the shard use it.
 
-use crate::shard::Shard;
+use crate::shard::{Core, Shard};
+use crate::trace::{Stage, Trace, Way};
+use crate::usage::Account;
 use bytes::Bytes;
 use ginnel_proto::hub::LinkId;
+use ginnel_proto::link::Side;
 use ginnel_proto::session::{Gone, Read, StreamId, WriteError};
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use thiserror::Error;
+use tracing::debug;
 
 /// Codes that streams are reset and stopped with.
 pub mod code {
@@ -140,16 +146,24 @@ pub struct Stream {
     wrote_end: Cell<bool>,
     read_end: Cell<bool>,
     stuck: Cell<[bool; 2]>,
+    account: Rc<Account>,
+    trace: Trace,
 }
 
 impl Stream {
-    pub(crate) fn new(shard: Shard, link: LinkId, id: StreamId) -> Self {
-        Self { shard, link, id, wrote_end: Cell::new(false), read_end: Cell::new(false), stuck: Cell::default() }
+    pub(crate) fn new(shard: Shard, link: LinkId, id: StreamId, account: Rc<Account>) -> Self {
+        let (wrote_end, read_end, trace) = (Cell::new(false), Cell::new(false), Trace::new());
+        Self { shard, link, id, wrote_end, read_end, stuck: Cell::default(), account, trace }
     }
 
     /// The link that the stream is in.
     pub fn link(&self) -> LinkId {
         self.link
+    }
+
+    /// Its number in the link.
+    pub fn id(&self) -> StreamId {
+        self.id
     }
 
     /// When a stream that the peer has opened may go on, so that its link opens no more of them in a
@@ -164,6 +178,9 @@ impl Stream {
             Some(_) => core.counters.opens_delayed += 1,
             None => core.counters.opens_refused += 1,
         }
+        if turn.is_none_or(|wait| !wait.is_zero()) {
+            core.notices.limit_reached("opens_per_second");
+        }
         turn
     }
 
@@ -177,6 +194,12 @@ impl Stream {
         let core = &mut *self.shard.0.borrow_mut();
         let session = core.hub.session(self.link).ok_or(StreamError::LinkDown)?;
         let read = session.read(self.id, max, out)?;
+        if let Read::Data(bytes) | Read::End(bytes) = read {
+            self.account.change(|usage| usage.bytes_received += bytes as u64);
+            if self.trace.passed(Way::In, bytes as u64) {
+                self.end_stage_in(core, Stage::FirstByte, Instant::now());
+            }
+        }
         let result = match read {
             Read::Data(_) => Ok(false),
             Read::End(_) => {
@@ -213,6 +236,10 @@ impl Stream {
                 self.mark_stuck(state, Direction::Out, true);
             }
             return Poll::Pending;
+        }
+        self.account.change(|usage| usage.bytes_sent += written as u64);
+        if self.trace.passed(Way::Out, written as u64) {
+            self.end_stage_in(core, Stage::FirstByte, Instant::now());
         }
         if self.is_stuck(Direction::Out)
             && let Some(state) = core.links.get_mut(&self.link).and_then(|link| link.streams.get_mut(&self.id))
@@ -312,6 +339,57 @@ impl Stream {
         }
     }
 
+    /// A stage of the stream's opening has ended now.
+    pub fn end_stage(&self, stage: Stage) {
+        self.end_stage_in(&mut self.shard.0.borrow_mut(), stage, Instant::now());
+    }
+
+    /// The stages began earlier than the stream, and the first has ended at `now`.
+    pub(crate) fn end_first_stage(&self, stage: Stage, began: Instant, now: Instant) {
+        self.trace.begin_at(began);
+        self.end_stage_in(&mut self.shard.0.borrow_mut(), stage, now);
+    }
+
+    fn end_stage_in(&self, core: &mut Core, stage: Stage, now: Instant) {
+        let time = self.trace.end(stage, now);
+        core.open_times.record(stage, time);
+    }
+
+    /// The target is connected. Its first byte is the next that comes at a client, and the next
+    /// that goes at a server; its reply must have been sent.
+    pub fn await_first_byte(&self) {
+        let way = match self.shard.0.borrow().hub.side() {
+            Side::Client => Way::In,
+            Side::Server => Way::Out,
+        };
+        self.trace.await_first(way);
+    }
+
+    /// Says in the log that the target is connected.
+    pub fn log_opened(&self, target: &dyn fmt::Display) {
+        debug!(target: "stream", link = %self.link, stream = self.id.0, to = %target, "stream opened");
+    }
+
+    /// Says in the log how the stream ended, how long each stage of its opening took, and what it
+    /// carried.
+    pub fn log_ended(&self, how: &dyn fmt::Display) {
+        let seconds = |stage| self.trace.seconds(stage);
+        debug!(
+            target: "stream",
+            link = %self.link,
+            stream = self.id.0,
+            %how,
+            received = self.trace.received.get(),
+            sent = self.trace.sent.get(),
+            queued = seconds(Stage::Queued),
+            opened = seconds(Stage::Opened),
+            requested = seconds(Stage::Requested),
+            connected = seconds(Stage::Connected),
+            first_byte = seconds(Stage::FirstByte),
+            "stream ended"
+        );
+    }
+
     fn call(&self, call: impl FnOnce(&mut dyn ginnel_proto::session::Session, StreamId)) {
         let mut core = self.shard.0.borrow_mut();
         if let Some(session) = core.hub.session(self.link) {
@@ -329,6 +407,7 @@ impl Drop for Stream {
         let removed = core.links.get_mut(&self.link).and_then(|link| link.streams.remove(&self.id));
         if removed.is_some() {
             core.counters.streams -= 1;
+            self.account.change(|usage| usage.streams -= 1);
         }
     }
 }

@@ -108,6 +108,8 @@ pub struct Limits {
     pub commands: usize,
     /// Events waiting for Python. Beyond it the newest are dropped and counted.
     pub events: usize,
+    /// Records of the engine's log waiting for Python. Beyond it the newest are dropped and counted.
+    pub log_records: usize,
 }
 
 impl Default for Limits {
@@ -170,6 +172,7 @@ impl Limits {
             memory: 1 << 30,
             commands: 65_536,
             events: 1024,
+            log_records: 4096,
         }
     }
 }

@@ -1,16 +1,17 @@
 """A client: one link to a server, and the ways into it."""
 
 import asyncio
-import logging
 import ssl as _ssl
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from ginnel._native import ClientSetup, Native
-from ginnel.api.events import EventHandler, LinkUp, read_event
+from ginnel.api.events import EventHandler, LinkUp, pass_on, read_event
 from ginnel.api.listener import Listener
+from ginnel.api.stats import Stats
 from ginnel.api.streams import Stream, Streams, StreamWriter
 from ginnel.config.address import normal_host, parse_listen
+from ginnel.config.logs import LogConfig
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.values import ClientConfig
 from ginnel.errors import ClosedError, ConfigError
@@ -19,8 +20,6 @@ STREAM_LIMIT_BYTES = 64 * 1024
 """Default bound of a reader's buffer, as in asyncio."""
 PING_TIMEOUT_SECONDS = 5.0
 _MAX_CREDENTIAL_BYTES = 255  # RFC 1929, section 2
-
-_log = logging.getLogger("ginnel.client")
 
 
 class Client:
@@ -31,7 +30,8 @@ class Client:
         async with ginnel.Client("ginnel://…") as client:
             reader, writer = await client.open_connection("example.org", 80)
 
-    `link` is a share link, as text or parsed. `on_event` is called on the event loop with each `Event`.
+    `link` is a share link, as text or parsed. `log` says what of the engine's log comes by `logging`, as
+    `ginnel.AREA`. `on_event` is called on the event loop with each `Event`.
     Raises ConfigError (ShareLinkError) for what cannot be used; nothing else happens before `start`.
     """
 
@@ -41,6 +41,7 @@ class Client:
         *,
         connect_timeout_seconds: float = 10.0,
         drain_seconds: float = 4.0,
+        log: LogConfig | None = None,
         on_event: EventHandler | None = None,
     ) -> None:
         self.config = ClientConfig.build(
@@ -49,6 +50,7 @@ class Client:
             drain_seconds=float(drain_seconds),
         )
         self._on_event = on_event
+        self._log_levels = {} if log is None else log.engine_levels()
         self._streams = Streams()
         self._native: Native | None = None
         self._started = False
@@ -69,6 +71,7 @@ class Client:
                 servers=[(server.host, server.port, server.public_key) for server in link.servers],
                 psk=link.psk.reveal(),
                 private_key=link.private_key.reveal(),
+                log=self._log_levels,
             ),
             self._take_event,
         )
@@ -141,9 +144,13 @@ class Client:
         """
         return await self._running().probe(timeout_seconds)
 
-    def stats(self) -> dict[str, int]:
-        """Return the engine's counters, by name."""
-        return self._running().stats()
+    def stats(self) -> Stats:
+        """Return what was counted and measured so far."""
+        return cast(Stats, self._running().stats())
+
+    def set_log(self, log: LogConfig) -> None:
+        """Set the levels of the engine's log, at once. Its records come by `logging`, as `ginnel.AREA`."""
+        self._running().set_log(log.engine_levels())
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -169,8 +176,4 @@ class Client:
             return
         if name == "stopped":
             self._streams.reset_all()
-        event = read_event(name, facts)
-        if event is None:
-            _log.debug("event %s is not known to this version", name)
-        elif self._on_event is not None:
-            self._on_event(event)
+        pass_on(name, facts, self._on_event)

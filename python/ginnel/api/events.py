@@ -1,8 +1,12 @@
 """What happens on a client or server while it runs, as values that a handler can match on."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+_link_log = logging.getLogger("ginnel.link")
+_engine_log = logging.getLogger("ginnel.engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +95,39 @@ def read_event(name: str, facts: Mapping[str, Any]) -> Event | None:
             return EngineStopped(reason=str(facts["reason"]))
         case _:
             return None
+
+
+def level_of(event: Event) -> int:
+    """Return the level of an event in the log."""
+    match event:
+        case LinkLost(user=None) | LinkRetry() | EventsDropped():
+            return logging.WARNING
+        case EngineStopped():
+            return logging.ERROR
+        case _:
+            return logging.INFO
+
+
+def is_shown(event: Event) -> bool:
+    """Whether the level of its area lets an event into the log."""
+    return _log_of(event).isEnabledFor(level_of(event))
+
+
+def pass_on(name: str, facts: Mapping[str, Any], handler: EventHandler | None) -> None:
+    """Give the engine's event to `logging`, and to a handler.
+
+    Events come this way and not by the engine's log, where a flood of records could cost some of them.
+    """
+    event = read_event(name, facts)
+    if event is None:
+        _engine_log.debug("event %s is not known to this version", name)
+        return
+    # `facts` for whoever shows records as they are, `event` for whoever knows this library.
+    extra = {"facts": {"event": name, **facts}, "event": event}
+    _log_of(event).log(level_of(event), "%s", name.replace("_", " "), extra=extra)
+    if handler is not None:
+        handler(event)
+
+
+def _log_of(event: Event) -> logging.Logger:
+    return _engine_log if isinstance(event, EngineStopped | EventsDropped) else _link_log

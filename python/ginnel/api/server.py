@@ -7,14 +7,16 @@ import os
 import random
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from ginnel import _native
 from ginnel._native import Native, ServerSetup
-from ginnel.api.events import EventHandler, read_event
+from ginnel.api.events import EventHandler, pass_on
 from ginnel.api.links import share_link
 from ginnel.api.reach import Reachable, find_reachable
+from ginnel.api.stats import Stats
 from ginnel.config.address import Address, parse_listen, parse_reachable
+from ginnel.config.logs import LogConfig
 from ginnel.config.secret import Secret
 from ginnel.config.state import ServerState, StateDirectory, state_directory
 from ginnel.config.values import ServerConfig
@@ -29,7 +31,7 @@ _DRAWS = 32
 _WATCH_SECONDS = 1.0
 """How soon a user that `ginnel link` added to the state is known to the running server."""
 
-_log = logging.getLogger("ginnel.server")
+_log = logging.getLogger("ginnel.users")
 
 
 class Server:
@@ -42,7 +44,8 @@ class Server:
 
     `listen` is `[ADDR:]PORT`; without it a port is drawn at the first start and kept. `state` is the directory of
     keys and users, made when it does not exist. `advertise` is `HOST[:PORT]` for share links, worked out when left
-    out. `allow_private` lets clients reach loopback and private addresses. `on_event` is called on the event loop
+    out. `allow_private` lets clients reach loopback and private addresses. `log` says what of the engine's log
+    comes by `logging`, as `ginnel.AREA`. `on_event` is called on the event loop
     with each `Event`. Raises ConfigError for what cannot be used; nothing else happens before `start`.
     """
 
@@ -56,6 +59,7 @@ class Server:
         session: Literal["quic"] = "quic",
         carrier: Literal["udp"] = "udp",
         drain_seconds: float = 4.0,
+        log: LogConfig | None = None,
         on_event: EventHandler | None = None,
     ) -> None:
         self.config = ServerConfig.build(
@@ -68,6 +72,7 @@ class Server:
             drain_seconds=float(drain_seconds),
         )
         self._on_event = on_event
+        self._log_levels = {} if log is None else log.engine_levels()
         self._directory = StateDirectory(self.config.state)
         self._state: ServerState | None = None
         self._stamp: tuple[int, int] | None = None
@@ -144,9 +149,13 @@ class Server:
         self._running()
         return tuple(user.name for user in self._state.users) if self._state is not None else ()
 
-    def stats(self) -> dict[str, int]:
-        """Return the engine's counters, by name."""
-        return self._running().stats()
+    def stats(self) -> Stats:
+        """Return what was counted and measured so far."""
+        return cast(Stats, self._running().stats())
+
+    def set_log(self, log: LogConfig) -> None:
+        """Set the levels of the engine's log, at once. Its records come by `logging`, as `ginnel.AREA`."""
+        self._running().set_log(log.engine_levels())
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -202,6 +211,7 @@ class Server:
             users=compile_users(state, _native),
             allow_private=self.config.allow_private,
             replay_file=str(self._directory.replay_file),
+            log=self._log_levels,
         )
         return Native.server(setup, self._take_event)
 
@@ -248,11 +258,7 @@ class Server:
                 _log.warning("the changed state is not used: %s", error)
 
     def _take_event(self, name: str, facts: dict[str, Any]) -> None:
-        event = read_event(name, facts)
-        if event is None:
-            _log.debug("event %s is not known to this version", name)
-        elif self._on_event is not None:
-            self._on_event(event)
+        pass_on(name, facts, self._on_event)
 
 
 def _new_state() -> ServerState:

@@ -11,20 +11,26 @@ from ginnel.api.events import (
     LinkLost,
     LinkRetry,
     LinkUp,
+    is_shown,
 )
 from ginnel.cli._terminal import Terminal
 from ginnel.config.units import format_duration
 
 
 def event_lines(terminal: Terminal, on_stopped: Callable[[str], None]) -> EventHandler:
-    """Return a handler that writes a line for each event that matters; `on_stopped` gets the engine's end."""
+    """Return a handler that writes a line for each event that matters; `on_stopped` gets the engine's end.
+
+    Events are records of the log as well; `_log` leaves their lines to this, and writes them itself as JSON.
+    """
 
     def handle(event: Event) -> None:
         match event:
             case EngineStopped(reason):
                 on_stopped(reason)
-            case _:
+            case _ if not terminal.is_json and is_shown(event):
                 terminal.event(*describe(event))
+            case _:
+                pass  # in JSON it is a record of the log
 
     return handle
 

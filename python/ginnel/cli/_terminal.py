@@ -3,11 +3,15 @@
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import ClassVar, TextIO
 
+from ginnel.cli._lines import Lines, json_line, one_line
 from ginnel.errors import GinnelError
 
+_AREA = "program"
+"""The area of the log for what the command itself says."""
 _NAME_WIDTH = 10
 _VALUE_WIDTH = 24
 _BOLD, _DIM, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
@@ -16,12 +20,21 @@ _BOLD, _DIM, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
 class Terminal:
     """The two streams of a command. `quiet` leaves only errors and standard output."""
 
+    is_json: ClassVar[bool] = False
+    """Whether standard error is a log of JSON objects, one a line, for all terminals of this process."""
+
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
         self._err = sys.stderr
         self._colour = _is_terminal(self._err) and "NO_COLOR" not in os.environ
-        self.is_watched = _is_terminal(sys.stdout) and _is_terminal(self._err)
+        self._both_shown = _is_terminal(sys.stdout) and _is_terminal(self._err)
+        self.lines = Lines(self._err)
+        """Standard error, for what must never hold up the program."""
+
+    @property
+    def is_watched(self) -> bool:
         """Whether a person sees both streams: only then are secrets repeated and pictures drawn."""
+        return self._both_shown and not self.is_json
 
     def out(self, line: str) -> None:
         """Write a line for scripts, at once: they wait for it."""
@@ -34,8 +47,8 @@ class Terminal:
             raise unwritten(error) from error
 
     def say(self, line: str = "") -> None:
-        """Write a line for people."""
-        if not self.quiet:
+        """Write a line for people, who read no JSON."""
+        if not self.quiet and not self.is_json:
             self._write(line)
 
     def title(self, line: str) -> None:
@@ -51,26 +64,48 @@ class Terminal:
 
     def event(self, name: str, text: str) -> None:
         """Write what happened, and when."""
-        self.say(f"  {self._in(_DIM, time.strftime('%H:%M:%S'))}  {f'{name:<{_NAME_WIDTH}} {text}'.rstrip()}")
+        if self.quiet:
+            return
+        if self.is_json:
+            self._record("info", name, {"text": text} if text else {})
+        else:
+            self.lines.write(self.event_line(name, one_line(text), time.time()))
+
+    def event_line(self, name: str, text: str, when: float) -> str:
+        """The line that says what happened at a time, in seconds since 1970."""
+        clock = self._in(_DIM, time.strftime("%H:%M:%S", time.localtime(when)))
+        return f"  {clock}  {f'{name:<{_NAME_WIDTH}} {text}'.rstrip()}"
+
+    def note(self, message: str, **facts: object) -> None:
+        """Say in JSON what is said to people in lines of their own."""
+        if self.is_json and not self.quiet:
+            self._record("info", message, facts)
 
     def warn(self, line: str) -> None:
         """Write a warning, in quiet mode too."""
-        self._write(f"warning: {line}")
+        if self.is_json:
+            self._record("warning", line, {})
+        else:
+            self.lines.write(f"warning: {line}")
 
     def error(self, error: GinnelError) -> None:
         """Write what is wrong, and below it what would be right."""
+        if self.is_json:
+            self._record("error", str(error), {"hint": error.hint} if error.hint else {})
+            return
         self._write(f"{self._in(_RED, 'error:')} {error}")
         for line in error.hint.splitlines():
             self._write(f"  {line}")
+
+    def _record(self, level: str, message: str, facts: Mapping[str, object]) -> None:
+        self.lines.write(json_line(time.time(), level, _AREA, message, facts))
 
     def _write(self, line: str) -> None:
         try:
             self._err.write(line + "\n")
             self._err.flush()
-        except BrokenPipeError:
-            raise
         except OSError:
-            pass  # a full disk under a log: there is nowhere left to say so, and it is no reason to end
+            pass  # a full disk under a log, or nobody reads it: there is nowhere left to say so, and no reason to end
 
     def _in(self, style: str, text: str) -> str:
         return f"{style}{text}{_PLAIN}" if self._colour else text

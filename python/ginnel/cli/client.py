@@ -9,6 +9,7 @@ from ginnel.api.listener import Listener
 from ginnel.cli._arguments import Parser, add_drain, add_link, add_quiet, drain_seconds
 from ginnel.cli._events import event_lines, link_facts
 from ginnel.cli._lifetime import Ending, run_until_signal
+from ginnel.cli._log import add_log, all_levels, install, log_config
 from ginnel.cli._source import resolve_link
 from ginnel.cli._terminal import Terminal
 from ginnel.config.address import Address, parse_listen
@@ -37,6 +38,7 @@ def configure(parser: Parser) -> None:
         help=f"listen for SOCKS5 there ({DEFAULT_SOCKS5}); may be given several times",
     )
     add_drain(parser)
+    add_log(parser)
     add_quiet(parser)
 
 
@@ -49,6 +51,8 @@ def run(parsed: argparse.Namespace) -> int:
     ]
     terminal = Terminal(quiet=parsed.quiet)
     drain = drain_seconds(parsed)
+    log = log_config(parsed, quiet=parsed.quiet)
+    install(all_levels(log), log.format, terminal)
 
     async def serve() -> None:
         ending = Ending()
@@ -59,7 +63,7 @@ def run(parsed: argparse.Namespace) -> int:
             if client.link is not None or not isinstance(event, LinkUp):
                 lines(event)
 
-        client = Client(link, drain_seconds=drain, on_event=on_event)
+        client = Client(link, drain_seconds=drain, log=log, on_event=on_event)
         await run_until_signal(
             client,
             ending,
@@ -86,6 +90,7 @@ async def _introduce(client: Client, listens: list[Address], terminal: Terminal)
                 f"{wanted} lets everybody who can reach it use this tunnel; 127.0.0.1 is for you alone"
             )
         listener = await _listen(client, wanted)
+        terminal.note("listening", socks5=str(listener.address))
         example = f"curl --socks5-hostname {listener.address} https://example.org"
         if terminal.is_watched and not terminal.quiet:
             terminal.fact("socks5", str(listener.address), example)

@@ -8,8 +8,10 @@ from ginnel.api.server import Server
 from ginnel.cli._arguments import Parser, add_drain, add_quiet, drain_seconds
 from ginnel.cli._events import event_lines
 from ginnel.cli._lifetime import Ending, run_until_signal
+from ginnel.cli._log import add_log, all_levels, install, log_config
 from ginnel.cli._terminal import Terminal, qr_code, short_path
 from ginnel.cli.version import program_version
+from ginnel.config.logs import LogConfig
 from ginnel.policy.users import FIRST_USER
 
 SUMMARY = "Serve: make keys at the first start, print the share link, connect clients to their targets."
@@ -49,16 +51,20 @@ def configure(parser: Parser) -> None:
         "--allow-private", action="store_true", help="let clients reach loopback and private addresses too"
     )
     add_drain(parser)
+    add_log(parser)
     add_quiet(parser)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Serve until a signal."""
-    asyncio.run(_serve(parsed, Terminal(quiet=parsed.quiet)))
+    terminal = Terminal(quiet=parsed.quiet)
+    log = log_config(parsed, quiet=parsed.quiet)
+    install(all_levels(log), log.format, terminal)
+    asyncio.run(_serve(parsed, log, terminal))
     return 0
 
 
-async def _serve(parsed: argparse.Namespace, terminal: Terminal) -> None:
+async def _serve(parsed: argparse.Namespace, log: LogConfig, terminal: Terminal) -> None:
     ending = Ending()
     drain = drain_seconds(parsed)
     server = Server(
@@ -67,6 +73,7 @@ async def _serve(parsed: argparse.Namespace, terminal: Terminal) -> None:
         advertise=parsed.advertise,
         allow_private=parsed.allow_private,
         drain_seconds=drain,
+        log=log,
         on_event=event_lines(terminal, ending.engine_stopped),
     )
 
@@ -81,6 +88,7 @@ async def _serve(parsed: argparse.Namespace, terminal: Terminal) -> None:
 def _introduce(server: Server, terminal: Terminal) -> None:
     """Say what was found out, and print the share link."""
     link = server.share_link()
+    terminal.note("serving", listening=str(server.address), reachable=str(server.reachable.address))
     terminal.title(f"ginnel {program_version()} · server on {socket.gethostname()}")
     where = f"in {short_path(server.config.state)} (only you can read them)"
     terminal.fact("keys", f"new, {where}" if server.new_keys else where)

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tracing::debug;
 
 struct Loop {
     common: Rc<Common>,
@@ -56,6 +57,7 @@ pub(super) async fn run(
     let server = spec.servers.first().map(|server| format!("{}:{}", server.host, server.port));
     let reports = inbox.clone();
     let client = Client::start(shard.clone(), spec.servers, move |report| reports.push_event(event(report)));
+    debug!(target: "engine", role = "client", %address, version = env!("CARGO_PKG_VERSION"), "engine started");
     let _ = started.send(Ok(address));
 
     let doorman = Doorman::new(shard.clone(), places);
@@ -112,7 +114,7 @@ impl Loop {
             }
             Command::Open(target) => self.open(ticket, target),
             Command::Stats(sender) => {
-                let _ = sender.send(self.common.shard.counters());
+                let _ = sender.send(self.common.shard.stats());
             }
             Command::SetLimits(limits) => {
                 self.doorman.places().set_limits(&limits);
@@ -194,18 +196,20 @@ fn failure(error: &HandoverError, target: &Target) -> Failure {
 
 fn event(report: Report) -> Event {
     match report {
-        Report::Up { peer, rtt } => Event {
+        Report::Up { link, peer, rtt } => Event {
             name: "link_up",
             facts: vec![
+                ("link", link.to_string().into()),
                 ("peer", peer.into()),
                 ("rtt", rtt.into()),
                 ("session", "quic".into()),
                 ("carrier", "udp".into()),
             ],
         },
-        Report::Down { peer, why } => {
-            Event { name: "link_down", facts: vec![("peer", peer.into()), ("reason", reason(why).into())] }
-        }
+        Report::Down { link, peer, why } => Event {
+            name: "link_down",
+            facts: vec![("link", link.to_string().into()), ("peer", peer.into()), ("reason", reason(why).into())],
+        },
         Report::Retry { peer, pause } => {
             Event { name: "link_retry", facts: vec![("peer", peer.into()), ("seconds", pause.into())] }
         }

@@ -1,5 +1,6 @@
 //! What goes into a host and what comes out.
 
+use ginnel_engine::counters::Stats;
 use ginnel_proto::hub::gate::Users;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::socks5::Credentials;
@@ -45,8 +46,8 @@ pub enum Command {
         /// How long; a second shutdown ends the wait.
         drain: Duration,
     },
-    /// Tell every counter. Answered directly, not through the inbox.
-    Stats(mpsc::SyncSender<Vec<(&'static str, u64)>>),
+    /// Tell all that is counted and measured. Answered directly, not through the inbox.
+    Stats(mpsc::SyncSender<Stats>),
 }
 
 /// What a command brought.

@@ -1,4 +1,4 @@
-//! The inbox: replies and events on their way to whoever holds the host, and a descriptor that is
+//! The inbox: replies, events and records of the log on their way to whoever holds the host, and a descriptor that is
 //! readable while there are any.
 
 use super::CommandError;
@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+#[derive(Default)]
 struct Queue {
     messages: VecDeque<Message>,
     /// Commands whose reply has not been pushed, or not been taken out.
@@ -17,6 +18,10 @@ struct Queue {
     dropped: u64,
     /// What of `dropped` an event has told.
     dropped_told: u64,
+    logs: usize,
+    logs_dropped: u64,
+    /// What of `logs_dropped` a record has told.
+    logs_dropped_told: u64,
     /// Why nothing more will come.
     closed: Option<String>,
 }
@@ -26,18 +31,17 @@ pub struct Inbox {
     queue: Mutex<Queue>,
     replies_max: usize,
     events_max: usize,
+    logs_max: usize,
     bell: UnixStream,
     ear: UnixStream,
 }
 
 impl Inbox {
-    pub(super) fn new(replies_max: usize, events_max: usize) -> io::Result<Self> {
+    pub(super) fn new(replies_max: usize, events_max: usize, logs_max: usize) -> io::Result<Self> {
         let (bell, ear) = UnixStream::pair()?;
         bell.set_nonblocking(true)?;
         ear.set_nonblocking(true)?;
-        let queue =
-            Queue { messages: VecDeque::new(), reserved: 0, events: 0, dropped: 0, dropped_told: 0, closed: None };
-        Ok(Self { queue: Mutex::new(queue), replies_max, events_max, bell, ear })
+        Ok(Self { queue: Mutex::default(), replies_max, events_max, logs_max, bell, ear })
     }
 
     /// Readable from when the inbox went from empty to non-empty until it is drained.
@@ -63,14 +67,21 @@ impl Inbox {
             let facts = vec![("count", i64::try_from(untold).unwrap_or(i64::MAX).into())];
             messages.push(Message::Event(Event { name: "dropped", facts }));
         }
+        let untold = queue.logs_dropped - queue.logs_dropped_told;
+        if untold > 0 {
+            queue.logs_dropped_told = queue.logs_dropped;
+            messages.push(Message::Event(logs_dropped(untold)));
+        }
         queue.reserved -= messages.iter().filter(|message| matches!(message, Message::Reply(..))).count();
         queue.events = 0;
+        queue.logs = 0;
         Ok(messages)
     }
 
-    /// Events that nobody took out in time.
-    pub fn dropped(&self) -> u64 {
-        self.lock().dropped
+    /// Events, and records of the log, that nobody took out in time.
+    pub fn dropped(&self) -> (u64, u64) {
+        let queue = self.lock();
+        (queue.dropped, queue.logs_dropped)
     }
 
     /// Sets room for one reply aside.
@@ -100,6 +111,18 @@ impl Inbox {
         self.push(queue, Message::Event(event));
     }
 
+    /// Takes in a record of the log. Records have a bound of their own: a flood of them costs no
+    /// event.
+    pub(super) fn push_log(&self, record: Event) {
+        let mut queue = self.lock();
+        if queue.logs >= self.logs_max {
+            queue.logs_dropped += 1;
+            return;
+        }
+        queue.logs += 1;
+        self.push(queue, Message::Event(record));
+    }
+
     /// Tells that a handed-over stream broke. Never dropped, or a reset would look like a clean end;
     /// there are no more of these than handed-over sockets, which descriptors bound.
     pub(super) fn push_reset(&self, stream: u64) {
@@ -125,4 +148,15 @@ impl Inbox {
         // No call under the lock can leave the queue half changed.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The record that tells of those that were dropped.
+fn logs_dropped(count: u64) -> Event {
+    let facts = vec![
+        ("level", "warning".into()),
+        ("area", "engine".into()),
+        ("message", "log records dropped, which came too fast to show".into()),
+        ("count", i64::try_from(count).unwrap_or(i64::MAX).into()),
+    ];
+    Event { name: "log", facts }
 }

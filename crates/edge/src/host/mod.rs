@@ -8,14 +8,17 @@ mod client;
 mod command;
 mod inbox;
 mod journal;
+mod log;
 mod server;
 
 pub use command::{Command, Event, Fact, Failure, Message, Outcome, Value};
 use ginnel_proto::limits::{FAREWELL_TIME, STATS_TIME};
 pub use inbox::Inbox;
+pub use log::{AREAS, LEVELS, LogError, LogLevels};
 
 use ginnel_carrier::udp::SendOptions;
 use ginnel_engine::client::ServerAddress;
+pub use ginnel_engine::counters::Stats;
 use ginnel_engine::memory::MemoryGauge;
 use ginnel_engine::shard::Shard;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
@@ -31,6 +34,7 @@ use std::thread;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, LocalSet};
+use tracing::debug;
 
 /// How often a drain looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
@@ -80,19 +84,22 @@ pub enum CommandError {
 pub struct Host {
     commands: mpsc::UnboundedSender<(u64, Command)>,
     inbox: Arc<Inbox>,
+    log: log::Log,
     address: SocketAddr,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Host {
     /// Starts an engine; returns when its socket is bound. `gauge` tells how much memory it uses.
-    pub fn start(role: Role, limits: Limits, gauge: MemoryGauge) -> io::Result<Self> {
-        let inbox = Arc::new(Inbox::new(limits.commands, limits.events)?);
+    pub fn start(role: Role, limits: Limits, log: LogLevels, gauge: MemoryGauge) -> io::Result<Self> {
+        let inbox = Arc::new(Inbox::new(limits.commands, limits.events, limits.log_records)?);
+        let log = log::Log::new(log, inbox.clone());
         // Bounded by the inbox, which sets room for each reply aside before its command is sent.
         let (commands, receiver) = mpsc::unbounded_channel();
         let (started, outcome) = std_mpsc::sync_channel(1);
-        let engine_inbox = inbox.clone();
+        let (engine_inbox, engine_log) = (inbox.clone(), log.clone());
         let thread = thread::Builder::new().name("ginnel-engine".into()).spawn(move || {
+            let logging = engine_log.install();
             let engine = || run(role, limits, gauge, receiver, &engine_inbox, &started);
             let reason = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(engine)) {
                 Ok(Ok(())) => "the engine was shut down".into(),
@@ -104,10 +111,12 @@ impl Host {
                 }
                 Err(_) => "a fault in the engine; its report is on standard error".into(),
             };
+            debug!(target: "engine", reason, "engine ended");
+            drop(logging);
             engine_inbox.close(reason);
         })?;
         match outcome.recv() {
-            Ok(Ok(address)) => Ok(Self { commands, inbox, address, thread: Some(thread) }),
+            Ok(Ok(address)) => Ok(Self { commands, inbox, log, address, thread: Some(thread) }),
             Ok(Err(error)) => {
                 let _ = thread.join();
                 Err(error)
@@ -126,18 +135,24 @@ impl Host {
         &self.inbox
     }
 
+    /// Sets the levels of the engine's log, at once: see [`LogLevels::set`].
+    pub fn set_log<'a>(&self, levels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<(), LogError> {
+        self.log.set(levels)
+    }
+
     /// Hands a command to the engine. Its reply bears the same ticket.
     pub fn command(&self, ticket: u64, command: Command) -> Result<(), CommandError> {
         self.inbox.reserve()?;
         self.commands.send((ticket, command)).map_err(|_| CommandError::Closed)
     }
 
-    /// Every counter with its name. Waits for the engine's thread, for a moment.
-    pub fn stats(&self) -> Result<Vec<(&'static str, u64)>, CommandError> {
+    /// All that is counted and measured. Waits for the engine's thread, for a moment.
+    pub fn stats(&self) -> Result<Stats, CommandError> {
         let (sender, receiver) = std_mpsc::sync_channel(1);
         self.commands.send((0, Command::Stats(sender))).map_err(|_| CommandError::Closed)?;
         let mut stats = receiver.recv_timeout(STATS_TIME).map_err(|_| CommandError::Closed)?;
-        stats.push(("events_dropped", self.inbox.dropped()));
+        let (events, records) = self.inbox.dropped();
+        stats.drops.extend([("events", events), ("log_records", records)]);
         Ok(stats)
     }
 }
@@ -205,7 +220,7 @@ impl Common {
         self.shard.stop_accepting();
         let mut tickets = vec![ticket];
         let drained = async {
-            while self.stream_count() > 0 || self.shard.with_hub(|hub, _| hub.undelivered()) > 0 {
+            while self.shard.streams() > 0 || self.shard.with_hub(|hub, _| hub.undelivered()) > 0 {
                 tokio::time::sleep(DRAIN_STEP).await;
             }
         };
@@ -251,14 +266,10 @@ impl Common {
     fn answer_closing(&self, ticket: u64, command: Command) {
         match command {
             Command::Stats(sender) => {
-                let _ = sender.send(self.shard.counters());
+                let _ = sender.send(self.shard.stats());
             }
             _ => self.reply(ticket, Err(Failure::new("closed", "the engine is shutting down"))),
         }
-    }
-
-    fn stream_count(&self) -> u64 {
-        self.shard.counters().iter().find(|(name, _)| *name == "streams").map_or(0, |(_, count)| *count)
     }
 }
 

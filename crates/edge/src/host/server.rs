@@ -1,6 +1,6 @@
 //! A server's loop: what it is told, and what it reports.
 
-use super::command::{Command, Event, Value};
+use super::command::{Command, Event, Fact, Value};
 use super::journal::FileJournal;
 use super::{Commands, Common, Inbox, ServerSpec, Started, driver_ended, hub_config, send_options};
 use crate::outbound::{AddressPolicy, Outbound, OutboundOptions};
@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
+use tracing::debug;
 
 pub(super) async fn run(
     spec: ServerSpec,
@@ -42,6 +43,7 @@ pub(super) async fn run(
     let places = Places::new(&limits);
     let serving = tokio::task::spawn_local(serve(shard.clone(), outbound.clone(), places.clone()));
     tokio::task::spawn_local(report(shard.clone(), inbox.clone()));
+    debug!(target: "engine", role = "server", %address, version = env!("CARGO_PKG_VERSION"), "engine started");
     let _ = started.send(Ok(address));
 
     let common = Common { shard, inbox: inbox.clone() };
@@ -68,7 +70,7 @@ impl Loop {
             let common = &self.common;
             match command {
                 Command::SetUsers(users) => {
-                    common.shard.with_hub(|hub, time| hub.set_users(time, users));
+                    common.shard.set_users(users);
                     common.reply(ticket, Ok(Value::Done));
                 }
                 Command::SetAllowPrivate(allow) => {
@@ -89,7 +91,7 @@ impl Loop {
                     return;
                 }
                 Command::Stats(sender) => {
-                    let _ = sender.send(common.shard.counters());
+                    let _ = sender.send(common.shard.stats());
                 }
                 _ => common.refuse(ticket, "a server's engine cannot do that"),
             }
@@ -107,10 +109,12 @@ async fn report(shard: Shard, inbox: Arc<Inbox>) {
     let mut links: HashMap<LinkId, (Arc<str>, String)> = HashMap::new();
     loop {
         let (id, event) = shard.link_event().await;
+        let link = ("link", Fact::from(id.to_string()));
         match event {
             hub::Event::Up { path, user, kind, .. } => {
                 let (user, peer) = (user.unwrap_or_default(), path.remote.to_string());
                 let facts = vec![
+                    link,
                     ("user", (&*user).into()),
                     ("peer", peer.clone().into()),
                     ("session", kind.name().into()),
@@ -124,12 +128,14 @@ async fn report(shard: Shard, inbox: Arc<Inbox>) {
                     *peer = to.to_string();
                     user.to_string()
                 });
-                let facts = vec![("user", user.unwrap_or_default().into()), ("old", from.into()), ("new", to.into())];
+                let user = user.unwrap_or_default().into();
+                let facts = vec![link, ("user", user), ("old", from.into()), ("new", to.into())];
                 inbox.push_event(Event { name: "address_changed", facts });
             }
             hub::Event::Link(link::Event::Lost(why)) => {
                 let (user, peer) = links.remove(&id).unwrap_or_default();
                 let facts = vec![
+                    link,
                     ("user", (&*user).into()),
                     ("peer", peer.into()),
                     ("reason", super::client::reason(why).into()),

@@ -37,11 +37,13 @@ impl Doorman {
     /// Finds a place for a connection, waiting for one if there is none and no newcomer to lose it.
     pub async fn admit(&self) -> Newcomer {
         while self.shard.is_short_of_memory() {
+            self.shard.limit_reached("memory");
             sleep(ACCEPT_PAUSE).await;
         }
         let place = match self.places.try_take() {
             Some(place) => place,
             None => {
+                self.shard.limit_reached("streams");
                 self.send_away_oldest();
                 self.places.take().await
             }

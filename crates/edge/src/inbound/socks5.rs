@@ -17,6 +17,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
+use tracing::debug;
 
 /// The address in a reply to CONNECT. The real one is at the far end, and nobody's business.
 const BOUND: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -50,7 +51,9 @@ impl Socks5Inbound {
                 }
                 Err(error) => {
                     // No descriptors left, perhaps: whoever is silent has one that is of no use.
+                    debug!(target: "inbound", %error, "accepting pauses");
                     if is_short(&error) {
+                        self.client.shard().limit_reached("descriptors");
                         self.doorman.send_away_oldest();
                     }
                     sleep(ACCEPT_PAUSE).await;
@@ -68,7 +71,12 @@ impl Socks5Inbound {
             () = newcomer.sent_away() => return,
             negotiated = timeout(NEGOTIATION_TIME, self.negotiate(&mut application, &limits)) => negotiated,
         };
-        let Ok(Ok(Some((target, early)))) = negotiated else { return };
+        let (target, early) = match negotiated.map_err(io::Error::from).flatten() {
+            Ok(Some(wanted)) => wanted,
+            // Refused, and logged where that was known; or gone without a request.
+            Ok(None) => return,
+            Err(error) => return debug!(target: "inbound", %error, "an application broke off"),
+        };
         let _place: Option<Place> = newcomer.settle();
         match open(&self.client, target, &early, &limits).await {
             Ok((stream, answered)) => {
@@ -105,7 +113,8 @@ impl Socks5Inbound {
                 Ok(Progress::Done { value, consumed }) => {
                     return Ok(Some((value, Bytes::copy_from_slice(&buffer[consumed..length]))));
                 }
-                Err(_) => {
+                Err(error) => {
+                    debug!(target: "inbound", %error, "an application is refused");
                     application.shutdown().await?;
                     return Ok(None);
                 }

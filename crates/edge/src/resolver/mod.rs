@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
+use tracing::debug;
 
 use cache::Cache;
 pub use source::{DnsSource, Family, LookupError, Reply, ReplyFuture};
@@ -188,6 +189,7 @@ impl Running {
             Ok(addresses) if addresses.is_empty() => Err(LookupError::Unknown),
             other => other,
         };
+        self.log(&answer);
         if let Some(ttl) = self.time_to_keep(&answer, reply.ttl) {
             let now = Instant::now();
             let mut state = self.resolver.0.state.borrow_mut();
@@ -209,6 +211,14 @@ impl Running {
         match timeout_at(deadline, reply).await {
             Ok(reply) => reply,
             Err(_) => Reply::from(LookupError::TimedOut),
+        }
+    }
+
+    fn log(&self, answer: &Answer) {
+        let Question { name, family } = &*self.question;
+        match answer {
+            Ok(found) => debug!(target: "resolver", name, ?family, addresses = found.len(), "name found"),
+            Err(error) => debug!(target: "resolver", name, ?family, %error, "name not found"),
         }
     }
 

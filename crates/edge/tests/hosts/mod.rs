@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use ginnel_edge::host::{ClientSpec, Command, Event, Failure, Host, Message, Outcome, Role, ServerSpec, Value, users};
+use ginnel_edge::host::{
+    ClientSpec, Command, Event, Failure, Host, LogLevels, Message, Outcome, Role, ServerSpec, Value, users,
+};
 use ginnel_engine::client::ServerAddress;
 use ginnel_engine::memory::uncounted;
 use ginnel_proto::envelope::handshake::ClientKeys;
@@ -56,6 +58,17 @@ pub(crate) fn one_user() -> ginnel_proto::hub::gate::Users {
     users([("laptop".to_owned(), user_key().public().0)])
 }
 
+fn server_role(directory: &Directory, listen: SocketAddr) -> Role {
+    Role::Server(ServerSpec {
+        listen,
+        psks: vec![psk()],
+        key: server_key(),
+        users: one_user(),
+        allow_private: true,
+        replay_file: directory.path().join("replay"),
+    })
+}
+
 /// The servers of a client of that one user.
 pub(crate) fn servers(server: SocketAddr) -> Vec<ServerAddress> {
     let keys = ClientKeys { psk: psk(), server: server_key().public(), user: user_key() };
@@ -70,8 +83,8 @@ pub(crate) struct End {
 }
 
 impl End {
-    fn start(role: Role, limits: Limits) -> std::io::Result<Self> {
-        Ok(Self { host: Host::start(role, limits, uncounted)?, last: 0, waiting: Vec::new() })
+    fn start(role: Role, limits: Limits, log: LogLevels) -> std::io::Result<Self> {
+        Ok(Self { host: Host::start(role, limits, log, uncounted)?, last: 0, waiting: Vec::new() })
     }
 
     pub(crate) fn server(directory: &Directory, listen: SocketAddr) -> std::io::Result<Self> {
@@ -79,19 +92,18 @@ impl End {
     }
 
     pub(crate) fn server_with(directory: &Directory, listen: SocketAddr, limits: Limits) -> std::io::Result<Self> {
-        let spec = ServerSpec {
-            listen,
-            psks: vec![psk()],
-            key: server_key(),
-            users: one_user(),
-            allow_private: true,
-            replay_file: directory.path().join("replay"),
-        };
-        Self::start(Role::Server(spec), limits)
+        Self::start(server_role(directory, listen), limits, LogLevels::default())
+    }
+
+    /// A server that logs so from its first moment.
+    pub(crate) fn server_with_log<const N: usize>(directory: &Directory, levels: [(&str, &str); N]) -> Self {
+        let log = LogLevels::default();
+        log.set(levels).unwrap();
+        Self::start(server_role(directory, LOOPBACK), Limits::server(), log).unwrap()
     }
 
     pub(crate) fn client(server: SocketAddr, limits: Limits) -> Self {
-        Self::start(Role::Client(ClientSpec { servers: servers(server) }), limits).unwrap()
+        Self::start(Role::Client(ClientSpec { servers: servers(server) }), limits, LogLevels::default()).unwrap()
     }
 
     /// Hands a command in and returns its ticket.
@@ -119,10 +131,26 @@ impl End {
     }
 
     pub(crate) fn event(&mut self, name: &str) -> Event {
-        match self.wait(|message| matches!(message, Message::Event(event) if event.name == name)) {
+        self.event_where(|event| event.name == name)
+    }
+
+    pub(crate) fn event_where(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
+        match self.wait(|message| matches!(message, Message::Event(event) if wanted(event))) {
             Message::Event(event) => event,
             Message::Reply(..) => unreachable!("an event was waited for"),
         }
+    }
+
+    /// The events that are there and that nobody has waited for.
+    pub(crate) fn events_left(&mut self) -> Vec<Event> {
+        self.waiting.extend(self.host.inbox().drain().unwrap_or_default());
+        let messages = std::mem::take(&mut self.waiting).into_iter();
+        messages
+            .filter_map(|message| match message {
+                Message::Event(event) => Some(event),
+                Message::Reply(..) => None,
+            })
+            .collect()
     }
 
     pub(crate) fn connect(&mut self) {

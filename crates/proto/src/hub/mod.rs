@@ -20,7 +20,7 @@ use crate::envelope::header::{Header, HeaderKey};
 use crate::envelope::hello::{LinkIdentity, SessionKind};
 use crate::envelope::keys::PublicKey;
 use crate::limits::Limits;
-use crate::link::{self, Link, Path, Transmit};
+use crate::link::{self, Link, Path, Side, Transmit};
 use crate::session::Session;
 use crate::session::quic::QuicConfig;
 use bytes::BytesMut;
@@ -30,6 +30,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rustc_hash::FxHashMap;
 use slab::Slab;
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,13 @@ pub struct Time {
 pub struct LinkId {
     slot: u32,
     generation: u32,
+}
+
+/// Slot and generation, as logs and events name a link: `3-1`.
+impl fmt::Display for LinkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.slot, self.generation)
+    }
 }
 
 /// What a hub has to tell of a link.
@@ -340,6 +348,14 @@ impl Hub {
     pub fn close(&mut self, time: Time, id: LinkId, code: u8) {
         if let Some(slot) = self.slot(id) {
             self.close_slot(time, slot, code);
+        }
+    }
+
+    /// Which end of its links this is.
+    pub fn side(&self) -> Side {
+        match self.role {
+            Role::Client { .. } => Side::Client,
+            Role::Server { .. } => Side::Server,
         }
     }
 

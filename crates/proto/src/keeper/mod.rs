@@ -28,6 +28,8 @@ pub enum Action {
     LookUp(usize),
     /// The link is up: it has carried something.
     Up {
+        /// Which link.
+        link: LinkId,
         /// The server's address.
         peer: SocketAddr,
         /// How long the handshake took.
@@ -35,6 +37,8 @@ pub enum Action {
     },
     /// The link is down.
     Down {
+        /// Which link.
+        link: LinkId,
         /// The server's address.
         peer: SocketAddr,
         /// Why.
@@ -210,7 +214,7 @@ impl Keeper {
             link::Event::Proven => {
                 kept.proven = true;
                 self.shunned.clear();
-                self.actions.push_back(Action::Up { peer: kept.peer, rtt: kept.rtt });
+                self.actions.push_back(Action::Up { link: kept.link, peer: kept.peer, rtt: kept.rtt });
             }
             link::Event::Doubted => {
                 kept.doubted = true;
@@ -256,7 +260,7 @@ impl Keeper {
     fn replace(&mut self, time: Time, hub: &mut Hub) {
         let (Some(held), Some(kept)) = (self.held.take(), self.kept) else { return };
         if self.take_up(time, hub, held.dialled, held.rtt) {
-            self.actions.push_back(Action::Down { peer: kept.peer, why: Lost::Forgotten });
+            self.actions.push_back(Action::Down { link: kept.link, peer: kept.peer, why: Lost::Forgotten });
             // What its end tells is not about the link that is kept.
             hub.give_up(kept.link, Lost::Forgotten);
         }
@@ -277,7 +281,7 @@ impl Keeper {
 
     fn lost(&mut self, time: Time, hub: &mut Hub, why: Lost) {
         let Some(kept) = self.kept.take() else { return };
-        self.actions.push_back(Action::Down { peer: kept.peer, why });
+        self.actions.push_back(Action::Down { link: kept.link, peer: kept.peer, why });
         let steady = why != Lost::Hollow && kept.is_steady(time.now);
         if why == Lost::Hollow {
             self.shunned.push(kept.peer);

@@ -1,0 +1,45 @@
+"""What a client or server has counted and measured since its start."""
+
+from typing import TypedDict
+
+
+class OpenTime(TypedDict):
+    """How long one stage of opening a stream took, over all streams."""
+
+    count: int
+    sum_seconds: float
+    buckets: list[tuple[float, int]]
+    """The longest time that a bucket takes in, and how many it holds; shortest first, empty ones left out.
+
+    A time is in the first bucket that takes it in, whose bound is at most 1.25 times the time.
+    """
+
+
+class Usage(TypedDict):
+    """What one user uses and has used, whatever links it came by."""
+
+    links: int
+    streams: int
+    streams_opened: int
+    bytes_received: int
+    """Bytes that the user sent in streams, open requests included."""
+    bytes_sent: int
+    """Bytes that the user got in streams."""
+
+
+class Stats(TypedDict):
+    """All that is counted and measured, at one moment."""
+
+    counters: dict[str, int]
+    """What only grows: datagrams and their bytes, links and streams since the start."""
+    gauges: dict[str, int]
+    """What there is now: links, streams, handshakes half open, bytes of memory."""
+    drops: dict[str, int]
+    """What was thrown away, by cause: datagrams, events, records of the log."""
+    open_time: dict[str, OpenTime]
+    """By stage. At a client: queued, opened, connected, first_byte; at a server: requested, connected, first_byte.
+
+    Each stage is measured from the end of the one before.
+    """
+    users: dict[str, Usage]
+    """By name, those that have had a link; empty at a client."""
