@@ -14,6 +14,9 @@ import threading
 from typing import Any
 
 
+USAGE = ("links", "streams", "streams_opened", "bytes_received", "bytes_sent")
+
+
 class Engine:
     """One engine. What it answers to a command is in `answers`, by the command's name; None holds the reply back."""
 
@@ -29,6 +32,7 @@ class Engine:
         self.held: dict[str, list[int]] = {}
         self.hold: set[str] = set()
         self.full = False
+        self.users: dict[str, dict[str, int]] = {}
         self.closed = False
         self._address = address
         self._inbox: list[tuple[int, bool, object]] = []
@@ -124,7 +128,7 @@ class Engine:
             "gauges": {"links": 1},
             "drops": {"forged": 0},
             "open_time": {"queued": {"count": 1, "sum_seconds": 0.5, "buckets": [[0.625, 1]]}},
-            "users": {},
+            "users": {name: dict(used) for name, used in self.users.items()},
         }
 
     # What tests do to it.
@@ -144,6 +148,9 @@ class Engine:
         self._put(ticket, False, (kind, message, facts))
 
     def emit(self, name: str, **facts: object) -> None:
+        if "user" in facts and name in ("link_up", "link_down"):
+            used = self.users.setdefault(str(facts["user"]), dict.fromkeys(USAGE, 0))
+            used["links"] += 1 if name == "link_up" else -1
         self._put(0, True, (name, facts))
 
     def die(self) -> None:

@@ -105,7 +105,7 @@ async def test_events_come_in_order_between_replies(
 async def test_records_of_the_engines_log_go_to_logging(
     native: Native, engines: list[Engine], events: Events, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(_native.TRACE, "ginnel")
+    caplog.set_level(_native.TRACE, "ginnel.stream")
     levels = {"error": 40, "warning": 30, "info": 20, "debug": 10, "trace": 5}
     for level in levels:
         engines[0].emit("log", level=level, area="stream", message=f"100 %s of {level}", link="3-1", stream=4)
@@ -116,7 +116,7 @@ async def test_records_of_the_engines_log_go_to_logging(
     assert all(vars(record)["facts"] == {"link": "3-1", "stream": 4} for record in caplog.records)
     assert events == []
     caplog.clear()
-    caplog.set_level("WARNING", "ginnel.stream")
+    logging.getLogger("ginnel.stream").setLevel(logging.WARNING)  # caplog puts it back
     engines[0].emit("log", level="info", area="stream", message="not shown")
     await native.probe(1.0)
     assert caplog.records == []

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ginnel.config.sharelink import ShareLink as ShareLink
     from ginnel.errors import ClosedError as ClosedError
     from ginnel.errors import ConfigError as ConfigError
+    from ginnel.errors import ControlError as ControlError
     from ginnel.errors import EngineError as EngineError
     from ginnel.errors import GinnelError as GinnelError
     from ginnel.errors import HostUnreachable as HostUnreachable
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from ginnel.errors import NameUnknown as NameUnknown
     from ginnel.errors import NetworkUnreachable as NetworkUnreachable
     from ginnel.errors import NoAnswer as NoAnswer
+    from ginnel.errors import NotRunning as NotRunning
     from ginnel.errors import ShareLinkError as ShareLinkError
     from ginnel.errors import StateError as StateError
     from ginnel.errors import StateInUse as StateInUse
@@ -77,6 +79,7 @@ __all__ = [
     "Client",
     "ClosedError",
     "ConfigError",
+    "ControlError",
     "EngineError",
     "EngineStopped",
     "Event",
@@ -94,6 +97,7 @@ __all__ = [
     "NameUnknown",
     "NetworkUnreachable",
     "NoAnswer",
+    "NotRunning",
     "Server",
     "ShareLink",
     "ShareLinkError",

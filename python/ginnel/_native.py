@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -257,6 +257,12 @@ class Native:
         except RuntimeError as error:
             raise ClosedError(str(error) or "the engine is closed") from error
 
+    def replace_users(self, users: list[tuple[str, bytes]]) -> Awaitable[None]:
+        """Replace the user table, at once; wait for it to know that links of users who are gone have ended."""
+        future = self._begin(lambda ticket: self._engine.set_users(ticket, users))
+        future.add_done_callback(_log_failure)
+        return future
+
     async def shutdown(self, drain_seconds: float) -> None:
         """End the engine; a second call with 0 ends the drain of the first. Never takes much longer than asked."""
         # A fork has none of the engine's threads: there is nothing to end, and the parent's loop to leave alone.
@@ -307,11 +313,15 @@ class Native:
 
     def _post(self, command: Callable[[int], None]) -> None:
         """Send a command and wait for nothing; log its failure."""
+        self._begin(command).add_done_callback(_log_failure)
+
+    def _begin(self, command: Callable[[int], None]) -> asyncio.Future[Any]:
+        """Send a command now; its reply comes into the future."""
         self._check_usable()
         self._check_loop()
         future: asyncio.Future[Any] = self._loop.create_future()
-        future.add_done_callback(_log_failure)
         self._send(command, _Waiting(future, None, None, {}))
+        return future
 
     def _send(self, command: Callable[[int], None], waiting: "_Waiting[Any]") -> None:
         ticket = next(self._tickets)

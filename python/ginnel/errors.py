@@ -20,6 +20,8 @@
     ├── StreamReset (ConnectionResetError)    a stream was cut, not ended
     ├── ListenError (OSError)                 an address that cannot be bound; errno says why
     ├── LimitReached                          a bound of the program or of the user; trying later may work
+    ├── ControlError                          a running server or client could not be asked, or says no
+    │   └── NotRunning                        there is none
     ├── ClosedError                           used before its start or after its end
     └── EngineError                           the engine failed, is missing, or belongs to another process
 
@@ -150,6 +152,14 @@ class ListenError(GinnelError, OSError):
 
 class LimitReached(GinnelError):
     """A bound was reached; nothing is broken, and trying later may work."""
+
+
+class ControlError(GinnelError):
+    """A running server or client could not be asked on its control socket, or answered why not."""
+
+
+class NotRunning(ControlError):
+    """Nobody listens on the control socket."""
 
 
 class ClosedError(GinnelError):

@@ -1,6 +1,8 @@
 """The client: start, failures, what it passes to the engine, close."""
 
 import asyncio
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ from ginnel.api.client import Client
 from ginnel.api.events import Event, LinkLost, LinkUp
 from ginnel.config.logs import LogConfig
 from ginnel.config.sharelink import ShareLink
+from ginnel.control.client import ask
+from ginnel.control.paths import client_socket
 from ginnel.errors import (
     ClosedError,
     ConfigError,
@@ -154,3 +158,48 @@ async def test_the_log_can_be_set_at_the_start_and_later(engines: list[Engine], 
         assert engines[0].config.log == {"": "warning"}
         client.set_log(LogConfig(areas={"link": "debug"}))
         assert engines[0].calls[-1] == ("set_log", {"": "info", "link": "debug"})
+
+
+@pytest.fixture
+def socket_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this process's client has its control socket."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return client_socket(os.getpid())
+
+
+async def test_it_can_be_asked_when_it_is_to_be(
+    engines: list[Engine], link: ShareLink, socket_path: Path
+) -> None:
+    async with Client(link):
+        assert not socket_path.parent.exists()
+    async with Client(link, control=True) as client:
+        stats = await asyncio.to_thread(ask, socket_path, "stats")
+        assert isinstance(stats, dict)
+        assert (stats["role"], stats["pid"], stats["gauges"]) == ("client", os.getpid(), {"links": 1})
+        assert "state" not in stats
+
+        async def reload(_: object) -> object:
+            return []
+
+        client.handlers["reload"] = reload
+        assert await asyncio.to_thread(ask, socket_path, "reload") == []
+    assert not socket_path.exists()
+
+
+async def test_without_a_socket_it_works_all_the_same(
+    engines: list[Engine], link: ShareLink, socket_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    socket_path.parent.write_text("in the way")
+    async with Client(link, control=True) as client:
+        assert await client.ping() == 0.0125
+    assert "no control socket at" in caplog.text
+
+
+async def test_a_start_that_fails_leaves_no_socket(
+    engines: list[Engine], link: ShareLink, socket_path: Path
+) -> None:
+    Engine.answer_connect = False
+    with pytest.raises(NoAnswer):
+        await Client(link, control=True).start()
+    assert socket_path.parent.exists()
+    assert not socket_path.exists()

@@ -1,16 +1,17 @@
-"""Share links made from a server's state, without the server."""
+"""Users and share links of a server's state, from outside."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from ginnel.api.links import share_link, stored_link
+from ginnel.api.links import StoredUsers, Told, stored_link
 from ginnel.api.server import Server
-from ginnel.config.address import Address
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.state import StateDirectory
 from ginnel.errors import ConfigError, StateError
 from tests.fake_engine import Engine
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("engines")
 
@@ -51,9 +52,54 @@ def test_where_no_server_ran_there_is_no_link(state: Path, made: bool) -> None:
 
 
 async def test_a_name_no_user_can_have(state: Path) -> None:
+    async with Server(state=state, listen="127.0.0.1:4433"):
+        pass
+    with pytest.raises(ConfigError, match="is not a user name"):
+        stored_link(state, "Anna")
+    with pytest.raises(ConfigError, match="advertise"):
+        stored_link(state, "anna", "a b")
     async with Server(state=state, listen="127.0.0.1:4433") as server:
-        with pytest.raises(ConfigError, match="is not a user name"):
-            stored_link(state, "Anna")
-        assert server._state is not None
-        with pytest.raises(ValueError, match="no user 'anna'"):
-            share_link(server._state, "anna", Address("192.0.2.1", 1))
+        assert server.users() == ("default",)
+
+
+async def test_users_are_added_listed_and_removed_without_a_server(state: Path) -> None:
+    async with Server(state=state, listen="127.0.0.1:4433"):
+        pass
+    with StoredUsers(state) as users:
+        assert users.add(["anna", "bob"]) == Told(False, 0)
+        first = users.link("anna")
+        with pytest.raises(ConfigError, match="exists already"):
+            users.add(["anna"])
+        assert users.rotate(["anna"]) == Told(False, 0)
+        second = users.link("anna")
+        assert users.remove(["anna"]) == Told(False, 0)
+        with pytest.raises(ConfigError, match="no user 'anna'"):
+            users.link("anna")
+        records, links = users.records()
+        assert ([record.user.name for record in records], links) == (["default", "bob"], None)
+        users.add(["anna"])
+        assert len({first.private_key, second.private_key, users.link("anna").private_key}) == 3
+
+
+async def test_a_running_server_is_told_at_once(state: Path, engines: list[Engine]) -> None:
+    async with Server(state=state, listen="127.0.0.1:4433") as server:
+        with StoredUsers(state) as users:
+            assert await asyncio.to_thread(users.add, ["anna"]) == Told(True, 0)
+            assert server.users() == ("default", "anna")
+            facts = {"peer": "192.0.2.9:5", "session": "quic", "carrier": "udp", "user": "anna"}
+            for _ in range(2):
+                engines[0].emit("link_up", **facts)
+            while (await asyncio.to_thread(users.records))[1] != {"anna": 2}:
+                pass
+            assert await asyncio.to_thread(users.remove, ["anna"]) == Told(True, 2)
+            assert [name for name, _ in engines[0].calls[-1][1]] == ["default"]
+
+
+async def test_a_server_that_cannot_be_asked_is_known_to_run(state: Path, engines: list[Engine]) -> None:
+    async with Server(state=state, listen="127.0.0.1:4433") as server:
+        assert server._control is not None
+        await server._control.aclose()
+        with StoredUsers(state) as users:
+            assert await asyncio.to_thread(users.add, ["anna"]) == Told(True, None)
+        # It notices by itself.
+        await until(lambda: server.users() == ("default", "anna"))

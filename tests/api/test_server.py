@@ -1,21 +1,37 @@
 """The server: keys, port, users, state, close."""
 
+import asyncio
+import errno
+import json
 import os
+import shutil
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ginnel.api import server as server_module
+from ginnel.api import served as served_module
 from ginnel.api.client import Client
 from ginnel.api.events import Event, LinkUp
-from ginnel.api.links import stored_link
+from ginnel.api.links import StoredUsers, stored_link
 from ginnel.api.server import DRAWN_PORTS, Server
 from ginnel.config.logs import LogConfig
+from ginnel.config.roster import User
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.state import StateDirectory
-from ginnel.errors import ClosedError, ConfigError, ListenError, StateError, StateInUse
-from ginnel.policy.users import compile_users
+from ginnel.control import client as control
+from ginnel.control.server import ControlServer
+from ginnel.errors import (
+    ClosedError,
+    ConfigError,
+    ControlError,
+    ListenError,
+    NotRunning,
+    StateError,
+    StateInUse,
+)
+from ginnel.policy.users import UserTable
 from tests import fake_engine
 from tests.fake_engine import Engine
 from tests.waiting import until
@@ -117,7 +133,7 @@ async def test_users_are_made_once_and_at_once(engines: list[Engine], state: Pat
 async def test_a_user_added_from_outside_is_noticed(
     engines: list[Engine], state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "_WATCH_SECONDS", 0.001)
+    monkeypatch.setattr(served_module, "_WATCH_SECONDS", 0.001)
     async with Server(state=state, listen="127.0.0.1:0") as server:
         link, _ = stored_link(state, "phone")
         await until(lambda: server.users() == ("default", "phone"))
@@ -125,25 +141,124 @@ async def test_a_user_added_from_outside_is_noticed(
         assert dict(call[1])["phone"] == fake_engine.public_key(link.private_key.reveal())
 
 
-async def test_a_state_that_is_damaged_while_it_runs_stops_nothing(
+async def test_users_that_vanish_while_it_runs_stop_nothing(
     state: Path, engines: list[Engine], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(server_module, "_WATCH_SECONDS", 0.001)
+    monkeypatch.setattr(served_module, "_WATCH_SECONDS", 0.001)
     async with Server(state=state, listen="127.0.0.1:0") as server:
-        good = (state / "server.json").read_bytes()
-        (state / "server.json").write_text("{")
-        await until(lambda: "server.json:1 is damaged" in caplog.text)
+        (state / "users.sqlite3").rename(state / "elsewhere")
+        await until(lambda: "users.sqlite3 is missing" in caplog.text)
         assert server.users() == ("default",)
-        (state / "server.json").write_bytes(good)
+        # Nobody is added to a file that has no name any more.
+        with pytest.raises(StateError, match="is missing"):
+            server.share_link("anna")
+        with pytest.raises(StateError, match="is missing"):
+            stored_link(state, "anna")
+        (state / "elsewhere").rename(state / "users.sqlite3")
         stored_link(state, "phone")
         await until(lambda: server.users() == ("default", "phone"))
+    assert caplog.text.count("users stay as they are") == 1
 
 
-async def test_a_state_that_vanished_is_not_made_anew(engines: list[Engine], state: Path) -> None:
+async def test_a_directory_that_is_removed_while_it_runs_stops_nothing(
+    state: Path, engines: list[Engine], caplog: pytest.LogCaptureFixture
+) -> None:
     async with Server(state=state, listen="127.0.0.1:0") as server:
-        (state / "server.json").unlink()
-        with pytest.raises(StateError, match="has vanished while the server runs"):
-            server.share_link("anna")
+        shutil.rmtree(state)
+        assert server.share_link().startswith("ginnel://")
+        engines[0].emit("link_up", peer="192.0.2.9:5", session="quic", carrier="udp", user="default")
+        await until(lambda: server._served and server._served._links)
+    assert "counts of users wait to be written" in caplog.text
+    assert not state.exists()
+
+
+async def test_a_state_of_version_1_starts_with_its_users(engines: list[Engine], state: Path) -> None:
+    async with Server(state=state, listen="127.0.0.1:4433") as server:
+        server.share_link("anna")
+        links = [server.share_link(name) for name in ("default", "anna")]
+    kept = json.loads((state / "server.json").read_text())
+    kept |= {"version": 1, "users": [{"name": name, "generation": 1} for name in ("default", "anna")]}
+    for path in state.iterdir():
+        path.unlink()
+    (state / "server.json").touch(0o600)
+    (state / "server.json").write_text(json.dumps(kept))
+    async with Server(state=state, listen="127.0.0.1:4433") as server:
+        assert not server.new_keys
+        assert [server.share_link(name) for name in ("default", "anna")] == links
+        assert server.users() == ("default", "anna")
+
+
+async def test_a_first_user_who_was_removed_does_not_come_back(engines: list[Engine], state: Path) -> None:
+    async with Server(state=state, listen="127.0.0.1:4433"):
+        pass
+    with StoredUsers(state) as users:
+        users.remove(["default"])
+    async with Server(state=state) as server:
+        assert server.users() == ()
+    assert engines[1].config.users == []
+
+
+async def test_keys_without_users_are_not_served(engines: list[Engine], state: Path) -> None:
+    async with Server(state=state, listen="127.0.0.1:4433"):
+        pass
+    (state / "users.sqlite3").unlink()
+    with pytest.raises(StateError, match=r"users\.sqlite3 is missing"):
+        await Server(state=state).start()
+    assert len(engines) == 1
+    # And it holds nothing afterwards.
+    StateDirectory(state).acquire()
+
+
+async def ask(state: Path, question: str) -> Any:
+    return await asyncio.to_thread(control.ask, state / "control", question)
+
+
+async def test_it_can_be_asked(engines: list[Engine], state: Path) -> None:
+    async with Server(state=state, listen="127.0.0.1:0") as server:
+        who = await ask(state, "who")
+        assert (who["role"], who["pid"], who["state"]) == ("server", os.getpid(), str(state))
+        assert await ask(state, "ping") == who
+        stats = await ask(state, "stats")
+        assert stats.pop("uptime_seconds") >= 0
+        assert stats == {**server.stats(), **who}
+        with pytest.raises(ControlError, match="started without a configuration file: nothing to reload"):
+            await ask(state, "reload")
+
+        async def reload(_: object) -> object:
+            return [{"key": "log.level", "old": "info", "new": "debug", "effect": "now"}]
+
+        server.handlers["reload"] = reload
+        assert (await ask(state, "reload"))[0]["key"] == "log.level"
+        assert await ask(state, "users") == {}
+        assert await ask(state, "users_changed") == 0
+    assert not (state / "control").exists()
+    with pytest.raises(NotRunning):
+        await ask(state, "who")
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe", "link"])
+async def test_what_stands_in_the_sockets_place_is_not_removed(
+    engines: list[Engine], state: Path, kind: str
+) -> None:
+    StateDirectory(state).create()
+    path = state / "control"
+    {"file": path.touch, "pipe": lambda: os.mkfifo(path)}.get(kind, lambda: path.symlink_to("x"))()
+    with pytest.raises(StateError, match="control is not a socket"):
+        await Server(state=state, listen="127.0.0.1:0").start()
+    assert os.path.lexists(path)
+    assert engines[0].closed
+
+
+async def test_a_place_without_sockets_is_no_reason_not_to_serve(
+    engines: list[Engine], state: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(ControlServer, "start", refuse)
+    async with Server(state=state, listen="127.0.0.1:0") as server:
+        assert server.users() == ("default",)
+    assert "no control socket at" in caplog.text
 
 
 async def test_one_server_per_state(engines: list[Engine], state: Path) -> None:
@@ -178,7 +293,7 @@ async def test_settings_reach_the_engine(engines: list[Engine], state: Path) -> 
     assert events == [LinkUp("192.0.2.9:5", 0.01, "quic", "udp", "default")]
     kept = StateDirectory(state).read()
     assert kept is not None
-    assert engines[0].config.users == compile_users(kept, fake_engine)
+    assert engines[0].config.users == UserTable(kept.private_key, fake_engine).compile([User("default")])
 
 
 async def test_before_its_start_and_after_its_end(engines: list[Engine], state: Path) -> None:

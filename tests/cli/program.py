@@ -52,7 +52,8 @@ def running(home: Path, *arguments: str, **environment: str) -> Iterator[Program
     with subprocess.Popen(
         [sys.executable, "-m", "tests.cli.program", *arguments],
         cwd=ROOT,
-        env={**kept, "HOME": str(home), **environment},
+        # Control sockets of clients go to the home too.
+        env={**kept, "HOME": str(home), "XDG_RUNTIME_DIR": str(home), **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,8 +1,10 @@
 """The state directory: what it keeps, how it writes, what it refuses."""
 
+import contextlib
 import errno
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -12,13 +14,12 @@ from typing import Any
 
 import pytest
 
+from ginnel.config.roster import MAX_USERS, User
 from ginnel.config.secret import Secret
 from ginnel.config.state import (
     MAX_FILE_BYTES,
-    MAX_USERS,
     ServerState,
     StateDirectory,
-    User,
     default_state_directory,
     state_directory,
 )
@@ -30,7 +31,6 @@ def some_state(**changes: Any) -> ServerState:
         "psk": Secret(bytes(32)),
         "private_key": Secret(bytes(range(32))),
         "port": 38411,
-        "users": (User(name="default"), User(name="anna", generation=3)),
     }
     return ServerState.build(**{**fields, **changes})
 
@@ -54,7 +54,7 @@ def refusal(directory: StateDirectory) -> StateError:
     "kept",
     [
         some_state(),
-        some_state(previous_psk=Secret(bytes([7] * 32)), reachable="a.example:1", port=None, users=()),
+        some_state(previous_psk=Secret(bytes([7] * 32)), reachable="a.example:1", port=None),
     ],
 )
 def test_what_is_written_is_read_again(state: Path, kept: ServerState) -> None:
@@ -82,18 +82,17 @@ def test_only_its_owner_can_read_it_whatever_the_umask(tmp_path: Path) -> None:
 def test_the_file_is_replaced_never_rewritten(directory: StateDirectory) -> None:
     path = directory.path / "server.json"
     with path.open() as old:
-        stamp = directory.stamp()
         directory.update(lambda _: some_state(port=1))
         assert json.load(old)["port"] == 38411
     assert json.loads(path.read_text())["port"] == 1
-    assert directory.stamp() != stamp
     assert sorted(entry.name for entry in directory.path.iterdir()) == ["server.json"]
 
 
 def test_a_change_that_changes_nothing_writes_nothing(directory: StateDirectory) -> None:
-    stamp = directory.stamp()
+    before = (directory.path / "server.json").stat()
     assert directory.update(lambda before: before or some_state(port=1)) == some_state()
-    assert directory.stamp() == stamp
+    after = (directory.path / "server.json").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_write_that_fails_leaves_the_old_state_and_no_litter(
@@ -114,7 +113,7 @@ def test_changes_at_the_same_time_all_survive(directory: StateDirectory) -> None
     def add(number: int) -> None:
         def change(before: ServerState | None) -> ServerState:
             assert before is not None
-            return before.replaced(users=(*before.users, User(name=f"user{number}")))
+            return before.replaced(reachable=f"{before.reachable or ''}{number}.")
 
         StateDirectory(directory.path).update(change)
 
@@ -125,7 +124,8 @@ def test_changes_at_the_same_time_all_survive(directory: StateDirectory) -> None
         thread.join()
     kept = directory.read()
     assert kept is not None
-    assert len(kept.users) == 2 + 8
+    assert kept.reachable is not None
+    assert sorted(kept.reachable.split(".")) == ["", *map(str, range(8))]
 
 
 @pytest.mark.parametrize("name", [".", "server.json"])
@@ -152,7 +152,7 @@ def test_a_link_a_pipe_and_a_directory_are_refused(directory: StateDirectory) ->
     elsewhere = directory.path / "elsewhere"
     path.rename(elsewhere)
     path.symlink_to(elsewhere)
-    assert "cannot read the state" in str(refusal(directory))
+    assert "server.json is not a regular file: it is a symbolic link" in str(refusal(directory))
     path.unlink()
     os.mkfifo(path, 0o600)
     with pytest.raises(StateError, match="is not a regular file"):
@@ -170,6 +170,11 @@ def damaged(**changes: Any) -> str:
     return json.dumps({**data, **changes})
 
 
+def first(**changes: Any) -> str:
+    """A file as version 1 wrote it."""
+    return damaged(**{"version": 1, "users": [{"name": "default"}], **changes})
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -184,11 +189,12 @@ def damaged(**changes: Any) -> str:
         (damaged(port=0), r"is damaged: port: "),
         (damaged(port="80"), r"is damaged: port: "),
         (damaged(prot=1), r"is damaged: unknown key 'prot'. Did you mean 'port'\?"),
-        (damaged(users=[{"name": "A"}]), r"is damaged: users.0.name: "),
-        (damaged(users=[{"name": "a\n"}]), r"is damaged: users.0.name: "),
-        (damaged(users=[{"name": "a"}, {"name": "a"}]), r"is damaged: users: two users have the same name"),
-        (damaged(users=[{"name": "a", "generation": 0}]), r"is damaged: users.0.generation: "),
-        (damaged(version=2), r"was written by a newer ginnel \(format 2; this one reads 1\)"),
+        (first(users=[{"name": "A"}]), r"is damaged: users.0.name: "),
+        (first(users=[{"name": "a\n"}]), r"is damaged: users.0.name: "),
+        (first(users=[{"name": "a"}, {"name": "a"}]), r"is damaged: users: two users have the same name"),
+        (first(users=[{"name": "a", "generation": 0}]), r"is damaged: users.0.generation: "),
+        (damaged(users=[]), r"is damaged: unknown key 'users'"),
+        (damaged(version=3), r"was written by a newer ginnel \(format 3; this one reads 2\)"),
         (damaged(version=0), r"is damaged: version: "),
         (" " * (MAX_FILE_BYTES + 1), r"is too long: more than 4,194,304 bytes"),
     ],
@@ -202,17 +208,6 @@ def test_a_damaged_file_is_refused_with_its_place(
     assert caught.value.hint
     assert caught.value.path == str(directory.path / "server.json")
     assert "zz" not in str(caught.value)
-
-
-def test_as_many_users_as_allowed_fit_into_the_file(state: Path) -> None:
-    users = tuple(User(name=f"{number:064}", generation=2**31) for number in range(MAX_USERS))
-    directory = StateDirectory(state)
-    directory.update(lambda _: some_state(users=users))
-    kept = directory.read()
-    assert kept is not None
-    assert len(kept.users) == MAX_USERS
-    with pytest.raises(ConfigError):
-        some_state(users=(*users, User(name="more")))
 
 
 def test_one_server_at_a_time(directory: StateDirectory) -> None:
@@ -294,3 +289,136 @@ def test_an_empty_name_is_no_directory(tmp_path: Path) -> None:
     assert state_directory(None) == default_state_directory()
     with pytest.raises(ConfigError, match="state is empty"):
         state_directory("")
+
+
+def roster_of(directory: StateDirectory) -> tuple[User, ...]:
+    with contextlib.closing(directory.roster()) as roster:
+        return roster.users()
+
+
+def write_first(directory: StateDirectory, users: list[dict[str, Any]]) -> None:
+    directory.create()
+    path = directory.path / "server.json"
+    path.write_text(first(users=users))
+    path.chmod(0o600)
+
+
+def test_users_of_version_1_move_to_the_roster(state: Path) -> None:
+    directory = StateDirectory(state)
+    write_first(directory, [{"name": "default"}, {"name": "anna", "generation": 3}])
+    assert directory.read() == some_state()
+    assert roster_of(directory) == (User("default", 1), User("anna", 3))
+    kept = json.loads((state / "server.json").read_text())
+    assert kept["version"] == 2
+    assert "users" not in kept
+    assert directory.read() == some_state()
+
+
+def test_as_many_users_as_allowed_move(state: Path) -> None:
+    directory = StateDirectory(state)
+    write_first(directory, [{"name": f"{number:064}", "generation": 2**31} for number in range(MAX_USERS)])
+    assert directory.read() == some_state()
+    assert len(roster_of(directory)) == MAX_USERS
+    (state / "server.json").write_text(
+        first(users=[{"name": str(number)} for number in range(MAX_USERS + 1)])
+    )
+    with pytest.raises(StateError, match="is damaged: users: "):
+        directory.read()
+
+
+def test_an_old_file_that_comes_back_revives_nobody(state: Path) -> None:
+    directory = StateDirectory(state)
+    write_first(directory, [{"name": "default"}, {"name": "anna"}, {"name": "bob"}])
+    directory.read()
+    with contextlib.closing(directory.roster()) as roster:
+        roster.remove(["anna"])
+        roster.rotate(["bob"])
+    write_first(directory, [{"name": "default"}, {"name": "anna"}, {"name": "bob"}])
+    directory.read()
+    assert roster_of(directory) == (User("default", 1), User("bob", 2))
+
+
+CRASHING = """
+import os, signal, sqlite3, sys
+from pathlib import Path
+left = int(sys.argv[2])
+def step():
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+class Connection(sqlite3.Connection):
+    def execute(self, *arguments):
+        step()
+        return super().execute(*arguments)
+def wrapped(function):
+    def call(*arguments, **keywords):
+        step()
+        return function(*arguments, **keywords)
+    return call
+for name in ("open", "fsync", "replace", "close", "fchmod"):
+    setattr(os, name, wrapped(getattr(os, name)))
+connect = sqlite3.connect
+sqlite3.connect = lambda *arguments, **keywords: connect(*arguments, **keywords, factory=Connection)
+from ginnel.config.state import StateDirectory
+left = int(sys.argv[2])
+StateDirectory(Path(sys.argv[1])).read()
+"""
+"""Reads the state, and dies before its n-th step that reaches the system or the database."""
+
+
+@pytest.mark.long
+def test_a_crash_at_any_step_of_the_move_loses_nobody(tmp_path: Path) -> None:
+    users = (User("default", 1), User("anna", 3))
+    survived = 0
+    for number in range(1, 200):
+        directory = StateDirectory(tmp_path / str(number))
+        write_first(directory, [{"name": user.name, "generation": user.generation} for user in users])
+        program = [sys.executable, "-c", CRASHING, str(directory.path), str(number)]
+        code = subprocess.run(program, check=False).returncode
+        assert code in (0, -signal.SIGKILL)
+        kept = json.loads((directory.path / "server.json").read_text())
+        if kept["version"] == 2:
+            assert roster_of(directory) == users, f"step {number}: the keys stand there without the users"
+        assert directory.read() == some_state(), f"step {number}"
+        assert roster_of(directory) == users, f"step {number}"
+        survived += code == 0
+        if survived:
+            break
+    assert survived, "it has more steps than were tried"
+    assert number > 20
+
+
+def test_keys_without_users_are_a_loss_and_not_a_new_beginning(directory: StateDirectory) -> None:
+    with pytest.raises(StateError, match=r"users.sqlite3 is missing") as caught:
+        directory.roster()
+    assert "server.json" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "directory"])
+def test_what_is_no_lock_is_refused(directory: StateDirectory, kind: str) -> None:
+    path = directory.path / "lock"
+    make_other(path, kind)
+    with pytest.raises(StateError, match=r"lock is not a regular file|cannot lock the state"):
+        directory.acquire()
+
+
+def make_other(path: Path, kind: str) -> None:
+    """Put something in a file's place."""
+    match kind:
+        case "link":
+            path.symlink_to(path.with_name("elsewhere"))
+        case "pipe":
+            os.mkfifo(path, 0o600)
+        case "directory":
+            path.mkdir(mode=0o700)
+
+
+def test_who_holds_it_is_known_without_a_lock(directory: StateDirectory) -> None:
+    assert directory.holder() is None
+    directory.acquire()
+    assert directory.holder() == os.getpid()
+    directory.release()
+    assert directory.holder() is None
+    (directory.path / "lock").write_text("1")
+    assert directory.holder() is None

@@ -31,7 +31,11 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     """An environment that cannot touch the user's own state and prints plain, wide text."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("GINNEL_", "XDG_"))}
     kept |= {name: value for name, value in os.environ.items() if name.startswith("GINNEL_E2E_")}
-    return kept | {"HOME": str(home), "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120"} | more
+    return (
+        kept
+        | {"HOME": str(home), "XDG_RUNTIME_DIR": str(home), "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120"}
+        | more
+    )
 
 
 def address(text: str) -> tuple[str, int]:

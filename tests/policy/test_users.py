@@ -1,46 +1,47 @@
-"""Users: names, keys, the engine's table."""
+"""Users: keys, and the engine's table."""
 
-import pytest
-
+from ginnel.config.roster import User
 from ginnel.config.secret import Secret
-from ginnel.config.state import MAX_USERS, ServerState, User
-from ginnel.errors import ConfigError, LimitReached
-from ginnel.policy.users import check_user_name, compile_users, user_key, with_user
+from ginnel.policy.users import UserTable, user_key
 from tests import fake_engine
 
-STATE = ServerState(psk=Secret(bytes(32)), private_key=Secret(bytes(range(32))))
+SERVER_KEY = Secret(bytes(range(32)))
 
 
-@pytest.mark.parametrize("name", ["a", "default", "anna.phone", "x_1-2", "0" * 64])
-def test_names_that_a_user_can_have(name: str) -> None:
-    assert check_user_name(name) == name
-    assert with_user(STATE, name).users == (User(name=name),)
+class CountingKeys:
+    """The engine's key functions, with how often they were needed."""
 
+    def __init__(self) -> None:
+        self.derived: list[str] = []
 
-@pytest.mark.parametrize("name", ["", "Anna", "a b", "a\n", "ä", "a/b", "x" * 65, "ginnel://"])
-def test_names_that_no_user_can_have(name: str) -> None:
-    with pytest.raises(ConfigError, match="is not a user name") as caught:
-        with_user(STATE, name)
-    assert "1 to 64" in caught.value.hint
+    def derive_user_key(self, server_private_key: bytes, user: str, generation: int) -> bytes:
+        self.derived.append(user)
+        return fake_engine.derive_user_key(server_private_key, user, generation)
 
-
-def test_a_user_that_exists_changes_nothing() -> None:
-    state = with_user(STATE, "anna")
-    assert with_user(state, "anna") is state
-
-
-def test_there_is_a_most() -> None:
-    full = STATE.replaced(users=tuple(User(name=str(number)) for number in range(MAX_USERS)))
-    with pytest.raises(LimitReached, match="10,000 users"):
-        with_user(full, "more")
+    def public_key(self, private_key: bytes) -> bytes:
+        return fake_engine.public_key(private_key)
 
 
 def test_the_table_holds_the_public_key_of_each_users_own_key() -> None:
-    state = STATE.replaced(users=(User(name="anna"), User(name="bob", generation=2)))
-    table = compile_users(state, fake_engine)
+    users = (User(name="anna"), User(name="bob", generation=2))
     private = [fake_engine.derive_user_key(bytes(range(32)), *user) for user in (("anna", 1), ("bob", 2))]
-    assert table == [
+    assert UserTable(SERVER_KEY, fake_engine).compile(users) == [
         ("anna", fake_engine.public_key(private[0])),
         ("bob", fake_engine.public_key(private[1])),
     ]
-    assert user_key(state, state.users[1], fake_engine) == Secret(private[1])
+    assert user_key(SERVER_KEY, users[1], fake_engine) == Secret(private[1])
+
+
+def test_only_what_changed_costs_a_key() -> None:
+    keys = CountingKeys()
+    table = UserTable(SERVER_KEY, keys)
+    many = [User(name=f"user{number}") for number in range(100)]
+    before = table.compile(many)
+    keys.derived.clear()
+    after = table.compile([*many[1:], User(name="anna"), User(name="user0", generation=2)])
+    assert keys.derived == ["anna", "user0"]
+    assert after[:99] == before[1:]
+    # A user who was gone in between is not remembered.
+    keys.derived.clear()
+    table.compile(many)
+    assert keys.derived == ["user0"]

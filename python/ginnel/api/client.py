@@ -1,11 +1,14 @@
 """A client: one link to a server, and the ways into it."""
 
 import asyncio
+import logging
+import os
 import ssl as _ssl
 from types import TracebackType
 from typing import Any, Self, cast
 
 from ginnel._native import ClientSetup, Native
+from ginnel.api.controlled import common_handlers
 from ginnel.api.events import EventHandler, LinkUp, pass_on, read_event
 from ginnel.api.listener import Listener
 from ginnel.api.stats import Stats
@@ -14,12 +17,16 @@ from ginnel.config.address import normal_host, parse_listen
 from ginnel.config.logs import LogConfig
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.values import ClientConfig
-from ginnel.errors import ClosedError, ConfigError
+from ginnel.control.paths import client_socket, make_directory
+from ginnel.control.server import ControlServer
+from ginnel.errors import ClosedError, ConfigError, GinnelError
 
 STREAM_LIMIT_BYTES = 64 * 1024
 """Default bound of a reader's buffer, as in asyncio."""
 PING_TIMEOUT_SECONDS = 5.0
 _MAX_CREDENTIAL_BYTES = 255  # RFC 1929, section 2
+
+_control_log = logging.getLogger("ginnel.control")
 
 
 class Client:
@@ -31,7 +38,8 @@ class Client:
             reader, writer = await client.open_connection("example.org", 80)
 
     `link` is a share link, as text or parsed. `log` says what of the engine's log comes by `logging`, as
-    `ginnel.AREA`. `on_event` is called on the event loop with each `Event`.
+    `ginnel.AREA`. `on_event` is called on the event loop with each `Event`. `control` opens a socket for
+    `ginnel stats`, one a process.
     Raises ConfigError (ShareLinkError) for what cannot be used; nothing else happens before `start`.
     """
 
@@ -43,6 +51,7 @@ class Client:
         drain_seconds: float = 4.0,
         log: LogConfig | None = None,
         on_event: EventHandler | None = None,
+        control: bool = False,
     ) -> None:
         self.config = ClientConfig.build(
             link=link if isinstance(link, ShareLink) else ShareLink.parse(link),
@@ -53,7 +62,10 @@ class Client:
         self._log_levels = {} if log is None else log.engine_levels()
         self._streams = Streams()
         self._native: Native | None = None
+        self.handlers = common_handlers("client", None, self.stats)
+        """What the control socket answers, by the question's word."""
         self._started = False
+        self._control = ControlServer(client_socket(os.getpid()), self.handlers) if control else None
         self.link: LinkUp | None = None
         """How the link came up; None before `start`."""
 
@@ -76,10 +88,12 @@ class Client:
             self._take_event,
         )
         try:
+            await self._listen()
             facts = await native.connect(self.config.connect_timeout_seconds)
             event = read_event("link_up", facts)
             self.link = event if isinstance(event, LinkUp) else None
         except BaseException:
+            await self._end_control()
             await native.shutdown(0.0)
             raise
         self._native = native
@@ -90,7 +104,12 @@ class Client:
         May be called again while it runs: `aclose(0)` ends the drain.
         """
         if self._native is not None:
-            await self._native.shutdown(self.config.drain_seconds if drain_seconds is None else drain_seconds)
+            try:
+                await self._native.shutdown(
+                    self.config.drain_seconds if drain_seconds is None else drain_seconds
+                )
+            finally:
+                await self._end_control()
 
     async def open_connection(
         self,
@@ -169,6 +188,21 @@ class Client:
         if self._native is None:
             raise ClosedError("the client has not started: use `async with`, or `await client.start()`")
         return self._native
+
+    async def _listen(self) -> None:
+        """Open the control socket. A client that can have none serves all the same."""
+        if self._control is None:
+            return
+        try:
+            make_directory(self._control.path.parent)
+            await self._control.start()
+        except (OSError, GinnelError) as error:
+            _control_log.warning("no control socket at %s: %s", self._control.path, error)
+            self._control = None
+
+    async def _end_control(self) -> None:
+        if self._control is not None:
+            await self._control.aclose()
 
     def _take_event(self, name: str, facts: dict[str, Any]) -> None:
         if name == "stream_reset":

@@ -1,44 +1,128 @@
-"""Share links of a server's users, made from its state: with the server running or without."""
+"""Users of a server's state and their share links, from outside: with the server running or without."""
 
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from ginnel import _native
 from ginnel.config.address import Address, parse_reachable
+from ginnel.config.roster import Record, User
 from ginnel.config.sharelink import ServerEntry, ShareLink
 from ginnel.config.state import ServerState, StateDirectory
-from ginnel.errors import StateError
-from ginnel.policy.users import user_key, with_user
+from ginnel.control import client as control
+from ginnel.errors import ControlError, NotRunning, StateError
+from ginnel.policy.users import user_key
 
 
-def share_link(state: ServerState, name: str, address: Address) -> ShareLink:
-    """Return the link of a user of the state, to the server at `address`."""
-    user = state.user(name)
-    if user is None:
-        raise ValueError(f"no user {name!r} in the state")  # ours: callers add the user first
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the running server made of a change."""
+
+    is_running: bool
+    ended: int | None
+    """How many links it has ended; None: it could not be asked, and notices by itself within a second."""
+
+
+def share_link(state: ServerState, user: User, address: Address) -> ShareLink:
+    """Return the link of a user, to the server at `address`."""
     server = ServerEntry(
         host=address.host, port=address.port, public_key=_native.public_key(state.private_key.reveal())
     )
-    return ShareLink(psk=state.psk, private_key=user_key(state, user, _native), servers=(server,))
+    private_key = user_key(state.private_key, user, _native)
+    return ShareLink(psk=state.psk, private_key=private_key, servers=(server,))
+
+
+class StoredUsers:
+    """The users of the server in `directory`. A context manager: it holds the database open.
+
+    Raises StateError where no server has been started yet, and for a state that cannot be used.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = StateDirectory(directory)
+        state = self._directory.read()
+        if state is None or state.reachable is None:
+            raise StateError(
+                f"no server has been started with the state in {directory}",
+                hint="The first start makes keys and a share link:  ginnel server",
+                path=str(directory),
+            )
+        self._state, self._reachable = state, state.reachable
+        self._roster = self._directory.roster()
+
+    def add(self, names: Sequence[str]) -> Told:
+        """Add users, all or none. ConfigError for a name that is bad or taken, LimitReached."""
+        self._roster.add(names)
+        return self.tell()
+
+    def ensure(self, name: str) -> bool:
+        """Add a user if there is none of that name; whether it is new."""
+        is_new = self._roster.ensure(name)[1]
+        if is_new:
+            self.tell()
+        return is_new
+
+    def remove(self, names: Sequence[str]) -> Told:
+        """Remove users, all or none; their links end. ConfigError for a name that is unknown."""
+        self._roster.remove(names)
+        return self.tell()
+
+    def rotate(self, names: Sequence[str]) -> Told:
+        """Give users new keys, all or none; their links end."""
+        self._roster.rotate(names)
+        return self.tell()
+
+    def link(self, name: str, advertise: str | None = None) -> ShareLink:
+        """Return the link of a user; `advertise` names another address. ConfigError for a name that is unknown."""
+        user = self._roster.find(name)
+        kept = parse_reachable(self._reachable)
+        host, port = kept if advertise is None else parse_reachable(advertise)
+        return share_link(self._state, user, Address(host, port or kept[1] or 0))
+
+    def records(self) -> tuple[list[Record], dict[str, int] | None]:
+        """Return all users with what they used, and how many links each has now; None: no running server says so."""
+        links = None
+        # It writes its counts down before it answers. One that does not answer is no reason to show nothing.
+        with contextlib.suppress(ControlError, StateError):
+            answer = control.ask(self._directory.control_socket, "users")
+            if isinstance(answer, dict):
+                links = {str(name): int(count) for name, count in answer.items()}
+        return self._roster.records(), links
+
+    def tell(self) -> Told:
+        """Tell the running server that its users have changed."""
+        try:
+            answer = control.ask(self._directory.control_socket, "users_changed")
+        except NotRunning:
+            # Without a socket it may run all the same.
+            return Told(True, None) if self._directory.holder() else Told(False, 0)
+        except (ControlError, StateError):
+            return Told(True, None)
+        return Told(True, answer if isinstance(answer, int) else None)
+
+    def close(self) -> None:
+        """Close the database. May be called twice."""
+        self._roster.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def stored_link(directory: Path, name: str, advertise: str | None = None) -> tuple[ShareLink, bool]:
     """Return the link of a user of the server in `directory`, without starting it, and whether the user is new.
 
-    A user that does not exist is added; a running server notices within a second or so.
-    Raises StateError where no server has been started yet.
+    A user that does not exist is added; a running server knows it at once.
     """
-    store = StateDirectory(directory)
-    state = store.read()
-    if state is None or state.reachable is None:
-        raise StateError(
-            f"no server has been started with the state in {directory}",
-            hint="The first start makes keys and a share link:  ginnel server",
-            path=str(directory),
-        )
-    found, reachable = state, state.reachable
-    is_new = found.user(name) is None
-    if is_new:
-        found = store.update(lambda now: with_user(now or found, name))
-    kept = parse_reachable(reachable)
-    host, port = kept if advertise is None else parse_reachable(advertise)
-    return share_link(found, name, Address(host, port or kept[1] or 0)), is_new
+    if advertise is not None:
+        parse_reachable(advertise)  # a mistake in it must not leave a user behind
+    with StoredUsers(directory) as users:
+        is_new = users.ensure(name)
+        return users.link(name, advertise), is_new

@@ -5,33 +5,36 @@ import errno
 import logging
 import os
 import random
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Literal, Self, cast
 
 from ginnel import _native
 from ginnel._native import Native, ServerSetup
-from ginnel.api.events import EventHandler, pass_on
+from ginnel.api.controlled import common_handlers
+from ginnel.api.events import Event, EventHandler, LinkLost, LinkUp, pass_on
 from ginnel.api.links import share_link
 from ginnel.api.reach import Reachable, find_reachable
+from ginnel.api.served import ServedUsers
 from ginnel.api.stats import Stats
 from ginnel.config.address import Address, parse_listen, parse_reachable
 from ginnel.config.logs import LogConfig
 from ginnel.config.secret import Secret
 from ginnel.config.state import ServerState, StateDirectory, state_directory
 from ginnel.config.values import ServerConfig
-from ginnel.errors import ClosedError, GinnelError, ListenError, StateError
-from ginnel.policy.users import FIRST_USER, compile_users, with_user
+from ginnel.control.messages import Question
+from ginnel.control.server import ControlServer
+from ginnel.errors import ClosedError, ListenError
+from ginnel.policy.users import FIRST_USER
 
 WILDCARD = "0.0.0.0"  # noqa: S104 - a server serves all its addresses unless told otherwise
 DRAWN_PORTS = range(10_000, 60_000)
 """Ports are drawn from here: above those that need rights, and with no default that a filter could look for."""
 _DRAWS = 32
 """So many drawn ports may be taken before we give up."""
-_WATCH_SECONDS = 1.0
-"""How soon a user that `ginnel link` added to the state is known to the running server."""
+_BOOK_PATIENCE_SECONDS = 0.5
+"""How long the writing of counts waits for other processes; what was not written is written the next time."""
 
-_log = logging.getLogger("ginnel.users")
+_control_log = logging.getLogger("ginnel.control")
 
 
 class Server:
@@ -75,11 +78,15 @@ class Server:
         self._log_levels = {} if log is None else log.engine_levels()
         self._directory = StateDirectory(self.config.state)
         self._state: ServerState | None = None
-        self._stamp: tuple[int, int] | None = None
         self._native: Native | None = None
         self._reachable: Reachable | None = None
-        self._watcher: asyncio.Task[None] | None = None
+        self._served: ServedUsers | None = None
+        self._control: ControlServer | None = None
+        self._finishing: asyncio.Task[None] | None = None
         self._started = False
+        self.handlers = common_handlers("server", str(self.config.state), self.stats)
+        """What the control socket answers, by the question's word."""
+        self.handlers |= {"users": self._tell_users, "users_changed": self._users_changed}
         self.new_keys = False
         """Whether this start made the keys."""
         self.port_origin: Literal["given", "drawn", "kept", "any"] = "any"
@@ -98,11 +105,13 @@ class Server:
             before = self._directory.read()
             self.new_keys = before is None
             state = before or _new_state()
-            self._native = self._bind(state)
+            self._served = self._open_users(state)
+            self._native = self._bind(state, self._served.compiled())
+            self._served.attach(self._native)
             self._reachable = find_reachable(self.config.advertise, self.address)
             # The keys reach the disk before any link with them is shown.
             self._remember(state)
-            self._watcher = asyncio.create_task(self._watch())
+            await self._listen()
         except BaseException:
             await self.aclose(0.0)
             raise
@@ -112,15 +121,18 @@ class Server:
 
         May be called again while it runs: `aclose(0)` ends the drain.
         """
-        if self._watcher is not None:
-            self._watcher.cancel()
         try:
             if self._native is not None:
+                if self._served is not None:
+                    self._served.drain()
                 await self._native.shutdown(
                     self.config.drain_seconds if drain_seconds is None else drain_seconds
                 )
         finally:
-            self._directory.release()
+            # Once, whoever closes; a call that is cancelled leaves it to end by itself.
+            if self._finishing is None:
+                self._finishing = asyncio.create_task(self._finish())
+            await asyncio.shield(self._finishing)
 
     @property
     def address(self) -> Address:
@@ -140,14 +152,14 @@ class Server:
 
         Raises ConfigError for a name that no user can have, LimitReached, StateError.
         """
-        native = self._running()
-        state = self._update(lambda state: with_user(state, user), native)
-        return share_link(state, user, self.reachable.address).to_text()
+        served = self._serving()
+        if self._state is None:
+            raise ClosedError("the server is still starting")
+        return share_link(self._state, served.ensure(user), self.reachable.address).to_text()
 
     def users(self) -> tuple[str, ...]:
         """Return the names of the users."""
-        self._running()
-        return tuple(user.name for user in self._state.users) if self._state is not None else ()
+        return self._serving().names
 
     def stats(self) -> Stats:
         """Return what was counted and measured so far."""
@@ -175,16 +187,35 @@ class Server:
             raise ClosedError("the server has not started: use `async with`, or `await server.start()`")
         return self._native
 
-    def _bind(self, state: ServerState) -> Native:
+    def _serving(self) -> ServedUsers:
+        self._running()
+        if self._served is None:
+            raise ClosedError("the server is still starting")
+        return self._served
+
+    def _open_users(self, state: ServerState) -> ServedUsers:
+        """Open the users; before the keys are written, so that these never stand there without users."""
+        roster = self._directory.roster(create=self.new_keys)
+        try:
+            if self.new_keys:
+                roster.ensure_first(FIRST_USER)
+            return ServedUsers(
+                roster, lambda: self._directory.roster(patience=_BOOK_PATIENCE_SECONDS), state.private_key
+            )
+        except BaseException:
+            roster.close()
+            raise
+
+    def _bind(self, state: ServerState, users: list[tuple[str, bytes]]) -> Native:
         """Start the engine on the port that was given, kept or drawn, in this order."""
         listen = self.config.listen
         if listen is not None:
             self.port_origin = "given" if listen.port else "any"
-            return self._start_engine(state, listen)
+            return self._start_engine(state, users, listen)
         if state.port is not None:
             self.port_origin = "kept"
             try:
-                return self._start_engine(state, Address(WILDCARD, state.port))
+                return self._start_engine(state, users, Address(WILDCARD, state.port))
             except ListenError as error:
                 error.hint = (
                     "This port was kept because share links name it. Free it, or take another and make new links:\n"
@@ -195,20 +226,20 @@ class Server:
         draw = random.SystemRandom()
         for _ in range(_DRAWS - 1):
             try:
-                return self._start_engine(state, Address(WILDCARD, draw.choice(DRAWN_PORTS)))
+                return self._start_engine(state, users, Address(WILDCARD, draw.choice(DRAWN_PORTS)))
             except ListenError as error:
                 if error.errno != errno.EADDRINUSE:
                     raise
-        return self._start_engine(state, Address(WILDCARD, draw.choice(DRAWN_PORTS)))
+        return self._start_engine(state, users, Address(WILDCARD, draw.choice(DRAWN_PORTS)))
 
-    def _start_engine(self, state: ServerState, listen: Address) -> Native:
+    def _start_engine(self, state: ServerState, users: list[tuple[str, bytes]], listen: Address) -> Native:
         setup = ServerSetup(
             listen_host=listen.host,
             listen_port=listen.port,
             psk=state.psk.reveal(),
             previous_psk=None if state.previous_psk is None else state.previous_psk.reveal(),
             private_key=state.private_key.reveal(),
-            users=compile_users(state, _native),
+            users=users,
             allow_private=self.config.allow_private,
             replay_file=str(self._directory.replay_file),
             log=self._log_levels,
@@ -221,47 +252,44 @@ class Server:
         if self.port_origin in ("given", "drawn"):
             changes["port"] = self.address.port
         self._state = self._directory.update(lambda now: (now or state).replaced(**changes))
-        self._stamp = self._directory.stamp()
 
-    def _update(self, change: Callable[[ServerState], ServerState], native: Native) -> ServerState:
-        """Change the state on disk, and tell the engine if that changed the users."""
+    async def _listen(self) -> None:
+        """Open the control socket. A file system that has none is no reason not to serve."""
+        control = ControlServer(self._directory.control_socket, self.handlers)
+        try:
+            await control.start()
+            self._control = control
+        except OSError as error:
+            _control_log.warning("no control socket at %s: %s", control.path, error.strerror or error)
 
-        def checked(now: ServerState | None) -> ServerState:
-            if now is None:
-                raise StateError(
-                    f"the state in {self.config.state} has vanished while the server runs",
-                    path=str(self.config.state),
-                )
-            return change(now)
+    async def _finish(self) -> None:
+        """Let go of all but the engine, which has ended."""
+        try:
+            if self._control is not None:
+                await self._control.aclose()
+            if self._served is not None:
+                await self._served.aclose()
+        finally:
+            self._directory.release()
 
-        after = self._directory.update(checked)
-        before, self._state = self._state, after
-        self._stamp = self._directory.stamp()
-        if before is None or before.users != after.users:
-            native.set_users(compile_users(after, _native))
-        return after
+    async def _users_changed(self, _: Question) -> object:
+        return await self._serving().reread()
 
-    async def _watch(self) -> None:
-        """Notice users that `ginnel link` adds to the state while the server runs."""
-        native = self._running()
-        while True:
-            await asyncio.sleep(_WATCH_SECONDS)
-            if self._directory.stamp() == self._stamp:
-                continue
-            try:
-                self._update(lambda state: state, native)
-            except ClosedError:
-                return
-            except GinnelError as error:
-                # Said once per change of the file; the server goes on with the users it knows.
-                self._stamp = self._directory.stamp()
-                _log.warning("the changed state is not used: %s", error)
+    async def _tell_users(self, _: Question) -> object:
+        return await self._serving().written()
 
     def _take_event(self, name: str, facts: dict[str, Any]) -> None:
-        pass_on(name, facts, self._on_event)
+        pass_on(name, facts, self._handle)
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case LinkUp(user=str(user)) if self._served is not None:
+                self._served.link_up(user)
+            case LinkLost(user=str(user)) if self._served is not None:
+                self._served.link_down(user)
+        if self._on_event is not None:
+            self._on_event(event)
 
 
 def _new_state() -> ServerState:
-    return with_user(
-        ServerState(psk=Secret.generate(), private_key=Secret(_native.generate_private_key())), FIRST_USER
-    )
+    return ServerState(psk=Secret.generate(), private_key=Secret(_native.generate_private_key()))

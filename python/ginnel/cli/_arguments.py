@@ -27,6 +27,8 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        self.is_intermixed = False
+        """Whether options may stand between the words of a list."""
         self.add_argument(
             "--debug", action="store_true", help="show the program's own traceback with an error"
         )
@@ -41,7 +43,8 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parse all arguments; an unknown one is told with the nearest that exists."""
-        parsed, unknown = self.parse_known_args(arguments)
+        read = self.parse_known_intermixed_args if self.is_intermixed else self.parse_known_args
+        parsed, unknown = read(arguments)
         if not unknown:
             return parsed
         # Only an option is repeated: anything else may be a piece of a share link.

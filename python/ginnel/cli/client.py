@@ -63,7 +63,7 @@ def run(parsed: argparse.Namespace) -> int:
             if client.link is not None or not isinstance(event, LinkUp):
                 lines(event)
 
-        client = Client(link, drain_seconds=drain, log=log, on_event=on_event)
+        client = Client(link, drain_seconds=drain, log=log, on_event=on_event, control=True)
         await run_until_signal(
             client,
             ending,

@@ -5,9 +5,11 @@ import json
 
 from ginnel.api.links import stored_link
 from ginnel.cli._arguments import Parser
-from ginnel.cli._terminal import Terminal, qr_code, short_path
+from ginnel.cli._terminal import Terminal, short_path
+from ginnel.cli.user import print_link
+from ginnel.config.roster import check_user_name
 from ginnel.config.state import state_directory
-from ginnel.policy.users import FIRST_USER, check_user_name
+from ginnel.policy.users import FIRST_USER
 
 SUMMARY = (
     "Print the share link of a user of this machine's server, whether it runs or not. A new name makes a new user.\n"
@@ -37,15 +39,14 @@ def run(parsed: argparse.Namespace) -> int:
     user = check_user_name(parsed.user)
     directory = state_directory(parsed.state)
     link, is_new = stored_link(directory, user, parsed.advertise)
-    text = link.to_text()
     terminal = Terminal()
     if parsed.json:
         address = str(link.servers[0].address)
-        terminal.out(json.dumps({"user": user, "new": is_new, "address": address, "link": text}))
+        terminal.out(json.dumps({"user": user, "new": is_new, "address": address, "link": link.to_text()}))
         return 0
     if is_new:
-        terminal.fact("user", user, f"new, in {short_path(directory)}; a running server knows it in a second")
-    terminal.out(text)
-    if terminal.is_watched:
-        terminal.say("\n" + qr_code(text))
+        terminal.fact(
+            "user", user, f"new, in {short_path(directory)}; a running server knows it within a second"
+        )
+    print_link(link, terminal)
     return 0

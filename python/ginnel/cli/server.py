@@ -87,7 +87,8 @@ async def _serve(parsed: argparse.Namespace, log: LogConfig, terminal: Terminal)
 
 def _introduce(server: Server, terminal: Terminal) -> None:
     """Say what was found out, and print the share link."""
-    link = server.share_link()
+    users = server.users()
+    shown_user = FIRST_USER if FIRST_USER in users else next(iter(users), None)
     terminal.note("serving", listening=str(server.address), reachable=str(server.reachable.address))
     terminal.title(f"ginnel {program_version()} · server on {socket.gethostname()}")
     where = f"in {short_path(server.config.state)} (only you can read them)"
@@ -98,10 +99,14 @@ def _introduce(server: Server, terminal: Terminal) -> None:
         terminal.fact(
             "", "", "a private address: from outside, forward the port and --advertise the outer one"
         )
-    users = server.users()
     names = ", ".join(users[:5]) + (f" and {len(users) - 5} more" if len(users) > 5 else "")
-    terminal.fact("users" if len(users) > 1 else "user", names)
-    terminal.say(f"\n  Share link{_whose(users)} (a secret: whoever has it can use this server):\n")
+    terminal.fact("user" if len(users) == 1 else "users", names or "none")
+    if shown_user is None:
+        terminal.say("\n  Nobody may use this server yet:  ginnel user add NAME\n")
+        return
+    link = server.share_link(shown_user)
+    whose = f" of {shown_user}" if len(users) > 1 else ""
+    terminal.say(f"\n  Share link{whose} (a secret: whoever has it can use this server):\n")
     terminal.out(link)
     terminal.say()
     if terminal.is_watched and not terminal.quiet:
@@ -109,9 +114,5 @@ def _introduce(server: Server, terminal: Terminal) -> None:
     # A log must not get the link a second time; a person gets a line to copy.
     shown = f"'{link}'" if terminal.is_watched else "LINK"
     terminal.say(f"  On the other machine:   ginnel client {shown}")
-    terminal.say("  One more user:          ginnel link NAME")
+    terminal.say("  One more user:          ginnel user add NAME")
     terminal.say("  Ctrl-C stops it.\n")
-
-
-def _whose(users: tuple[str, ...]) -> str:
-    return f" of {FIRST_USER}" if len(users) > 1 else ""

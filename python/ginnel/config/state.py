@@ -1,11 +1,13 @@
 """What a server remembers between two starts, and the directory that keeps it.
 
-The directory (mode 0700) holds `server.json` (0600: keys, users, port), `lock` (held by the running server) and
-`replay` (the engine's: handshakes that must not be accepted twice). `server.json` is replaced as a whole, so that
-a crash at any moment leaves the old one or the new one.
+The directory (mode 0700) holds `server.json` (0600: keys and port), `users.sqlite3` (users and what they used, see
+`roster`), `lock` (held by the running server), `control` (its socket) and `replay` (the engine's: handshakes that
+must not be accepted twice). `server.json` is replaced as a whole, so that a crash at any moment leaves the old one or
+the new one. A `server.json` of this version never stands there without `users.sqlite3`: that one is made first.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -17,19 +19,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError
 
+from ginnel.config.database import BUSY_SECONDS
+from ginnel.config.private import check_private, told
+from ginnel.config.roster import MAX_GENERATION, MAX_USERS, USER_NAME, Roster, User
 from ginnel.config.secret import Secret
 from ginnel.config.value import Value, explain
 from ginnel.errors import ConfigError, StateError, StateInUse
 
-MAX_USERS = 10_000
-"""More are refused: the user table is handed to the engine whole."""
 MAX_FILE_BYTES = 4 * 1024 * 1024
-"""A longer state file is refused unread; `MAX_USERS` fit in a third of it."""
-USER_NAME = r"[a-z0-9._-]{1,64}"
-"""What a user may be called."""
+"""A longer state file is refused unread; one of version 1 with `MAX_USERS` fits in a third of it."""
+VERSION: Literal[2] = 2
+"""Of `server.json`. Version 1 kept the users too; they are moved when such a file is first read."""
 
-_FILE, _LOCK, _REPLAY = "server.json", "lock", "replay"
-_OTHERS = 0o077  # mode bits that let anybody else in
+_FILE, _USERS, _LOCK, _REPLAY, _CONTROL = "server.json", "users.sqlite3", "lock", "replay", "control"
 
 
 def _from_hex(value: Any) -> Any:
@@ -44,24 +46,23 @@ StoredSecret = Annotated[
 ]
 
 
-class User(Value):
-    """An identity on a server. Its key follows from the server's key, the name and the generation."""
+class _FirstUser(Value):
+    """A user, as version 1 wrote it."""
 
     name: Annotated[str, Field(pattern=rf"\A{USER_NAME}\z")]
-    generation: Annotated[int, Field(ge=1, le=2**31)] = 1
-    """A new generation is a new key; links of the old one stop working."""
+    generation: Annotated[int, Field(ge=1, le=MAX_GENERATION)] = 1
 
 
-def _check_unique(users: tuple[User, ...]) -> tuple[User, ...]:
+def _check_unique(users: tuple[_FirstUser, ...]) -> tuple[_FirstUser, ...]:
     if len({user.name for user in users}) != len(users):
         raise ValueError("two users have the same name")
     return users
 
 
-class ServerState(Value):
-    """All that a server must remember."""
+class _Kept(Value):
+    """What every version of the file has."""
 
-    version: Literal[1] = 1
+    version: int
     psk: StoredSecret
     previous_psk: Annotated[
         Secret | None,
@@ -73,17 +74,30 @@ class ServerState(Value):
     """UDP port that was drawn or given, for the next start."""
     reachable: str | None = None
     """`HOST:PORT` that the last start put into its share links."""
-    users: Annotated[tuple[User, ...], Field(max_length=MAX_USERS), AfterValidator(_check_unique)] = ()
 
-    def user(self, name: str) -> User | None:
-        """Return the user of that name."""
-        return next((user for user in self.users if user.name == name), None)
+
+class ServerState(_Kept):
+    """All that a server must remember, but for its users."""
+
+    version: Literal[2] = VERSION
 
     def replaced(self, **changes: Any) -> "ServerState":
         """Return a copy with some fields changed and all of them checked."""
         return ServerState.build(
             **{**{name: getattr(self, name) for name in type(self).model_fields}, **changes}
         )
+
+
+class _FirstState(_Kept):
+    """The same as version 1 wrote it, with the users."""
+
+    version: Literal[1]
+    users: Annotated[tuple[_FirstUser, ...], Field(max_length=MAX_USERS), AfterValidator(_check_unique)] = ()
+
+    def moved(self) -> ServerState:
+        """Return it without the users."""
+        names = ServerState.model_fields.keys() - {"version"}
+        return ServerState.build(**{name: getattr(self, name) for name in names})
 
 
 def default_state_directory() -> Path:
@@ -111,7 +125,7 @@ def state_directory(given: str | os.PathLike[str] | None) -> Path:
 
 
 class StateDirectory:
-    """A server's state directory. Every method raises StateError for what it cannot use."""
+    """The state directory. Every method raises StateError for what it cannot use."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -122,67 +136,55 @@ class StateDirectory:
         """Where the engine remembers accepted handshakes."""
         return self.path / _REPLAY
 
+    @property
+    def control_socket(self) -> Path:
+        """Where the running server can be asked."""
+        return self.path / _CONTROL
+
     def create(self) -> None:
         """Make the directory, only for this user, unless it exists."""
-        with self._told("make"):
+        with told("make", self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):
                 self.path.mkdir(mode=0o700)
         self._check_directory()
 
     def read(self) -> ServerState | None:
-        """Return what is remembered, or None where no server has run yet."""
-        if not self.path.exists():
-            return None
+        """Return what is remembered, or None where no server has run yet. A file of version 1 is moved first."""
+        found = self._read()
+        if isinstance(found, _FirstState):
+            with self._locked() as directory:
+                return self._moved(directory)
+        return found
+
+    def roster(self, *, create: bool = False, patience: float = BUSY_SECONDS) -> Roster:
+        """Open the users. `create`: where no server has run yet, there are none."""
         self._check_directory()
-        path = self.path / _FILE
-        try:
-            with self._told("read"):
-                # O_NONBLOCK: a pipe in the file's place must not hold us up; the check then refuses it.
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except StateError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return None
-            raise
-        try:
-            # Looked at once it is open: what is checked is what is read.
-            self._check_private(path, os.fstat(descriptor), stat.S_ISREG, 0o600)
-            with open(descriptor, "rb", closefd=False) as file:
-                text = file.read(MAX_FILE_BYTES + 1)
-        finally:
-            os.close(descriptor)
-        return _parse(path, text)
+        return Roster(self.path / _USERS, create=create, patience=patience)
 
     def update(self, change: Callable[[ServerState | None], ServerState]) -> ServerState:
         """Read, change and write back, while no other process does the same; return what was written."""
         self.create()
-        with self._told("lock"):
-            # A lock of milliseconds, on the directory itself: `lock` is held for as long as a server runs.
-            directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(directory, fcntl.LOCK_EX)
-            before = self.read()
+        with self._locked() as directory:
+            before = self._moved(directory)
             after = change(before)
             if after != before:
                 self._write(after, directory)
             return after
-        finally:
-            os.close(directory)
-
-    def stamp(self) -> tuple[int, int] | None:
-        """Return a value that differs when the file was replaced; None when there is none."""
-        try:
-            status = (self.path / _FILE).stat()
-        except OSError:
-            return None
-        return status.st_ino, status.st_mtime_ns
 
     def acquire(self) -> None:
         """Claim the directory for one running server; StateInUse when another has it."""
         self.create()
         path = self.path / _LOCK
-        with self._told("lock"):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        # O_NONBLOCK: a pipe in the file's place must not hold us up; the check then refuses it.
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        with _told_of_links(path), told("lock", self.path):
+            descriptor = os.open(path, flags, 0o600)
+        try:
+            check_private(path, os.fstat(descriptor), stat.S_ISREG, 0o600)
+        except StateError:
+            os.close(descriptor)
+            raise
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -197,7 +199,7 @@ class StateDirectory:
                 process=process,
             ) from None
         try:
-            with self._told("lock"):
+            with told("lock", self.path):
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         except StateError:
@@ -205,14 +207,82 @@ class StateDirectory:
             raise
         self._lock = descriptor
 
+    def holder(self) -> int | None:
+        """Return the process id of the server that runs with this state, if one does. Takes no lock for it."""
+        lock = self.path / _LOCK
+        try:
+            held = lock.stat()
+            process = int(lock.read_text()[:20])
+            descriptors = list(Path(f"/proc/{process}/fd").iterdir())
+        except (OSError, ValueError):
+            return None
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):
+                if os.path.samestat(descriptor.stat(), held):
+                    return process
+        return None
+
     def release(self) -> None:
         """Give the claim up. Closing the descriptor unlocks; the file stays, or two servers could race for it."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
+    def _read(self) -> "ServerState | _FirstState | None":
+        if not self.path.exists():
+            return None
+        self._check_directory()
+        path = self.path / _FILE
+        try:
+            with _told_of_links(path), told("read", self.path):
+                # O_NONBLOCK: a pipe in the file's place must not hold us up; the check then refuses it.
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except StateError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
+        try:
+            # Looked at once it is open: what is checked is what is read.
+            check_private(path, os.fstat(descriptor), stat.S_ISREG, 0o600)
+            with told("read", self.path), open(descriptor, "rb", closefd=False) as file:
+                text = file.read(MAX_FILE_BYTES + 1)
+        finally:
+            os.close(descriptor)
+        return _parse(path, text)
+
+    def _moved(self, directory: int) -> ServerState | None:
+        """Return what is remembered; users of a version 1 are moved to the roster. Only under the lock.
+
+        A crash in between leaves version 1 in place, and the next one moves them again: those that are in the roster
+        already stay as they are there.
+        """
+        found = self._read()
+        if not isinstance(found, _FirstState):
+            return found
+        roster = self.roster(create=True)
+        try:
+            roster.take_over(User(user.name, user.generation) for user in found.users)
+        finally:
+            roster.close()
+        after = found.moved()
+        self._write(after, directory)
+        return after
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[int]:
+        """Keep other processes from changing the state; gives a descriptor of the directory."""
+        with told("lock", self.path):
+            # A lock of milliseconds, on the directory itself: `lock` is held for as long as a server runs.
+            directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with told("lock", self.path):
+                fcntl.flock(directory, fcntl.LOCK_EX)
+            yield directory
+        finally:
+            os.close(directory)
+
     def _write(self, state: ServerState, directory: int) -> None:
-        with self._told("write"):
+        with told("write", self.path):
             # mkstemp makes the file with mode 0600.
             descriptor, name = tempfile.mkstemp(prefix=f".{_FILE}.", dir=self.path)
             try:
@@ -228,53 +298,23 @@ class StateDirectory:
             os.fsync(directory)
 
     def _check_directory(self) -> None:
-        with self._told("look at"):
+        with told("look at", self.path):
             status = self.path.stat()
-        self._check_private(self.path, status, stat.S_ISDIR, 0o700)
-
-    def _check_private(
-        self, path: Path, status: os.stat_result, kind: Callable[[int], bool], mode: int
-    ) -> None:
-        if not kind(status.st_mode):
-            right = "directory" if kind is stat.S_ISDIR else "regular file"
-            raise StateError(f"{path} is not a {right}", path=str(path))
-        if status.st_uid != os.geteuid():
-            raise StateError(
-                f"{path} belongs to another user of this machine (uid {status.st_uid})",
-                hint="Run ginnel as that user, or give it a state of its own:  --state DIR",
-                path=str(path),
-            )
-        if status.st_mode & _OTHERS:
-            raise StateError(
-                f"{path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}); its keys would be too",
-                hint=f"chmod {mode:o} '{path}'"
-                if not _is_here(path)
-                else "A directory of its own:  --state DIR",
-                path=str(path),
-            )
-
-    @contextlib.contextmanager
-    def _told(self, what: str) -> Iterator[None]:
-        """Tell the system's refusals as StateError."""
-        try:
-            yield
-        except OSError as error:
-            raise StateError(
-                f"cannot {what} the state in {self.path}: {error.strerror or error}",
-                hint="Another place:  --state DIR",
-                path=str(self.path),
-            ) from error
+        check_private(self.path, status, stat.S_ISDIR, 0o700)
 
 
-def _is_here(path: Path) -> bool:
-    """Whether it is the working directory, which is hardly meant to belong to ginnel alone."""
+@contextlib.contextmanager
+def _told_of_links(path: Path) -> Iterator[None]:
+    """Say what O_NOFOLLOW refuses; the system's own word for it is "too many levels of symbolic links"."""
     try:
-        return path.samefile(".")
-    except OSError:
-        return False
+        yield
+    except StateError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ELOOP:
+            check_private(path, path.lstat(), stat.S_ISREG, 0o600)
+        raise
 
 
-def _parse(path: Path, text: bytes) -> ServerState:
+def _parse(path: Path, text: bytes) -> ServerState | _FirstState:
     """Read the file's text. The errors name the line or field, never what stands there."""
     hint = "Restore it from a copy, or move it away to start anew: share links made so far then stop working."
     if len(text) > MAX_FILE_BYTES:
@@ -284,15 +324,17 @@ def _parse(path: Path, text: bytes) -> ServerState:
     except (ValueError, RecursionError) as error:
         line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise StateError(f"{path}{line} is damaged: it is not JSON", hint=hint, path=str(path)) from None
-    if isinstance(data, dict) and isinstance(data.get("version"), int) and data["version"] > 1:
+    version = data.get("version") if isinstance(data, dict) else None
+    if isinstance(version, int) and version > VERSION:
         raise StateError(
-            f"{path} was written by a newer ginnel (format {data['version']}; this one reads 1)",
+            f"{path} was written by a newer ginnel (format {version}; this one reads {VERSION})",
             hint="Update ginnel on this machine.",
             path=str(path),
         )
+    form = _FirstState if version == 1 else ServerState
     try:
         # From JSON, where a list stands for a tuple.
-        return ServerState.model_validate_json(text)
+        return form.model_validate_json(text)
     except ValidationError as error:
-        why = explain(error, tuple(ServerState.model_fields))
+        why = explain(error, tuple(form.model_fields))
         raise StateError(f"{path} is damaged: {why}", hint=hint, path=str(path)) from None
