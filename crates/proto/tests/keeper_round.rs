@@ -133,17 +133,36 @@ fn a_name_that_is_not_found_any_more_is_tried_where_it_was() {
     assert!(went.iter().all(|(_, to)| *to == address(9)), "{went:?}");
 }
 
-#[test]
-fn an_address_whose_link_carried_nothing_is_tried_last() {
-    let deployment = Deployment::new();
-    let mut keeping = Keeping::new(vec![vec![address(1), address(2)]]);
-    let mut server = ServerOf::new(&deployment).start(9, keeping.time);
+/// A keeper of these servers, with a link to the first address of the first.
+fn kept(servers: Vec<Vec<SocketAddr>>) -> Keeping {
+    let mut keeping = Keeping::new(servers);
+    let mut server = ServerOf::new(&Deployment::new()).start(9, keeping.time);
     let request = keeping.work();
     deliver(&mut server, keeping.time, client_path(), &[(client_path(), request[0].1.clone())]);
     let answer = sent(&mut server, keeping.time);
     let from = link::Path { remote: address(1), local: None };
     deliver(&mut keeping.hub, keeping.time, from, &answer);
     keeping.work();
+    keeping
+}
+
+#[test]
+fn a_doubted_link_is_replaced_by_one_to_the_same_server_only() {
+    let mut keeping = kept(vec![vec![address(1), address(2)], vec![address(3)]]);
+    let link = keeping.keeper.kept().expect("a link").link;
+    keeping.tell(link, link::Event::Doubted);
+    let went = keeping.run(Duration::from_secs(2));
+    assert!(went.iter().any(|(_, to)| *to == address(2)), "{went:?}");
+    assert!(went.iter().all(|(_, to)| *to != address(3)), "{went:?}");
+    // Once it is lost, any will do.
+    keeping.tell(link, link::Event::Lost(Lost::Silent));
+    let went = keeping.run(Duration::from_secs(2));
+    assert!(went.iter().any(|(_, to)| *to == address(3)), "{went:?}");
+}
+
+#[test]
+fn an_address_whose_link_carried_nothing_is_tried_last() {
+    let mut keeping = kept(vec![vec![address(1), address(2)]]);
     let kept = keeping.keeper.kept().expect("a link");
     assert!(!kept.proven && keeping.actions.iter().all(|action| !matches!(action, Action::Up { .. })));
     keeping.run(Duration::from_millis(4100));
