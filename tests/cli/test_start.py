@@ -62,7 +62,8 @@ def test_a_server_without_standard_output_serves(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["version", "--help", "version --help", "keygen --json", "server --listen 0"]
+    "command",
+    ["version", "--help", "version --help", "keygen --json", "server --listen 0 --state $HOME/state"],
 )
 def test_a_full_disk_under_standard_output(tmp_path: Path, command: str) -> None:
     result = shell(f"$G {command} > /dev/full", tmp_path)
@@ -72,7 +73,9 @@ def test_a_full_disk_under_standard_output(tmp_path: Path, command: str) -> None
 
 
 def test_a_full_disk_under_standard_error_ends_nothing(tmp_path: Path) -> None:
-    assert shell("$G link 2> /dev/full; $G version 2> /dev/full", tmp_path).returncode == 0
+    assert (
+        shell("$G link --state $HOME/state 2> /dev/full; $G version 2> /dev/full", tmp_path).returncode == 0
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
