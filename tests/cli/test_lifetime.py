@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import resource
 import signal
 
 import pytest
 
-from ginnel.cli._lifetime import Ending, run_until_signal
+from ginnel.cli._lifetime import MOST_DESCRIPTORS, Ending, raise_descriptor_limit, run_until_signal
 from ginnel.errors import EngineError
 from tests.waiting import until
 
@@ -130,3 +131,14 @@ async def test_signals_in_a_burst_reach_the_end_and_never_the_default() -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def test_the_limit_of_open_files_is_raised_to_what_the_system_allows() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+        raise_descriptor_limit()
+        raised, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert raised == (MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -114,6 +114,39 @@ async def test_ten_thousand_silent_clients_do_not_stop_the_next_honest_one(clien
             await abandon(writer)
 
 
+FEW = 120
+"""Descriptors that a process may open; two thirds of them or so are left for streams."""
+
+
+async def test_near_the_limit_of_descriptors_accepting_pauses_and_resumes(
+    server: Server, tmp_path: Path
+) -> None:
+    """Streams that are open live on, those that do not fit wait, and are served when there is room again."""
+    limited = ("sh", "-c", f'ulimit -n {FEW} && exec "$@"', "sh")
+    with Client(server.link, tmp_path, wrap=limited) as client:
+        async with serve(echo) as target, contextlib.AsyncExitStack() as all_of_them:
+
+            async def connect(stack: contextlib.AsyncExitStack) -> bool:
+                reader, writer = await stack.enter_async_context(connected(client.socks, target.address))
+                writer.write(b"x")
+                return await reader.readexactly(1) == b"x"
+
+            first = await all_of_them.enter_async_context(connected(client.socks, target.address))
+            served = 1
+            async with contextlib.AsyncExitStack() as stack:
+                with pytest.raises(TimeoutError):
+                    while served < FEW:
+                        # What is not served at once here is waiting: nothing else holds it up.
+                        await asyncio.wait_for(connect(stack), 3)
+                        served += 1
+                assert FEW // 3 < served < FEW, f"{served} streams with {FEW} descriptors"
+                waiting = asyncio.create_task(connect(all_of_them))
+                first[1].write(b"still here")
+                assert await first[0].readexactly(10) == b"still here"
+                assert not waiting.done()
+            assert await waiting
+
+
 async def endure(server: Server, client: Client, seconds: float) -> None:
     """Echo 100 Mbit/s, half of it each way, in several streams; memory stays flat after the first tenth."""
     block = payload(MIB)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
@@ -10,6 +11,8 @@ from typing import Any, Protocol
 from ginnel.errors import EngineError, GinnelError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+MOST_DESCRIPTORS = 1 << 20
+"""More are never asked for, where the system knows no limit."""
 
 OnHangup = Callable[[], None]
 """Called on the event loop when SIGHUP arrives."""
@@ -110,6 +113,7 @@ async def run_until_signal(
 
     A signal during the start ends it there. Errors of `start` and `ready` are raised after closing.
     """
+    raise_descriptor_limit()
     with signals(ending, on_hangup):
         try:
             if await ending.before(service.start()) and await ending.before(ready()):
@@ -119,6 +123,19 @@ async def run_until_signal(
             await ending.close(service, 0.0)
             raise
         await ending.close(service, drain_seconds)
+
+
+def raise_descriptor_limit() -> None:
+    """Allow this process as many open files as the system lets it have.
+
+    The usual soft limit of 1,024 is for programs that use `select`; a stream is a descriptor at each end. The engine
+    looks at the limit when it starts, and serves no more streams than it has descriptors for.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # it works with fewer, for fewer streams
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
