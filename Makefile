@@ -36,7 +36,7 @@ quietly = out=$$($(1) 2>&1) || { printf '%s\n' "$$out"; exit 1; }
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-rust test-python endurance lint fmt fuzz build lock clean tools
+.PHONY: help demo test test-rust test-python endurance lint fmt fuzz build docs lock clean tools
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1#/p' Makefile | awk -F '#' '{printf "%-20s %s\n", $$1, $$2}'
@@ -93,6 +93,9 @@ $(DEPS): requirements/dev.txt | tools
 
 tools:
 	@sh scripts/tools.sh
+
+docs: build ## write what is made from the table of settings: rows of docs/configuration.md, schemas
+	@$(PY) -m scripts.document_settings
 
 lock: ## write requirements/dev.txt anew (needs uv)
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -64,9 +64,7 @@ async def test_limits_are_replaced_as_a_whole(engines: list[Engine], client: Cli
     assert command == ("set_limits", new.engine_limits())
     assert command[1]["streams"] == 9
     assert command[1]["keep_alive"] == 25
-    assert [str(change) for change in report.applied] == [
-        "limits.streams: 8,192 is now 9, for new links and streams"
-    ]
+    assert [str(change) for change in report.applied] == ["limits.streams: 8,192 is now 9, at once"]
     assert client.config == new
     assert (await client.reload(new)).lines == ("nothing has changed",)
     assert len(commands(engines[0])) == 1

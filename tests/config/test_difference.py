@@ -36,7 +36,7 @@ def client(**settings: Any) -> ClientConfig:
         ({"limits": Limits(links=5)}, "limits.links: 4,096 is now 5, for new links and streams"),
         (
             {"limits": Limits(memory_bytes=2**27)},
-            "limits.memory: 1 GiB is now 128 MiB, for new links and streams",
+            "limits.memory: 1 GiB is now 128 MiB, at once",
         ),
         (
             {"timeouts": Timeouts(step_seconds=0.5)},

@@ -23,7 +23,7 @@ def test_variables_are_keys_in_capitals() -> None:
         "GINNEL_LIMITS_TCP_BUFFER": "2",
         "GINNEL_LOG_LEVEL": "3",
         "GINNEL_LOG_AREAS_LINK": "4",
-        "GINNEL_TIMEOUTS_KEEP_ALIVE": "5",
+        "GINNEL_TIMEOUTS_LINK_IDLE": "5",
         "GINNEL_SOCKS5": "of a client",
         "LISTEN": "not ours",
     }
@@ -33,7 +33,7 @@ def test_variables_are_keys_in_capitals() -> None:
         "limits.tcp_buffer": "2",
         "log.level": "3",
         "log.areas.link": "4",
-        "timeouts.keep_alive": "5",
+        "timeouts.link_idle": "5",
     }
     assert str(layer["limits.tcp_buffer"].origin) == "$GINNEL_LIMITS_TCP_BUFFER"
     assert warnings == []

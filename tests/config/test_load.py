@@ -108,7 +108,7 @@ listne = "443"
 drain = 4
 state = ""
 [timeouts]
-silence = "5min"
+half_closed = "3h"
 connect = "-1s"
 resolve = "1KiB"
 [limits]
@@ -127,7 +127,7 @@ link_window = "1MiB"
         "server.toml:2: unknown key 'listne'. Did you mean 'listen'?",
         'server.toml:3: drain = 4 has no unit. Write "4s" for seconds, in quotes. Units: ms, s, min, h, d.',
         'server.toml:4: state = "" is not a path. Such as "/var/lib/ginnel".',
-        'server.toml:6: timeouts.silence = "5min" must be less than timeouts.link_idle (2 min, the default)',
+        'server.toml:6: timeouts.half_closed = "3h" is more than timeouts.stream_idle (2 h, the default)',
         'server.toml:7: timeouts.connect = "-1s" is negative. Allowed: 100 ms to 5 min. The default is 10 s.',
         'server.toml:8: timeouts.resolve = "1KiB" is not a time. Write a number and a unit: 500ms, 4s, 2m.'
         " Units: ms, s, min, h, d.",
@@ -158,16 +158,16 @@ def test_a_value_that_is_overridden_is_checked_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("variables", "assignments", "place"),
     [
-        ({"GINNEL_TIMEOUTS_SILENCE": "3min"}, (), "$GINNEL_TIMEOUTS_SILENCE"),
-        ({}, ("timeouts.silence=3min",), "--set timeouts.silence"),
-        ({"GINNEL_TIMEOUTS_SILENCE": "3min"}, ("timeouts.link_idle=150s",), "--set timeouts.link_idle"),
+        ({"GINNEL_TIMEOUTS_HALF_CLOSED": "3h"}, (), "$GINNEL_TIMEOUTS_HALF_CLOSED"),
+        ({}, ("timeouts.half_closed=3h",), "--set timeouts.half_closed"),
+        ({"GINNEL_TIMEOUTS_HALF_CLOSED": "3h"}, ("timeouts.stream_idle=150s",), "--set timeouts.stream_idle"),
     ],
 )
 def test_settings_that_do_not_fit_are_told_where_the_last_was_given(
     variables: dict[str, str], assignments: tuple[str, ...], place: str
 ) -> None:
     (found,) = lines(server("", variables, *assignments))
-    assert found.startswith(f'{place}: timeouts.silence = "3min" must be less than timeouts.link_idle (')
+    assert found.startswith(f'{place}: timeouts.half_closed = "3h" is more than timeouts.stream_idle (')
 
 
 def test_mistakes_in_listeners_have_their_own_lines() -> None:

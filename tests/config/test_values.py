@@ -41,8 +41,8 @@ def test_equal_settings_are_equal_written_out_or_not() -> None:
 def test_settings_that_do_not_fit_are_told() -> None:
     with pytest.raises(ConfigError, match="links is no setting of a client"):
         ClientConfig.build(link=LINK, limits=Limits(links=7))
-    with pytest.raises(ConfigError, match="silence_seconds = 300 must be less than link_idle_seconds"):
-        ServerConfig.build(state=Path("s"), timeouts=Timeouts(silence_seconds=300.0))
+    with pytest.raises(ConfigError, match="half_closed_seconds = 10000 is more than stream_idle_seconds"):
+        ServerConfig.build(state=Path("s"), timeouts=Timeouts(half_closed_seconds=10000.0))
 
 
 def test_passwords_are_masked() -> None:

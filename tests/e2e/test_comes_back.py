@@ -149,8 +149,6 @@ async def test_a_frozen_server_keeps_its_links(server: Restarted, client: Client
 
 SHORT = {
     "GINNEL_TIMEOUTS_LINK_IDLE": "10s",
-    "GINNEL_TIMEOUTS_KEEP_ALIVE": "3s",
-    "GINNEL_TIMEOUTS_SILENCE": "6s",
 }
 """A server that forgets its links soon, so that a sleep need not last for minutes."""
 

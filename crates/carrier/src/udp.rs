@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::task::{Context, Poll, ready};
@@ -73,7 +73,7 @@ impl UdpCarrier {
         if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
             socket.set_only_v6(false)?;
         }
-        enlarge(&socket, options.queue.saturating_mul(PACKET_COST));
+        enlarge(&socket, options.queue);
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         let socket = std::net::UdpSocket::from(socket);
@@ -99,9 +99,15 @@ impl UdpCarrier {
         self.socket.local_addr()
     }
 
+    /// Sends in another way from now on.
+    pub fn set_options(&mut self, options: SendOptions) {
+        self.options = options;
+        set_send_buffer(SockRef::from(&self.socket), options.queue);
+    }
+
     /// Bytes that the system keeps for what waits to be sent, its own included.
     pub fn send_buffer(&self) -> io::Result<usize> {
-        socket2::SockRef::from(&self.socket).send_buffer_size()
+        SockRef::from(&self.socket).send_buffer_size()
     }
 
     /// Sends one datagram a system call, as where the system has no segmentation offload.
@@ -195,26 +201,31 @@ fn mapped(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Asks for large buffers: first by right, then within the system's cap.
-fn enlarge(socket: &Socket, send_buffer: usize) {
+/// Asks for large buffers: first by right, then within the system's cap. Without them everything
+/// works, only less smoothly.
+fn enlarge(socket: &Socket, queue: usize) {
     #[cfg(target_os = "linux")]
-    {
-        force(socket, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER);
-        force(socket, libc::SO_SNDBUFFORCE, send_buffer);
-    }
-    // Without the large buffers everything works, only less smoothly.
+    force(SockRef::from(socket), libc::SO_RCVBUFFORCE, RECEIVE_BUFFER);
     if socket.recv_buffer_size().is_ok_and(|size| size < RECEIVE_BUFFER) {
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     }
+    set_send_buffer(SockRef::from(socket), queue);
+}
+
+/// Makes room for so many packets that wait to be sent.
+fn set_send_buffer(socket: SockRef<'_>, queue: usize) {
+    let size = queue.saturating_mul(PACKET_COST);
+    #[cfg(target_os = "linux")]
+    force(SockRef::from(&*socket), libc::SO_SNDBUFFORCE, size);
     // The system keeps twice what is asked, for what it needs itself.
-    if socket.send_buffer_size().is_ok_and(|size| size != 2 * send_buffer) {
-        let _ = socket.set_send_buffer_size(send_buffer);
+    if socket.send_buffer_size().is_ok_and(|now| now != 2 * size) {
+        let _ = socket.set_send_buffer_size(size);
     }
 }
 
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "socket2 has no SO_RCVBUFFORCE and SO_SNDBUFFORCE")]
-fn force(socket: &Socket, option: libc::c_int, size: usize) {
+fn force(socket: SockRef<'_>, option: libc::c_int, size: usize) {
     use std::os::fd::AsRawFd;
     let size = size as libc::c_int;
     // SAFETY: the descriptor lives as long as `socket`, and the kernel reads one int from `size`.

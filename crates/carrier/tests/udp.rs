@@ -122,4 +122,7 @@ async fn a_queue_of_packets_is_a_send_buffer_of_that_size() {
     let small = sender(64).send_buffer().unwrap();
     assert_eq!(small, 2 * 64 * 2048);
     assert!(sender(5000).send_buffer().unwrap() > small);
+    let mut changed = sender(5000);
+    changed.set_options(SendOptions { queue: 64, retries: 0 });
+    assert_eq!(changed.send_buffer().unwrap(), small);
 }

@@ -9,7 +9,7 @@ use crate::trace::OpenTimes;
 use crate::turns::Turns;
 use crate::usage::{Account, Accounts};
 use bytes::BytesMut;
-use ginnel_carrier::udp::UdpCarrier;
+use ginnel_carrier::udp::{SendOptions, UdpCarrier};
 use ginnel_proto::hub::gate::Users;
 use ginnel_proto::hub::{self, Hub, LinkId, Time};
 use ginnel_proto::limits::Limits;
@@ -141,6 +141,7 @@ impl Shard {
         // A buffer of the old size would be handed out as one of the new.
         core.buffers.clear();
         core.hub.set_limits(now(), limits.clone());
+        core.carrier.set_options(SendOptions { queue: limits.packet_queue, retries: limits.packet_retries });
         core.limits = Rc::new(limits);
     }
 

@@ -165,7 +165,7 @@ fn closing_a_link_tells_the_peer_and_leaves_nothing() {
         lab.run_for(SECOND / 10);
         lab.close(0, link, close::SHUTDOWN);
         lab.run_for(SECOND);
-        assert_eq!(lab.clients[0].lost(link), Some(Lost::Closed));
+        assert_eq!(lab.clients[0].lost(link), Some(Lost::Closed(close::SHUTDOWN)));
         assert!(lab.server.events.iter().any(|(id, _)| lab.server.lost(*id) == Some(Lost::ByPeer(close::SHUTDOWN))));
         assert!(lab.server.hub.ids().is_empty());
         assert!(lab.clients[0].hub.ids().is_empty() && lab.clients[0].hub.poll_timeout().is_none());

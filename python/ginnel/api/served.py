@@ -22,6 +22,9 @@ _COUNT_SECONDS = 30.0
 _DRAIN_COUNT_SECONDS = 0.5
 """How often the engine's figures are read while it ends: it takes them with it."""
 
+_TOLD = 100
+"""So many users of one change are named in the log."""
+
 _log = logging.getLogger("ginnel.users")
 
 
@@ -122,7 +125,12 @@ class ServedUsers:
         self._said = None
         if before == users:
             return None
-        gone = set(before) - set(users)
+        gone, new = set(before) - set(users), set(users) - set(before)
+        for what, whose in (("gone", gone), ("new", new)):
+            for user in sorted(whose, key=lambda user: user.name)[:_TOLD]:
+                _log.info(
+                    "a key is %s", what, extra={"facts": {"user": user.name, "generation": user.generation}}
+                )
         return [user.name for user in gone]
 
     def _end_counts(self, gone: list[str]) -> int:

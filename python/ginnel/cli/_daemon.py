@@ -1,6 +1,7 @@
 """A running server or client with the place of its settings, which it can read again."""
 
 import asyncio
+import logging
 
 from ginnel.api.client import Client
 from ginnel.api.server import Server
@@ -12,6 +13,8 @@ from ginnel.config.load import Source
 from ginnel.config.values import ClientConfig, ServerConfig
 from ginnel.control.messages import Question
 from ginnel.errors import ConfigError, GinnelError
+
+_log = logging.getLogger("ginnel.config")
 
 
 class Daemon:
@@ -54,7 +57,7 @@ class Daemon:
             # What it reads are files of a disk, which may be slow; links must not wait for it.
             loaded = await asyncio.to_thread(self._source.load)
             for warning in loaded.warnings:
-                self._terminal.warn(warning)
+                self._warn(warning)
             if len(loaded.mistakes) > 1:
                 error = loaded.mistakes[0].to_error()
                 more = f"And {len(loaded.mistakes) - 1} more:  ginnel check {self._source.file}"
@@ -105,10 +108,15 @@ class Daemon:
         except GinnelError as error:
             what = "settings are not used" if isinstance(error, ConfigError) else "settings cannot hold"
             hint = " ".join(error.hint.split())
-            self._terminal.warn(f"the new {what}, the old ones stay: {error}{f'. {hint}' if hint else ''}")
+            self._warn(f"the new {what}, the old ones stay: {error}{f'. {hint}' if hint else ''}")
         except Exception as error:
             # The message of an error that nobody foresaw may hold anything, so only its kind is shown.
-            self._terminal.warn(f"the new settings cannot hold: something unforeseen: {type(error).__name__}")
+            self._warn(f"the new settings cannot hold: something unforeseen: {type(error).__name__}")
         else:
             for line in report.lines:
-                self._terminal.event("reload", line)
+                if _log.isEnabledFor(logging.INFO):
+                    self._terminal.event("reload", line, area="config")
+
+    def _warn(self, line: str) -> None:
+        if _log.isEnabledFor(logging.WARNING) or self._terminal.quiet:
+            self._terminal.warn(line, area="config")

@@ -62,12 +62,12 @@ class Terminal:
         )
         self.say(f"{text} {self._in(_DIM, note)}" if note else text)
 
-    def event(self, name: str, text: str) -> None:
-        """Write what happened, and when."""
+    def event(self, name: str, text: str, *, area: str = _AREA) -> None:
+        """Write what happened, and when; `area` is that of the log."""
         if self.quiet:
             return
         if self.is_json:
-            self._record("info", name, {"text": text} if text else {})
+            self._record("info", name, {"text": text} if text else {}, area)
         else:
             self.lines.write(self.event_line(name, one_line(text), time.time()))
 
@@ -81,10 +81,10 @@ class Terminal:
         if self.is_json and not self.quiet:
             self._record("info", message, facts)
 
-    def warn(self, line: str) -> None:
+    def warn(self, line: str, *, area: str = _AREA) -> None:
         """Write a warning, in quiet mode too."""
         if self.is_json:
-            self._record("warning", line, {})
+            self._record("warning", line, {}, area)
         else:
             self.lines.write(f"warning: {line}")
 
@@ -97,8 +97,8 @@ class Terminal:
         for line in error.hint.splitlines():
             self._write(f"  {line}")
 
-    def _record(self, level: str, message: str, facts: Mapping[str, object]) -> None:
-        self.lines.write(json_line(time.time(), level, _AREA, message, facts))
+    def _record(self, level: str, message: str, facts: Mapping[str, object], area: str = _AREA) -> None:
+        self.lines.write(json_line(time.time(), level, area, message, facts))
 
     def _write(self, line: str) -> None:
         try:

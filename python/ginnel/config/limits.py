@@ -24,7 +24,7 @@ class Timeouts(Table):
             "1s",
             "1h",
             "How long a link may be quiet before a keep-alive is sent, give or take some.",
-            both="25s",
+            client="25s",
         ),
     ] = None
     silence_seconds: Annotated[
@@ -32,8 +32,8 @@ class Timeouts(Table):
         seconds(
             "2s",
             "10min",
-            "How long the peer may leave packets unanswered before the link is lost.",
-            both="20s",
+            "How long the server may leave packets unanswered before the link is lost.",
+            client="20s",
         ),
     ] = None
     link_idle_seconds: Annotated[
@@ -51,15 +51,23 @@ class Timeouts(Table):
     ] = None
     connect_seconds: Annotated[
         float | None,
-        seconds("100ms", "5min", "How long a target may take to accept a connection.", both="10s"),
+        seconds(
+            "100ms",
+            "5min",
+            "How long a target may take to accept a connection; a client waits 5 s more for the server's answer.",
+            both="10s",
+        ),
     ] = None
     resolve_seconds: Annotated[
-        float | None, seconds("100ms", "1min", "How long the look-up of a name may take.", both="2s")
+        float | None, seconds("100ms", "1min", "How long the look-up of a name may take.", server="2s")
     ] = None
     step_seconds: Annotated[
         float | None,
         seconds(
-            "100ms", "1min", "How long each step of an opening may take: greeting, request, reply.", both="5s"
+            "100ms",
+            "1min",
+            "How long each step may take: a read of a SOCKS5 negotiation, an open request, the wait for a turn.",
+            both="5s",
         ),
     ] = None
     link_wait_seconds: Annotated[
@@ -119,7 +127,7 @@ class Limits(Table):
     ] = None
     streams_per_link: Annotated[
         int | None,
-        count(1, 100_000, "Streams that the peer may have open on one link.", server=50_000, client=1000),
+        count(1, 100_000, "Streams that a client may have open on one link.", server=50_000),
     ] = None
     opens_per_second: Annotated[
         int | None,
@@ -139,7 +147,13 @@ class Limits(Table):
         count(1, 100_000, "Handshakes in a second of all that have not proven an address.", server=1000),
     ] = None
     memory_bytes: Annotated[
-        int | None, size("64MiB", "1TiB", "What the engine may hold of data in flight.", both="1GiB")
+        int | None,
+        size(
+            "64MiB",
+            "1TiB",
+            "Memory of the engine: from three quarters of it on no new stream is taken in.",
+            both="1GiB",
+        ),
     ] = None
 
 

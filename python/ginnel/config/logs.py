@@ -14,13 +14,13 @@ FORMATS: tuple[Format, ...] = ("text", "json")
 EngineArea = Literal["link", "handshake", "stream", "inbound", "outbound", "resolver", "limits", "engine"]
 Area = Literal[EngineArea, "config", "control", "users"]
 AREAS: dict[Area, str] = {
-    "link": "links that come up, go away, change their path",
+    "link": "links that come up, go away, change their path; what was dropped on the way",
     "handshake": "who asked for a link, and what became of it",
     "stream": "streams that open and end",
     "inbound": "what applications ask for",
     "outbound": "connections to targets",
     "resolver": "names that are looked up",
-    "limits": "bounds that were reached, and what was dropped",
+    "limits": "bounds that were reached",
     "engine": "the engine itself",
     "config": "settings, and how they change",
     "control": "what `ginnel` commands ask of this program",

@@ -211,7 +211,7 @@ class Roster:
             self._set_fact("batch", batch)
             for name, more in usage.items():
                 self._database.rows(
-                    "INSERT INTO usage SELECT name, 0, 0, 0, 0, NULL FROM users WHERE name = ? AND removed IS NULL"
+                    "INSERT INTO usage (name) SELECT name FROM users WHERE name = ? AND removed IS NULL"
                     " ON CONFLICT (name) DO NOTHING",
                     (name,),
                 )

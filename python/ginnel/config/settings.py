@@ -99,6 +99,8 @@ class Setting:
 _NEW: Effect = "for new links and streams"
 _START: Effect = "at the next start"
 _NOW: Effect = "at once"
+_HELD_BY_ALL = ("memory", "packet_queue", "packet_retries", "streams")
+"""Bounds that whatever runs shares: a change is felt at once."""
 
 
 def _default(config: type[Config], name: str) -> Any:
@@ -189,7 +191,7 @@ def _client() -> list[Setting]:
             key="keep_trying",
             name="keep_trying",
             kind=Flag(),
-            does="Whether it starts although the server does not answer, and tries again for ever.",
+            does="Whether it starts although the server does not answer, and tries for ever; `ginnel client` does not.",
             default=True,
             effect=_START,
         ),
@@ -244,7 +246,7 @@ def _common(role: Role) -> list[Setting]:
                     kind=bound.for_role(role),
                     does=bound.does,
                     default=bound.default(role),
-                    effect=_NEW,
+                    effect=_NOW if key in _HELD_BY_ALL else _NEW,
                 )
             )
     return settings

@@ -138,6 +138,7 @@ class ControlServer:
             if handler is None:
                 known = ", ".join(sorted(self._handlers))
                 raise ControlError(f"{question['ask'][:40]!r} cannot be asked here", hint=f"Known: {known}.")
+            _log.debug("asked: %s", question["ask"])
             async with asyncio.timeout(WORK_SECONDS):
                 answer = await handler(question)
             return encode_answer(answer)

@@ -11,10 +11,8 @@ use ginnel_carrier::udp::UdpCarrier;
 use ginnel_engine::client::{Client, ProbeError, Report};
 use ginnel_engine::memory::MemoryGauge;
 use ginnel_engine::shard::{self, Shard};
-use ginnel_proto::envelope::control::close;
 use ginnel_proto::hub::Hub;
 use ginnel_proto::limits::Limits;
-use ginnel_proto::link::Lost;
 use ginnel_proto::open::OpenReply;
 use ginnel_proto::socks5::Credentials;
 use ginnel_proto::target::Target;
@@ -150,8 +148,10 @@ impl Loop {
     fn open(&mut self, ticket: u64, target: Target) {
         self.last += 1;
         let (number, client, inbox) = (self.last, self.client.clone(), self.common.inbox.clone());
-        let Some(place) = self.doorman.places().try_take() else {
-            let failure = Failure::new("limit", "as many streams are open as this client may have");
+        let place = self.doorman.places().try_take().filter(|_| !self.common.shard.is_short_of_memory());
+        let Some(place) = place else {
+            let why = "as many streams are open as this client may have, or its memory is used up";
+            let failure = Failure::new("limit", why);
             self.common.reply(ticket, Err(failure));
             return;
         };
@@ -208,29 +208,14 @@ fn event(report: Report) -> Event {
         },
         Report::Down { link, peer, why } => Event {
             name: "link_down",
-            facts: vec![("link", link.to_string().into()), ("peer", peer.into()), ("reason", reason(why).into())],
+            facts: vec![
+                ("link", link.to_string().into()),
+                ("peer", peer.into()),
+                ("reason", super::reason::reason(why).into()),
+            ],
         },
         Report::Retry { peer, pause } => {
             Event { name: "link_retry", facts: vec![("peer", peer.into()), ("seconds", pause.into())] }
         }
-    }
-}
-
-/// Why a link ended, as a person reads it.
-pub(super) fn reason(why: Lost) -> &'static str {
-    match why {
-        Lost::Closed => "closed here",
-        Lost::ByPeer(close::SHUTDOWN) => "the other end was stopped",
-        Lost::ByPeer(close::REVOKED) => "this user is no longer allowed",
-        Lost::ByPeer(close::REPLACED) => "replaced by a newer link",
-        Lost::ByPeer(close::CROWDED) => "this user has too many links",
-        Lost::ByPeer(close::SESSION_FAILED) => "the session failed at the other end",
-        Lost::ByPeer(_) => "closed by the other end",
-        Lost::Silent => "no answer any more",
-        Lost::Session => "the session failed",
-        Lost::Worn => "used up",
-        Lost::Hollow => "the handshake worked, but nothing came back on the link",
-        Lost::Forgotten => "the server answers, but no longer on this link",
-        Lost::Fault => "a fault in the session; its report is on standard error",
     }
 }

@@ -9,6 +9,7 @@ mod command;
 mod inbox;
 mod journal;
 mod log;
+mod reason;
 mod server;
 
 pub use command::{Command, Event, Fact, Failure, Message, Outcome, Value};

@@ -138,7 +138,7 @@ async fn report(shard: Shard, inbox: Arc<Inbox>) {
                     link,
                     ("user", (&*user).into()),
                     ("peer", peer.into()),
-                    ("reason", super::client::reason(why).into()),
+                    ("reason", super::reason::reason(why).into()),
                 ];
                 inbox.push_event(Event { name: "link_down", facts });
             }

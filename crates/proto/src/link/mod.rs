@@ -53,8 +53,8 @@ pub struct Transmit {
 /// Why a link is no more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lost {
-    /// We closed it.
-    Closed,
+    /// We closed it, with one of the codes of [`close`].
+    Closed(u8),
     /// The peer closed it, with one of the codes of [`close`].
     ByPeer(u8),
     /// The peer has not answered for too long.
@@ -371,7 +371,7 @@ impl Link {
         if !self.lost {
             self.session.close(now, u32::from(code));
             self.farewell = Some(code);
-            self.lose(Lost::Closed);
+            self.lose(Lost::Closed(code));
         }
     }
 
