@@ -6,9 +6,10 @@
 import json
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from ginnel.config.bounds import ROLES
+from ginnel.config.bounds import ROLES, Role
 from ginnel.config.schema import schema
 from ginnel.config.settings import SETTINGS, Setting
 
@@ -26,7 +27,7 @@ def row(key: str) -> str:
     return f"| `{key}` | {role} | {_default(of)} | {allowed} | {does} | {setting.effect} |"
 
 
-def _default(of: dict[str, Setting]) -> str:
+def _default(of: Mapping[Role, Setting]) -> str:
     shown = {
         role: "" if setting.default is None else setting.kind.show(setting.default)
         for role, setting in of.items()
