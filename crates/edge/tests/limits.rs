@@ -74,7 +74,7 @@ fn is_waiting(stream: &mut TcpStream) -> bool {
 
 #[test]
 fn those_who_say_nothing_make_room_for_those_who_do() {
-    let path = Path::new(Limits::server(), Limits { streams: 3, ..Limits::client() });
+    let path = Path::new(Limits::server(), Limits { streams: 20, ..Limits::client() });
     let (mut near, mut far) = path.connected();
     let mut silent: Vec<_> = (0..50).map(|_| path.silent()).collect();
     let (second, _far) = path.connected();

@@ -30,6 +30,9 @@ pub struct ServerAddress {
     pub keys: ClientKeys,
 }
 
+/// A stream that can be had at once is had, however little patience there is.
+const OPEN_LEAST: Duration = Duration::from_millis(1);
+
 /// What a keeper reports.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Report {
@@ -179,7 +182,9 @@ impl Client {
         let began = std::time::Instant::now();
         let (link, ..) = self.link(patience).await?;
         let linked = std::time::Instant::now();
-        let stream = self.shard.open(link).await?;
+        // The server may allow no more streams now: whoever waits for that waits no longer in all.
+        let left = patience.saturating_sub(began.elapsed());
+        let stream = timeout(left.max(OPEN_LEAST), self.shard.open(link)).await.ok()??;
         stream.end_first_stage(Stage::Queued, began, linked);
         Some(stream)
     }

@@ -73,8 +73,8 @@ impl Driver {
         shard.handle_events();
         {
             let core = &mut *shard.0.borrow_mut();
-            core.guard_memory();
             core.wake_acceptor();
+            pause = pause.into_iter().chain(core.guard_memory()).min();
         }
         let core = shard.0.borrow();
         let hub = &core.hub;

@@ -28,7 +28,7 @@ struct Told {
 }
 
 /// The causes for which datagrams are dropped.
-pub(crate) fn causes(drops: &Drops) -> [(&'static str, u64); 11] {
+pub(crate) fn causes(drops: &Drops) -> [(&'static str, u64); 12] {
     let refused = &drops.handshakes;
     [
         ("forged", drops.forged),
@@ -37,6 +37,7 @@ pub(crate) fn causes(drops: &Drops) -> [(&'static str, u64); 11] {
         ("replayed", drops.replayed),
         ("handshake_forged", refused.forged),
         ("handshake_full", refused.full),
+        ("handshake_often", refused.often),
         ("handshake_limited", refused.limited),
         ("handshake_malformed", refused.malformed),
         ("handshake_replayed", refused.replayed),
@@ -66,6 +67,7 @@ impl Notices {
             match cause {
                 "no_room" | "handshake_full" => self.limit_reached("links"),
                 "handshake_limited" => self.limit_reached("handshakes"),
+                "handshake_often" => self.limit_reached("handshakes of a user"),
                 _ => {}
             }
             tell_thousandth(cause, before, total);

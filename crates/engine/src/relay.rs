@@ -16,7 +16,9 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 use thiserror::Error;
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
 /// After so many bytes in one direction without waiting, other tasks get their turn.
@@ -69,6 +71,8 @@ pub trait Socket {
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     /// Ends our direction.
     fn shutdown(&self) -> io::Result<()>;
+    /// Waits until the peer has broken the connection.
+    async fn broken(&self);
 }
 
 macro_rules! socket {
@@ -88,6 +92,10 @@ macro_rules! socket {
             }
             fn shutdown(&self) -> io::Result<()> {
                 socket2::SockRef::from(self).shutdown(Shutdown::Write)
+            }
+            async fn broken(&self) {
+                // An error of the wait itself is one of the socket.
+                let _ = self.ready(Interest::ERROR).await;
             }
         }
     };
@@ -143,6 +151,7 @@ async fn both(socket: &impl Socket, stream: &Stream, early: Early) -> Result<(),
             (activity.guard(half_closed, up).await?, down_end)
         }
         error = activity.over(limits.stream_idle, limits.stream_idle) => return Err(error),
+        error = gone(socket, &activity, limits.step_time) => return Err(error),
     };
     if up_end == End::Clean {
         return Ok(());
@@ -151,6 +160,18 @@ async fn both(socket: &impl Socket, stream: &Stream, early: Early) -> Result<(),
         let _ = tokio::time::timeout(LINGER_TIME, discard(socket)).await;
     }
     Err(StreamError::Stopped(code::BROKEN).into())
+}
+
+/// Ready when the socket is broken and nothing moves any more. While both directions wait for
+/// somebody to read, nobody touches the socket, and nobody else would notice. What it has said
+/// before may still be passed on, as long as it is taken.
+async fn gone(socket: &impl Socket, activity: &Activity<'_>, patience: Duration) -> RelayError {
+    socket.broken().await;
+    activity.moved();
+    match activity.over(patience, patience).await {
+        RelayError::Idle => RelayError::Socket(io::ErrorKind::ConnectionReset.into()),
+        error => error,
+    }
 }
 
 /// Socket → stream.

@@ -71,6 +71,8 @@ pub(crate) struct LinkState {
     /// Told when the peer allows more streams, and when the link is gone.
     may_open: Rc<Notify>,
     account: Rc<Account>,
+    /// Streams of which something waits for a reader here.
+    pub(crate) stuck: usize,
     /// How often the peer opens streams.
     pub(crate) opens: Turns,
 }

@@ -1,5 +1,6 @@
 //! A stream of a link, as tasks of the shard use it.
 
+use crate::memory::stuck_most;
 use crate::shard::{Core, Shard};
 use crate::trace::{Stage, Trace, Way};
 use crate::usage::Account;
@@ -87,6 +88,11 @@ impl StreamState {
     /// Since when the stream has been stuck: its reader pauses, or its peer's.
     pub(crate) fn stuck_since(&self) -> Option<Instant> {
         self.stuck.into_iter().flatten().min().filter(|_| !self.shed)
+    }
+
+    /// Since when its reader at this end pauses.
+    pub(crate) fn unread_since(&self) -> Option<Instant> {
+        self.stuck[Direction::In as usize].filter(|_| !self.shed)
     }
 
     /// Gives the stream up: whoever uses it is told.
@@ -268,8 +274,15 @@ impl Stream {
     pub fn set_stuck(&self, stuck: bool) {
         if self.is_stuck(Direction::In) != stuck {
             let core = &mut *self.shard.0.borrow_mut();
-            if let Some(state) = core.links.get_mut(&self.link).and_then(|link| link.streams.get_mut(&self.id)) {
+            let most = stuck_most(&core.limits);
+            let Some(link) = core.links.get_mut(&self.link) else { return };
+            if let Some(state) = link.streams.get_mut(&self.id) {
                 self.mark_stuck(state, Direction::In, stuck);
+                link.stuck = if stuck { link.stuck + 1 } else { link.stuck - 1 };
+                if link.stuck > most && !core.memory.crowded {
+                    core.memory.crowded = true;
+                    core.wake_driver();
+                }
             }
         }
     }
@@ -404,7 +417,10 @@ impl Drop for Stream {
         self.reset(code::ABANDONED);
         self.stop(code::ABANDONED);
         let mut core = self.shard.0.borrow_mut();
-        let removed = core.links.get_mut(&self.link).and_then(|link| link.streams.remove(&self.id));
+        let removed = core.links.get_mut(&self.link).and_then(|link| {
+            link.stuck -= usize::from(self.is_stuck(Direction::In));
+            link.streams.remove(&self.id)
+        });
         if removed.is_some() {
             core.counters.streams -= 1;
             self.account.change(|usage| usage.streams -= 1);

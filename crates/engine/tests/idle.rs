@@ -129,3 +129,56 @@ fn want_of_memory_costs_the_streams_that_are_stuck_and_no_other() {
         },
     );
 }
+
+#[test]
+fn streams_that_nobody_reads_do_not_use_up_their_link() {
+    // A window for four streams, of which three may be stuck.
+    let limits = Limits { link_window: 4 << 20, stream_window: 1 << 20, ..Limits::server() };
+    run_with(limits, uncounted, |pair| async move {
+        let mut stuck = Vec::new();
+        for _ in 0..12 {
+            let (mut application, target, near) = path(&pair).await;
+            tokio::task::spawn_local(async move {
+                let block = [7; 64 << 10];
+                while application.write_all(&block).await.is_ok() {}
+            });
+            stuck.push((target, near));
+        }
+        // All but three are given up.
+        let given_up = |stuck: &Vec<(TcpStream, Ended)>| stuck.iter().filter(|(_, near)| near.is_finished()).count();
+        let deadline = Instant::now() + common::PATIENCE;
+        while given_up(&stuck) < 9 {
+            assert!(Instant::now() < deadline, "{} of 12 were given up", given_up(&stuck));
+            tokio::time::sleep(10 * MILLISECOND).await;
+        }
+        // Somebody who does read is served.
+        let (mut application, mut target, near) = path(&pair).await;
+        let upload = tokio::task::spawn_local(async move {
+            application.write_all(&[9; 8 << 20]).await.unwrap();
+            application
+        });
+        let mut got = vec![0; 8 << 20];
+        let reading = tokio::time::timeout(common::PATIENCE, target.read_exact(&mut got));
+        reading.await.expect("what is read gets through").unwrap();
+        assert!(got.iter().all(|byte| *byte == 9));
+        drop(upload.await.unwrap());
+        assert_eq!(given_up(&stuck), 9);
+        drop(near);
+    });
+}
+
+#[test]
+fn an_application_that_breaks_off_while_it_is_stuck_is_noticed() {
+    let limits = Limits { step_time: 200 * MILLISECOND, ..Limits::server() };
+    run_with(limits, uncounted, |pair| async move {
+        let (mut application, _target, near) = path(&pair).await;
+        let block = [7; 64 << 10];
+        while let Ok(written) = tokio::time::timeout(300 * MILLISECOND, application.write_all(&block)).await {
+            written.unwrap();
+        }
+        socket2::SockRef::from(&application).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(application);
+        let ended = tokio::time::timeout(common::PATIENCE, near).await.expect("noticed");
+        assert!(matches!(ended.unwrap(), Err(RelayError::Socket(_))));
+    });
+}

@@ -163,3 +163,16 @@ fn new_limits_hold_for_what_begins_from_then_on() {
     lab.connect(third);
     assert_eq!(lab.downs(0), []);
 }
+
+#[test]
+fn a_server_full_of_dead_links_takes_a_client_that_comes_back() {
+    for_each_seed(5, |seed| {
+        let limits = Limits { links: 2, ..Limits::default() };
+        let mut lab = kept(Setup { limits, ..Setup::new(seed) });
+        for _ in 0..6 {
+            lab.restart_client(0);
+            lab.must("the newcomer is served", 10 * SECOND, |lab| lab.usable(0).is_some());
+            lab.echo_within(0, 2 * SECOND);
+        }
+    });
+}

@@ -197,8 +197,8 @@ pub const DIAL_ATTEMPTS: usize = 8;
 pub const PENDING_PER_IDENTITY: usize = 8;
 
 /// The most handshakes remembered for one user; beyond it the user's next one is refused until
-/// older ones expire. At one handshake a second a user stays at half of it.
-pub const HANDSHAKES_PER_USER: usize = 512;
+/// older ones expire. At eight handshakes a second a user stays within it.
+pub const HANDSHAKES_PER_USER: usize = 2048;
 
 /// The most handshakes remembered in all.
 pub const HANDSHAKES_REMEMBERED: usize = 65_536;
@@ -330,6 +330,10 @@ pub const LINGER_TIME: Duration = Duration::from_secs(1);
 
 /// How long a broken stream's socket waits for its owner to take note and close its end.
 pub const HANDOVER_CLOSE_TIME: Duration = Duration::from_secs(30);
+
+/// A connection that has not said what it wants keeps its place for so long, also where others wait
+/// for one.
+pub const NEWCOMER_TIME: Duration = Duration::from_secs(1);
 
 /// The whole negotiation with an application, however slowly it talks; each read of it has
 /// `step_time`.

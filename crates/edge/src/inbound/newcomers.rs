@@ -6,12 +6,15 @@
 
 use crate::places::{Place, Places};
 use ginnel_engine::shard::Shard;
-use ginnel_proto::limits::ACCEPT_PAUSE;
+use ginnel_proto::limits::{ACCEPT_PAUSE, NEWCOMER_TIME};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// When a newcomer came, and how to tell it to go.
+type Arrived = (Instant, Rc<Notify>);
 
 /// Who lets connections in. Shared by all listeners of a client.
 #[derive(Clone)]
@@ -19,7 +22,7 @@ pub struct Doorman {
     shard: Shard,
     places: Places,
     /// In order of arrival. Bounded by the places.
-    newcomers: Rc<RefCell<BTreeMap<u64, Rc<Notify>>>>,
+    newcomers: Rc<RefCell<BTreeMap<u64, Arrived>>>,
     last: Rc<Cell<u64>>,
 }
 
@@ -44,24 +47,42 @@ impl Doorman {
             Some(place) => place,
             None => {
                 self.shard.limit_reached("streams");
-                self.send_away_oldest();
-                self.places.take().await
+                self.next_place().await
             }
         };
         let number = self.last.get() + 1;
         self.last.set(number);
         let away = Rc::new(Notify::new());
-        self.newcomers.borrow_mut().insert(number, away.clone());
+        self.newcomers.borrow_mut().insert(number, (Instant::now(), away.clone()));
         Newcomer { doorman: self.clone(), number, away, place: Some(place) }
     }
 
-    /// Sends the oldest newcomer away. `false`: there is none.
-    pub fn send_away_oldest(&self) -> bool {
-        let oldest = self.newcomers.borrow_mut().pop_first();
-        if let Some((_, away)) = &oldest {
-            away.notify_one();
+    /// The next place that is given back, be it by the oldest newcomer when its time is over.
+    async fn next_place(&self) -> Place {
+        loop {
+            let oldest = self.newcomers.borrow().first_key_value().map(|(_, (since, _))| *since);
+            let over = async {
+                match oldest {
+                    Some(since) => sleep_until(since + NEWCOMER_TIME).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                place = self.places.take() => return place,
+                () = over => self.send_away_oldest(),
+            }
         }
-        oldest.is_some()
+    }
+
+    /// Sends the oldest newcomer away, if it has had its time.
+    pub fn send_away_oldest(&self) {
+        let mut newcomers = self.newcomers.borrow_mut();
+        if let Some(oldest) = newcomers.first_entry()
+            && oldest.get().0 + NEWCOMER_TIME <= Instant::now()
+        {
+            oldest.remove().1.notify_one();
+        }
     }
 }
 

@@ -70,9 +70,6 @@ impl Hub {
                 return;
             }
             self.close_slot(time, older, close::REPLACED);
-        } else if self.entries.len() >= self.limits.links {
-            self.drops.no_room += 1;
-            return;
         } else {
             match room(identities, &self.entries, &self.limits, user, proven.remote.ip(), time.now) {
                 Room::Free => {}

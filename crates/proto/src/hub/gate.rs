@@ -54,8 +54,10 @@ pub struct Refusals {
     pub unknown_user: u64,
     /// The client's clock is more than 120 s off.
     pub skewed: u64,
-    /// A table is full.
+    /// There is no place for another link.
     pub full: u64,
+    /// The user, or all of them together, have made as many handshakes lately as are remembered.
+    pub often: u64,
     /// Accepted, but the journal could not be written.
     pub unjournaled: u64,
 }
@@ -185,7 +187,7 @@ impl Gate {
         }
         let entry = Entry { time_ns: request.hello.time_ns, digest };
         if self.replay.insert(request.user, entry, time.wall_ns).is_err() {
-            return Err(count(&mut self.refusals.full));
+            return Err(count(&mut self.refusals.often));
         }
         if !self.journal.append(&entry) {
             self.refusals.unjournaled += 1;

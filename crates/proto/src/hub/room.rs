@@ -70,11 +70,26 @@ pub(super) fn room(
             anywhere = anywhere.into_iter().chain([heard]).min();
         }
     }
+    let is_full = entries.len() >= limits.links;
     match here.or(anywhere) {
-        _ if count < limits.links_per_user => Room::Free,
+        _ if count < limits.links_per_user && !is_full => Room::Free,
         Some((_, slot)) => Room::InPlaceOf(slot),
+        // The table is full, and the user has few: somebody's link that nobody may be behind.
+        None if is_full && count < limits.links_per_user => {
+            stalest(entries, limits, now).map_or(Room::None, Room::InPlaceOf)
+        }
         None => Room::None,
     }
+}
+
+/// Of all links, the one that has been silent longest, if that is longer than a living client ever
+/// is. Visits every link; asked only where there is no place for another.
+fn stalest(entries: &Slab<Entry>, limits: &Limits, now: Instant) -> Option<usize> {
+    let heard = entries.iter().filter_map(|(slot, entry)| match &entry.state {
+        State::Living(living) if !living.link.is_lost() => Some((living.link.last_heard(), slot)),
+        _ => None,
+    });
+    heard.min().filter(|(heard, _)| *heard + limits.link_stale <= now).map(|(_, slot)| slot)
 }
 
 impl Hub {
@@ -115,10 +130,11 @@ impl gate::Links for Table<'_> {
             return true;
         }
         let count = links_of(self.identities, self.entries, *user).count();
-        if count * 4 >= self.limits.links_per_user * CROWD_QUARTERS {
+        let is_crowded = |count: usize, most: usize| count * 4 >= most * CROWD_QUARTERS;
+        if is_crowded(count, self.limits.links_per_user) || is_crowded(self.entries.len(), self.limits.links) {
             self.crowded.set(Some(*user));
         }
-        let room = || room(self.identities, self.entries, self.limits, *user, from, self.now);
-        self.entries.len() < self.limits.links && !matches!(room(), Room::None)
+        let room = room(self.identities, self.entries, self.limits, *user, from, self.now);
+        !matches!(room, Room::None)
     }
 }
