@@ -135,7 +135,13 @@ class Limits(Table):
     ] = None
     links: Annotated[int | None, count(1, 60_000, "Links in all.", server=4096)] = None
     links_per_user: Annotated[
-        int | None, count(1, 4096, "Links of one user; one more displaces another.", server=64)
+        int | None,
+        count(
+            1,
+            4096,
+            "Links of one user; beyond it one that has been silent makes room, or the new one waits.",
+            server=64,
+        ),
     ] = None
     half_open: Annotated[int | None, count(16, 65_536, "Handshakes that are under way.", server=1024)] = None
     handshakes_per_prefix: Annotated[
