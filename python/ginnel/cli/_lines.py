@@ -18,9 +18,9 @@ _NOTICE_BYTES = 100
 class Lines:
     """Writes lines to a stream. What finds no room in the queue is dropped, counted, and told when there is room.
 
-    A thread does the writing, because nothing else is sure not to wait: a terminal that says that it takes something may
-    still not take all of it, and O_NONBLOCK would hold for every process that shares the stream. It is a daemon, for
-    which the end of the process does not wait.
+    A thread does the writing, because nothing else is sure not to wait: a terminal that says that it takes something
+    may still not take all of it, and O_NONBLOCK would hold for every process that shares the stream. It is a daemon,
+    for which the end of the process does not wait.
     """
 
     def __init__(self, stream: TextIO) -> None:
