@@ -142,3 +142,15 @@ def test_the_limit_of_open_files_is_raised_to_what_the_system_allows() -> None:
         assert raised == (MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_hangup_drains_and_another_hurries_nothing() -> None:
+    service, ending = Service(), Ending()
+    running = asyncio.create_task(run(service, ending))
+    await until_logged(service, "ready")
+    os.kill(os.getpid(), signal.SIGHUP)
+    await until_logged(service, 4.0)
+    ending.hung_up()
+    service.drained.set()
+    await running
+    assert service.log == ["start", "ready", "goodbye", 4.0]

@@ -1,5 +1,6 @@
 """Lines on streams that are slow, full, closed or gone."""
 
+import contextlib
 import io
 import json
 import os
@@ -10,6 +11,11 @@ import pytest
 
 from ginnel.cli._lines import Lines, json_line, key_values, one_line
 
+LONG_SECONDS = 10
+"""Bound of a wait; only what hangs reaches it."""
+_LINE = "x" * 999
+_MOST = 262  # such lines, of 1,000 bytes, that wait
+
 
 @pytest.fixture
 def pipe() -> tuple[TextIO, TextIO]:
@@ -19,51 +25,93 @@ def pipe() -> tuple[TextIO, TextIO]:
     return os.fdopen(writer, "w"), os.fdopen(reader)
 
 
+def fill(writer: TextIO) -> None:
+    """Write until the pipe takes no more."""
+    os.set_blocking(writer.fileno(), False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer.fileno(), b"." * 4096):
+            pass
+    os.set_blocking(writer.fileno(), True)
+
+
+def read_all(lines: Lines, reader: TextIO) -> str:
+    """Read until all is written."""
+    got, is_done = b"", False
+    while not is_done:
+        is_done = lines.flush(0.01)
+        with contextlib.suppress(BlockingIOError):
+            while piece := os.read(reader.fileno(), 1 << 20):
+                got += piece
+    return got.decode()
+
+
 def test_lines_arrive_in_order(pipe: tuple[TextIO, TextIO]) -> None:
     writer, reader = pipe
     with writer, reader:
         lines = Lines(writer)
-        writer.write("what waited in the buffer\n")
         assert lines.write("one")
         assert lines.write("ö \udcff")
-        assert reader.read() == "what waited in the buffer\none\nö \\udcff\n"
+        assert lines.flush(LONG_SECONDS)
+        assert reader.read() == "one\nö \\udcff\n"
 
 
 @pytest.mark.timeout(20)
 def test_a_reader_who_does_not_read_holds_nobody_up(pipe: tuple[TextIO, TextIO]) -> None:
     writer, reader = pipe
     with writer, reader:
+        fill(writer)
         lines = Lines(writer)
-        taken = 0
-        while lines.write(f"{taken:0999}"):
-            taken += 1
-        assert taken > 10
-        for _ in range(4):
-            assert not lines.write("x" * 999)
+        assert [lines.write(_LINE) for _ in range(_MOST + 5)] == [True] * _MOST + [False] * 5
         assert lines.dropped == 5
-        got = reader.read()
-        assert [int(line) for line in got.splitlines()] == list(range(taken))
+        assert not lines.flush(0.01)
+        assert read_all(lines, reader).lstrip(".") == f"{_LINE}\n" * _MOST
         assert lines.write("here again")
-        assert reader.read() == "(5 lines dropped: nobody took them)\nhere again\n"
+        assert read_all(lines, reader) == "(5 lines dropped: nobody took them)\nhere again\n"
         assert lines.dropped == 0
 
 
 @pytest.mark.timeout(20)
-def test_a_line_that_was_cut_short_spoils_no_other(pipe: tuple[TextIO, TextIO]) -> None:
+def test_a_terminal_that_takes_a_part_of_a_line_holds_nobody_up() -> None:
+    master, slave = os.openpty()
+    with os.fdopen(slave, "w") as screen:
+        lines = Lines(screen)
+        while lines.write(_LINE):
+            pass
+        assert lines.dropped == 1
+        assert not lines.flush(0.01)
+        while not lines.flush(0.01):
+            os.read(master, 4096)
+    os.close(master)
+
+
+@pytest.mark.timeout(20)
+def test_a_stream_that_does_not_wait_gets_whole_lines(pipe: tuple[TextIO, TextIO]) -> None:
+    writer, reader = pipe
+    with writer, reader:
+        fill(writer)
+        os.set_blocking(writer.fileno(), False)
+        lines = Lines(writer)
+        assert lines.write(_LINE)
+        assert read_all(lines, reader).lstrip(".") == f"{_LINE}\n"
+        assert lines.dropped == 0
+
+
+def test_a_line_that_is_too_long_is_dropped(pipe: tuple[TextIO, TextIO]) -> None:
     writer, reader = pipe
     with writer, reader:
         lines = Lines(writer)
         assert not lines.write("x" * 10_000_000)
-        while reader.read(1 << 20):
-            pass
         assert lines.write("whole")
-        assert reader.read() == "\n(1 lines dropped: nobody took them)\nwhole\n"
+        assert read_all(lines, reader) == "(1 lines dropped: nobody took them)\nwhole\n"
 
 
 def test_a_reader_who_is_gone_is_no_error(pipe: tuple[TextIO, TextIO]) -> None:
     writer, reader = pipe
     reader.close()
-    assert not Lines(writer).write("nobody reads this")
+    lines = Lines(writer)
+    lines.write("nobody reads this")
+    assert lines.flush(LONG_SECONDS)
+    assert lines.dropped == 1
     writer.close()
     assert not Lines(writer).write("nor this")
 
@@ -71,7 +119,11 @@ def test_a_reader_who_is_gone_is_no_error(pipe: tuple[TextIO, TextIO]) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_disk_is_no_error() -> None:
     with open("/dev/full", "w") as full:
-        assert not Lines(full).write("lost")
+        lines = Lines(full)
+        for dropped in (1, 2):
+            lines.write("lost")
+            assert lines.flush(LONG_SECONDS)
+            assert lines.dropped == dropped
 
 
 def test_a_stream_that_is_an_object() -> None:

@@ -1,5 +1,7 @@
 """The first moments of the program, as a process."""
 
+import contextlib
+import json
 import os
 import shlex
 import signal
@@ -118,3 +120,71 @@ def test_another_command_ends_as_a_shell_expects(
         ping.signal(number)
         ended, _, said = ping.end()
     assert (ended, said) == (code, "")
+
+
+def full_pipe() -> tuple[int, int]:
+    """A pipe that takes nothing more: the end to read from, and the one to write to."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, b"." * 4096):
+            pass
+    os.set_blocking(writer, True)
+    return reader, writer
+
+
+@pytest.mark.parametrize("full", ["stdout", "stderr"])
+def test_a_full_stream_at_the_start_keeps_no_server_from_its_end(tmp_path: Path, full: str) -> None:
+    reader, writer = full_pipe()
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, full: writer}
+    command = [sys.executable, "-m", "tests.cli.program", "server", "--state", str(tmp_path / "state")]
+    with subprocess.Popen(command, env={**os.environ, "HOME": str(tmp_path)}, **streams) as server:  # type: ignore[call-overload]  # streams by name
+        try:
+            if full == "stderr":
+                assert server.stdout.readline().startswith(b"ginnel://")
+            else:
+                assert any(b"Share link" in line for line in server.stderr)
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(20) == 0
+        finally:
+            server.kill()
+            os.close(reader)
+            os.close(writer)
+
+
+def test_a_server_begun_with_nohup_ignores_the_hangup(tmp_path: Path) -> None:
+    line = f"trap '' HUP; exec $G server --state '{tmp_path}/state' --listen 0"
+    with subprocess.Popen(
+        ["sh", "-c", line.replace("$G", PROGRAM)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline().startswith("ginnel://")
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+        assert ignored & 1 << (signal.SIGHUP - 1)
+        server.send_signal(signal.SIGTERM)
+        assert server.communicate(timeout=30)[0] == ""
+        assert server.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        (["server", "--log-format", "json", "--listne"], {}),
+        (["server", "--log-format=JSON", "extra"], {}),
+        (["client", "--log-format", "json", "ginnel://x"], {}),
+        (["client", "ginnel://x"], {"GINNEL_LOG_FORMAT": "json"}),
+        (["run"], {"GINNEL_LOG_FORMAT": "json"}),
+        (["run", "-c", "FILE"], {}),
+    ],
+)
+def test_errors_of_the_start_are_json_where_that_is_wanted(
+    tmp_path: Path, arguments: list[str], variables: dict[str, str]
+) -> None:
+    file = tmp_path / "server.toml"
+    file.write_text('role = "server"\nstate = "state"\nlistne = 1\nlog.format = "json"\n')
+    words = [str(file) if word == "FILE" else word for word in arguments]
+    with running(tmp_path, *words, **variables) as program:
+        code, _, said = program.end()
+    assert code == 2
+    assert [json.loads(line)["level"] for line in said.splitlines()] == ["error"]

@@ -40,6 +40,10 @@ class Ending:
         """A signal arrived."""
         (self._hurried if self._asked.is_set() else self._asked).set()
 
+    def hung_up(self) -> None:
+        """SIGHUP arrived: end. It hurries nothing: a terminal that closes sends it more than once."""
+        self._asked.set()
+
     def engine_stopped(self, reason: str) -> None:
         """The engine is gone: end, and fail."""
         self._failure = EngineError(reason)
@@ -68,7 +72,9 @@ class Ending:
 
 @contextlib.contextmanager
 def signals(ending: Ending, on_hangup: OnHangup | None = None) -> Iterator[None]:
-    """Send SIGINT and SIGTERM to `ending`, SIGHUP to `on_hangup`, and put back the handlers that were there before.
+    """Send SIGINT and SIGTERM to `ending`, SIGHUP to `on_hangup` (None: it ends as well).
+
+    The handlers that were there before are put back.
 
     Not with the loop's own `add_signal_handler`: its removal brings the default back, for a moment in which a signal
     would end the process with the wrong exit code.
@@ -80,8 +86,8 @@ def signals(ending: Ending, on_hangup: OnHangup | None = None) -> Iterator[None]
         for number in woken.recv(64):
             if number in _SIGNALS:
                 ending.signalled()
-            elif number == signal.SIGHUP and on_hangup is not None:
-                on_hangup()
+            elif number == signal.SIGHUP:
+                (on_hangup or ending.hung_up)()
 
     with woken, wake:
         woken.setblocking(False)
@@ -89,7 +95,9 @@ def signals(ending: Ending, on_hangup: OnHangup | None = None) -> Iterator[None]
         loop.add_reader(woken, take)
         # The interpreter writes each signal's number there, in whichever moment it comes.
         wakeup_before = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
-        taken = _SIGNALS if on_hangup is None else (*_SIGNALS, signal.SIGHUP)
+        # Without a use for it, SIGHUP ends the service, unless it was begun with `nohup`.
+        is_left_alone = on_hangup is None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        taken = _SIGNALS if is_left_alone else (*_SIGNALS, signal.SIGHUP)
         before = {number: signal.signal(number, lambda *_: None) for number in taken}
         try:
             yield

@@ -3,64 +3,133 @@
 import json
 import os
 import select
+import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import TextIO
 
-_PIECE_BYTES = 4096
-"""What a pipe takes at once without waiting when it says that it takes anything (PIPE_BUF)."""
-_REST_MS = 20
-"""How long the rest of a line that has begun may wait for room."""
+_MOST_BYTES = 256 * 1024
+"""So much may wait for a stream that takes nothing."""
+_NOTICE_BYTES = 100
+"""More than the line takes that tells how many were dropped: it is told when another line follows."""
 
 
 class Lines:
-    """Writes lines to a stream. What it does not take at once is dropped, counted, and told when it takes more."""
+    """Writes lines to a stream. What finds no room in the queue is dropped, counted, and told when there is room.
+
+    A thread does the writing, because nothing else is sure not to wait: a terminal that says that it takes something
+    may still not take all of it, and O_NONBLOCK would hold for every process that shares the stream. It is a daemon,
+    for which the end of the process does not wait.
+    """
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._torn = False
+        self.stream = stream
         self.dropped = 0
         """Lines that were dropped since that was last told."""
+        self._queue: deque[tuple[bytes, int]] = deque()
+        """What waits, and how many lines are lost with it."""
+        self._bytes = 0
+        self._changed = threading.Condition()
+        self._has_writer = False
+        self._torn = False
 
     def write(self, line: str) -> bool:
-        """Write a line; whether it was taken."""
-        if self.dropped and self._put(f"({self.dropped} lines dropped: nobody took them)"):
-            self.dropped = 0
-        taken = self._put(line)
-        self.dropped += not taken
-        return taken
+        """Hand over a line, without waiting; whether there was room for it."""
+        with self._changed:
+            has_room = self._bytes + len(line) + _NOTICE_BYTES <= _MOST_BYTES
+            if (
+                self.dropped
+                and has_room
+                and self._put(f"({self.dropped} lines dropped: nobody took them)", self.dropped)
+            ):
+                self.dropped = 0
+            taken = self._put(line, 1)
+            self.dropped += not taken
+            return taken
 
-    def _put(self, line: str) -> bool:
+    def flush(self, seconds: float) -> bool:
+        """Wait until everything is written, but not longer; whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._queue, seconds)
+
+    def _put(self, line: str, count: int) -> bool:
         try:
-            descriptor = self._stream.fileno()
+            self.stream.fileno()
         except (OSError, ValueError, AttributeError):
             return self._put_to_object(line)
-        text = ("\n" if self._torn else "") + line + "\n"
-        return self._put_to_descriptor(descriptor, text.encode(errors="backslashreplace"))
+        data = f"{line}\n".encode(self.stream.encoding or "utf-8", "backslashreplace")
+        if self._bytes + len(data) > _MOST_BYTES or not self._start_writer():
+            return False
+        self._queue.append((data, count))
+        self._bytes += len(data)
+        self._changed.notify_all()
+        return True
 
-    def _put_to_descriptor(self, descriptor: int, data: bytes) -> bool:
-        room = select.poll()
-        room.register(descriptor, select.POLLOUT)
+    def _start_writer(self) -> bool:
+        if not self._has_writer:
+            try:
+                threading.Thread(target=self._write_queue, name="ginnel lines", daemon=True).start()
+            except RuntimeError:  # no more threads, or the interpreter is at its end
+                return False
+            self._has_writer = True
+        return True
+
+    def _write_queue(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: bool(self._queue))
+                data, count = self._queue[0]
+            written = self._write(data)
+            with self._changed:
+                # Only now: what is being written takes room as well, and is not flushed yet.
+                self._queue.popleft()
+                self._bytes -= len(data)
+                self.dropped += 0 if written else count
+                self._changed.notify_all()
+
+    def _write(self, data: bytes) -> bool:
+        rest = b"\n" + data if self._torn else data
         begun = False
         try:
-            self._stream.flush()
-            while data:
-                if not room.poll(_REST_MS if begun else 0):
-                    break
-                data = data[os.write(descriptor, data[:_PIECE_BYTES]) :]
+            while rest:
+                # Asked anew each time: a number that was closed may be another file by now.
+                rest = rest[write_some(self.stream.fileno(), rest) :]
                 begun = True
         except (OSError, ValueError):
             pass  # a full disk, a reader that is gone: there is nowhere left to say so
-        self._torn = bool(data) if begun else self._torn
-        return not data
+        self._torn = bool(rest) if begun else self._torn
+        return not rest
 
     def _put_to_object(self, line: str) -> bool:
         try:
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            self.stream.write(line + "\n")
+            self.stream.flush()
         except (OSError, ValueError):
             return False
         return True
+
+
+def write_some(descriptor: int, data: bytes) -> int:
+    """Write, and wait for it as long as it takes; how many bytes were taken."""
+    while True:
+        try:
+            return os.write(descriptor, data)
+        except BlockingIOError:  # another process that shares it made it so
+            room = select.poll()
+            room.register(descriptor, select.POLLOUT)
+            room.poll()
+
+
+_latest: Lines | None = None
+
+
+def lines_of(stream: TextIO) -> Lines:
+    """The lines of a stream: for all who write to standard error the same, so that their lines stay in order."""
+    global _latest
+    if _latest is None or _latest.stream is not stream:
+        _latest = Lines(stream)
+    return _latest
 
 
 def one_line(text: str) -> str:

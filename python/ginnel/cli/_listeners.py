@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from ginnel.api.client import Client
 from ginnel.api.listener import Listener
+from ginnel.cli._output import send
 from ginnel.cli._terminal import Terminal
 from ginnel.config.values import Socks5Config
 from ginnel.errors import GinnelError, ListenError
@@ -36,7 +37,7 @@ class OpenListeners:
             if self._terminal.is_watched and not self._terminal.quiet:
                 self._terminal.fact("socks5", str(listener.address), example)
             else:
-                self._terminal.out(f"socks5 {listener.address}")
+                await send(self._terminal, f"socks5 {listener.address}")
 
     async def change(self, wanted: Sequence[Socks5Config]) -> None:
         """Close and open what differs; the others, and all connections, are not touched.

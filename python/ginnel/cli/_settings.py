@@ -50,6 +50,8 @@ def client_config(loaded: Loaded, terminal: Terminal) -> ClientConfig:
 def _usable(loaded: Loaded, terminal: Terminal) -> Config:
     if loaded.config is not None:
         install(all_levels(loaded.config.log), loaded.config.log.format, terminal)
+    elif loaded.log_format is not None:
+        Terminal.is_json = loaded.log_format == "json"
     for warning in loaded.warnings:
         terminal.warn(warning)
     return loaded.usable()

@@ -37,14 +37,29 @@ def leave_on_signals(arguments: list[str]) -> None:
     if words[:1] == [_RELOADS]:
         # It means "read the file again", and there is nothing to read again before the program has begun.
         _signal.signal(_signal.SIGHUP, _signal.SIG_IGN)
+    elif is_service and _signal.getsignal(_signal.SIGHUP) != _signal.SIG_IGN:
+        _signal.signal(_signal.SIGHUP, _leave_with(0))
     for number, code in ((_signal.SIGINT, _INTERRUPTED), (_signal.SIGTERM, _TERMINATED)):
         if is_service or _signal.getsignal(number) != _signal.SIG_IGN:
             _signal.signal(number, _leave_with(0 if is_service else code))
 
 
+def wants_json(arguments: list[str]) -> bool:
+    """Whether a service is to say everything as JSON, as far as arguments and environment tell before they are read."""
+    words = [word for word in arguments if word != "--debug"]
+    if not words or words[0] not in SERVICES:
+        return False
+    form = os.environ.get("GINNEL_LOG_FORMAT", "")
+    for word, value in zip(words, [*words[1:], ""], strict=True):
+        name, given, rest = word.partition("=")
+        if name == "--log-format":
+            form = rest if given else value
+    return form.strip().lower() == "json"
+
+
 def ignore_signals() -> None:
     """Let nothing change the exit code any more: the interpreter takes handlers away before its end."""
-    for number in (_signal.SIGINT, _signal.SIGTERM):
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
         _signal.signal(number, _signal.SIG_IGN)
 
 

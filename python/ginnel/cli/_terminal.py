@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, TextIO
 
-from ginnel.cli._lines import Lines, json_line, one_line
+from ginnel.cli._lines import json_line, lines_of, one_line
 from ginnel.errors import GinnelError
 
 _AREA = "program"
 """The area of the log for what the command itself says."""
+FLUSH_SECONDS = 0.5
+"""So long standard error may keep the lines before a line of standard output, and the end, waiting."""
 _NAME_WIDTH = 10
 _VALUE_WIDTH = 24
 _BOLD, _DIM, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
@@ -28,7 +30,7 @@ class Terminal:
         self._err = sys.stderr
         self._colour = _is_terminal(self._err) and "NO_COLOR" not in os.environ
         self._both_shown = _is_terminal(sys.stdout) and _is_terminal(self._err)
-        self.lines = Lines(self._err)
+        self.lines = lines_of(self._err)
         """Standard error, for what must never hold up the program."""
 
     @property
@@ -37,7 +39,8 @@ class Terminal:
         return self._both_shown and not self.is_json
 
     def out(self, line: str) -> None:
-        """Write a line for scripts, at once: they wait for it."""
+        """Write a line for scripts, at once: they wait for it. It comes after what was said before."""
+        self.lines.flush(FLUSH_SECONDS)
         try:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
@@ -49,7 +52,7 @@ class Terminal:
     def say(self, line: str = "") -> None:
         """Write a line for people, who read no JSON."""
         if not self.quiet and not self.is_json:
-            self._write(line)
+            self.lines.write(line)
 
     def title(self, line: str) -> None:
         """Write the first line, and an empty one below."""
@@ -93,19 +96,11 @@ class Terminal:
         if self.is_json:
             self._record("error", str(error), {"hint": error.hint} if error.hint else {})
             return
-        self._write(f"{self._in(_RED, 'error:')} {error}")
-        for line in error.hint.splitlines():
-            self._write(f"  {line}")
+        hint = [f"  {line}" for line in error.hint.splitlines()]
+        self.lines.write("\n".join([f"{self._in(_RED, 'error:')} {error}", *hint]))
 
     def _record(self, level: str, message: str, facts: Mapping[str, object], area: str = _AREA) -> None:
         self.lines.write(json_line(time.time(), level, area, message, facts))
-
-    def _write(self, line: str) -> None:
-        try:
-            self._err.write(line + "\n")
-            self._err.flush()
-        except OSError:
-            pass  # a full disk under a log, or nobody reads it: there is nowhere left to say so, and no reason to end
 
     def _in(self, style: str, text: str) -> str:
         return f"{style}{text}{_PLAIN}" if self._colour else text

@@ -47,7 +47,10 @@ def main(arguments: list[str] | None = None) -> int:
         _start.leave_on_signals(sys.argv[1:])
     _start.open_missing_streams()
     given = take_arguments() if arguments is None else arguments
-    code = _flushed(_told(given))
+    try:
+        code = _flushed(_told(given))
+    finally:
+        _flush_lines()
     if arguments is None:
         _start.ignore_signals()
     return code
@@ -56,6 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _told(arguments: list[str]) -> int:
     """Run a command and tell what it fails with; the exit code."""
     debug = "--debug" in arguments
+    if _start.wants_json(arguments):
+        from ginnel.cli._terminal import Terminal
+
+        Terminal.is_json = True
     try:
         return _run(arguments)
     except SystemExit as end:  # argparse, after it has printed help
@@ -141,6 +148,13 @@ def _flushed(code: int) -> int:
 
             return _tell(unwritten(error))
     return code
+
+
+def _flush_lines() -> None:
+    """Give standard error a moment to take what it was told."""
+    from ginnel.cli._terminal import FLUSH_SECONDS, Terminal
+
+    Terminal().lines.flush(FLUSH_SECONDS)
 
 
 def _forget_stdout() -> None:

@@ -10,6 +10,7 @@ from ginnel.cli._daemon import Daemon
 from ginnel.cli._events import event_lines
 from ginnel.cli._lifetime import Ending, run_until_signal
 from ginnel.cli._log import Flags, add_log, log_flags
+from ginnel.cli._output import send
 from ginnel.cli._settings import drain_flags, server_config, take_environment
 from ginnel.cli._terminal import Terminal, qr_code, short_path
 from ginnel.cli.version import program_version
@@ -85,7 +86,7 @@ async def _serve(source: Source, config: ServerConfig, terminal: Terminal) -> No
     daemon = Daemon(server, source, terminal)
 
     async def ready() -> None:
-        _introduce(server, terminal)
+        await _introduce(server, terminal)
         daemon.ready()
 
     await run_until_signal(
@@ -97,7 +98,7 @@ async def _serve(source: Source, config: ServerConfig, terminal: Terminal) -> No
     )
 
 
-def _introduce(server: Server, terminal: Terminal) -> None:
+async def _introduce(server: Server, terminal: Terminal) -> None:
     """Say what was found out, and print the share link."""
     users = server.users()
     shown_user = FIRST_USER if FIRST_USER in users else next(iter(users), None)
@@ -119,7 +120,7 @@ def _introduce(server: Server, terminal: Terminal) -> None:
     link = server.share_link(shown_user)
     whose = f" of {shown_user}" if len(users) > 1 else ""
     terminal.say(f"\n  Share link{whose} (a secret: whoever has it can use this server):\n")
-    terminal.out(link)
+    await send(terminal, link)
     terminal.say()
     if terminal.is_watched and not terminal.quiet:
         terminal.say(qr_code(link) + "\n")

@@ -60,6 +60,8 @@ class Loaded:
     warnings: tuple[str, ...] = ()
     origins: Mapping[str, Origin] = field(default_factory=dict)
     """Where each setting that is not a default comes from, by key."""
+    log_format: str | None = None
+    """How to log; known also where mistakes elsewhere leave no configuration."""
 
     def usable(self) -> Config:
         """The configuration. Raises the first mistake as ConfigError."""
@@ -94,7 +96,7 @@ class _Reading:
         mistakes = tuple(sorted(self.mistakes, key=_order))
         origins = {key: given.origin for key, given in self._given.items()}
         config = None if mistakes else self._build(role)
-        return Loaded(role, config, mistakes, tuple(self.warnings), origins)
+        return Loaded(role, config, mistakes, tuple(self.warnings), origins, self._values.get("log.format"))
 
     def _read(self, setting: Setting, given: Given) -> None:
         """Read one value, which then counts more than those before it."""
