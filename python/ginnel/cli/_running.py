@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ginnel.cli._arguments import Parser
 from ginnel.cli._terminal import short_path
+from ginnel.config.mistakes import cut
 from ginnel.config.state import StateDirectory, default_state_directory, state_directory
 from ginnel.control.client import Running, clients, who
 from ginnel.errors import ConfigError, ControlError, NotRunning
@@ -97,7 +98,7 @@ def _process(text: str) -> int:
     if text.isascii() and text.isdecimal() and len(text) < 10 and int(text) > 0:
         return int(text)
     raise ConfigError(
-        f"--pid = {text[:20]!r} is no process id", hint="A number, as in `ps`.", setting="--pid"
+        f"--pid = {cut(text)!r} is no process id", hint="A number, as in `ps`.", setting="--pid"
     )
 
 

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError
 
 from ginnel.config.database import BUSY_SECONDS
+from ginnel.config.mistakes import is_link
 from ginnel.config.private import check_private, told
 from ginnel.config.roster import MAX_GENERATION, MAX_USERS, USER_NAME, Roster, User
 from ginnel.config.secret import Secret
@@ -111,9 +112,15 @@ def default_state_directory() -> Path:
 
 
 def state_directory(given: str | os.PathLike[str] | None) -> Path:
-    """The directory that was given, else the default. Raises ConfigError for an empty name."""
+    """The directory that was given, else the default. Raises ConfigError for an empty name, and for a share link."""
     if given is None:
         return default_state_directory()
+    if is_link(os.fspath(given)):
+        raise ConfigError(
+            "state is a share link, and no directory",
+            hint="A share link goes after `ginnel client`.",
+            setting="state",
+        )
     # Path("") would mean the working directory, which nobody who wrote it had in mind.
     if not os.fspath(given).strip():
         raise ConfigError(

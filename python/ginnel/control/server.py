@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+from ginnel.config.mistakes import cut
 from ginnel.config.private import check_private
 from ginnel.control.messages import (
     MAX_QUESTION_BYTES,
@@ -137,7 +138,7 @@ class ControlServer:
             handler = self._handlers.get(question["ask"])
             if handler is None:
                 known = ", ".join(sorted(self._handlers))
-                raise ControlError(f"{question['ask'][:40]!r} cannot be asked here", hint=f"Known: {known}.")
+                raise ControlError(f"{cut(question['ask'])!r} cannot be asked here", hint=f"Known: {known}.")
             _log.debug("asked: %s", question["ask"])
             async with asyncio.timeout(WORK_SECONDS):
                 answer = await handler(question)
