@@ -203,3 +203,13 @@ async def test_nothing_is_told_to_the_engine_when_no_user_has_changed(
         await server.handlers["users"]({})
         await server.handlers["users_changed"]({})
         assert [call[0] for call in engines[0].calls] == []
+
+
+async def test_a_new_key_loses_no_counts(state: Path, figures: dict[str, dict[str, int]]) -> None:
+    async with serve(state) as server:
+        server.share_link("anna")
+        figures["anna"] = used(1, 10, 100, links=1)
+        with contextlib.closing(StateDirectory(state).roster()) as roster:
+            roster.rotate(["anna"])
+        await server.handlers["users_changed"]({})
+    assert usage_of(state, "anna").bytes_sent == 100

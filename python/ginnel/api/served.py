@@ -134,12 +134,13 @@ class ServedUsers:
         return [user.name for user in gone]
 
     def _end_counts(self, gone: list[str]) -> int:
-        """Forget what was counted of users that are gone; return how many links they have."""
+        """Forget what was counted of users that are gone; return how many links end: also those of old keys."""
         if not gone:
             return 0
         living = self._living()
         self._take()
-        self._counters.forget(gone)
+        # With a new key, a user is the same user still.
+        self._counters.forget(set(gone) - {user.name for user in self._users})
         return sum(living.get(name, 0) for name in gone)
 
     def _living(self) -> Mapping[str, int]:
