@@ -214,6 +214,19 @@ class StateDirectory:
             raise
         self._lock = descriptor
 
+    def reads_roster(self, process: int) -> bool:
+        """Whether the process has open the very database that stands here, and not one that was replaced."""
+        try:
+            status = (self.path / _USERS).stat()
+            descriptors = list(Path(f"/proc/{process}/fd").iterdir())
+        except OSError:
+            return False
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):
+                if os.path.samestat(descriptor.stat(), status):
+                    return True
+        return False
+
     def holder(self) -> int | None:
         """Return the process id of the server that runs with this state, if one does. Takes no lock for it."""
         lock = self.path / _LOCK
