@@ -103,3 +103,39 @@ def test_mistakes(run: Command, places: dict[str, str], words: list[str], code: 
     result = run("stats", *words)
     assert (result.code, result.out) == (code, "")
     assert result.err.startswith(f"error: {error}")
+
+
+def test_who_does_not_answer_is_one_of_them_all_the_same(
+    run: Command, tmp_path: Path, places: dict[str, str], link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server_state = str(tmp_path / "state" / "ginnel")
+    with (
+        running(tmp_path, "server", "--state", server_state, **places) as server,
+        running(tmp_path, "client", link, **places) as client,
+    ):
+        server.out.readline()
+        client.out.readline()
+        monkeypatch.setattr("ginnel.control.client.STEP_SECONDS", 0.2)
+        for one, other in ((client, server), (server, client)):
+            one.signal(signal.SIGSTOP)
+            for command in ("stats", "reload"):
+                result = run(command)
+                assert (result.code, result.out) == (2, "")
+                assert (
+                    "2 processes of ginnel run here (1 of them does not answer: stopped or busy?)"
+                    in result.err
+                )
+                assert str(other.process.pid) in result.err
+            result = run("stats", "--pid", str(one.process.pid))
+            assert result.code == 1
+            assert f"process {one.process.pid}, a " in result.err
+            assert "does not answer: stopped or busy?" in result.err
+            one.signal(signal.SIGCONT)
+        server.signal(signal.SIGSTOP)
+        client.signal(signal.SIGTERM)
+        client.end()
+        for words in ([], ["--state", server_state]):
+            result = run("stats", *words)
+            assert result.code == 1
+            assert "does not answer: stopped or busy?" in result.err
+        server.signal(signal.SIGCONT)
