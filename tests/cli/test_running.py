@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from ginnel.cli import _running
+from ginnel.control.client import Running
+from ginnel.errors import NotRunning
 from tests.cli.conftest import Command
 from tests.cli.program import running
 
@@ -79,11 +81,14 @@ def test_a_server_elsewhere_is_found_by_its_process(
 
 
 def test_a_server_without_a_socket_is_not_taken_for_none(
-    run: Command, tmp_path: Path, places: dict[str, str], state: Path
+    run: Command, tmp_path: Path, places: dict[str, str], state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def unheard(_: Path) -> Running:
+        raise NotRunning("nobody listens there")
+
     with running(tmp_path, "server", "--state", str(state), **places) as server:
         server.out.readline()
-        (state / "control").unlink()
+        monkeypatch.setattr(_running, "who", unheard)
         result = run("stats", "--state", str(state))
         assert result.code == 1
         assert f"(process {server.process.pid}) has no control socket" in result.err

@@ -11,6 +11,7 @@ import pytest
 from ginnel.api.server import Server
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.state import StateDirectory
+from ginnel.errors import NotRunning
 from tests.cli.conftest import Command, Result
 from tests.cli.program import running
 from tests.fake_engine import Engine
@@ -155,6 +156,10 @@ def test_where_no_server_has_run(run: Command, state: Path, action: str) -> None
     assert not state.exists()
 
 
+def unheard(*_: object) -> object:
+    raise NotRunning("nobody listens there")
+
+
 def test_a_running_server_knows_at_once(
     run: Command, tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +181,7 @@ def test_a_running_server_knows_at_once(
         finally:
             server.signal(signal.SIGCONT)
         # One that does not answer finds out by itself.
-        (state / "control").unlink()
+        monkeypatch.setattr("ginnel.api.links.control.ask", unheard)
         assert "could not be told: it notices within a second" in user("remove", "default").err
         assert StateDirectory(state).holder() == server.process.pid
 
