@@ -35,9 +35,22 @@ message, hint or fact ever contains a key or a share link.
 
 import errno as _errno
 import os
+import re
 from collections.abc import Mapping
 from socket import EAI_NONAME, gaierror
 from typing import NamedTuple
+
+# A share link, also one whose slashes a path has joined and whose pieces a line break tore apart; `ginnel://…` is none.
+_LINK = re.compile(r"ginnel:/*\w[^\s'\"]*(?:\s+[\w-]{16,})*", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"[^\s'\"@/]+:[^\s'\"@]*@")
+
+
+def without_secrets(text: str) -> str:
+    """Mask what looks like a share link, or like a user name and password before an @.
+
+    The last guard of every error; whoever repeats a value leaves them out already, see `config.mistakes`.
+    """
+    return _CREDENTIALS.sub("(secret)@", _LINK.sub("(secret)", text)) if ":" in text else text
 
 
 class GinnelError(Exception):
@@ -47,13 +60,14 @@ class GinnelError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str = "", **facts: object) -> None:
+        message = without_secrets(message)
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = without_secrets(hint)
         for name, value in facts.items():
             if not hasattr(type(self), name):
                 raise TypeError(f"{type(self).__name__} has no fact named {name!r}")
-            setattr(self, name, value)
+            setattr(self, name, without_secrets(value) if isinstance(value, str) else value)
 
     def __str__(self) -> str:
         # OSError would put "[Errno 111]" in front.

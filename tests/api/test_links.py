@@ -1,6 +1,7 @@
 """Users and share links of a server's state, from outside."""
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from ginnel.api.links import StoredUsers, Told, stored_link
 from ginnel.api.server import Server
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.state import StateDirectory
-from ginnel.errors import ConfigError, StateError
+from ginnel.errors import ConfigError, ControlError, StateError
 from tests.fake_engine import Engine
 from tests.waiting import until
 
@@ -103,3 +104,35 @@ async def test_a_server_that_cannot_be_asked_is_known_to_run(state: Path, engine
             assert await asyncio.to_thread(users.add, ["anna"]) == Told(True, None)
         # It notices by itself.
         await until(lambda: server.users() == ("default", "anna"))
+
+
+@pytest.mark.parametrize(
+    ("action", "done"), [("remove", "removed"), ("rotate", "given a new key"), ("add", "added")]
+)
+async def test_a_server_that_does_not_take_the_change_is_told(
+    state: Path, engines: list[Engine], action: str, done: str
+) -> None:
+    async with Server(state=state, listen="127.0.0.1:4433"):
+        # As a restored copy does.
+        database = state / "users.sqlite3"
+        shutil.copy(database, state / "copy")
+        for side in state.glob("users.sqlite3-*"):
+            shutil.copy(side, state / side.name.replace("users.sqlite3", "copy"))
+        for path in state.glob("copy*"):
+            path.chmod(0o600)
+            path.replace(state / path.name.replace("copy", "users.sqlite3"))
+        with StoredUsers(state) as users:
+            name = "anna" if action == "add" else "default"
+            with pytest.raises(ControlError, match=f"^{done} in the file, but the running server") as caught:
+                await asyncio.to_thread(getattr(users, action), [name])
+            assert "was replaced" in str(caught.value)
+            assert "Start it again" in caught.value.hint
+
+
+async def test_a_server_that_is_stopped_is_not_said_to_know_soon(
+    state: Path, engines: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ginnel.control.client.STEP_SECONDS", 0.05)
+    async with Server(state=state, listen="127.0.0.1:4433"):
+        with StoredUsers(state) as users, pytest.raises(ControlError, match="no answer on"):
+            users.remove(["default"])  # on the server's own loop, which cannot answer meanwhile

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,45 @@ async def test_nothing_is_told_to_the_engine_when_no_user_has_changed(
         await server.handlers["users"]({})
         await server.handlers["users_changed"]({})
         assert [call[0] for call in engines[0].calls] == []
+
+
+async def test_a_new_key_loses_no_counts(state: Path, figures: dict[str, dict[str, int]]) -> None:
+    async with serve(state) as server:
+        server.share_link("anna")
+        figures["anna"] = used(1, 10, 100, links=1)
+        with contextlib.closing(StateDirectory(state).roster()) as roster:
+            roster.rotate(["anna"])
+        await server.handlers["users_changed"]({})
+    assert usage_of(state, "anna").bytes_sent == 100
+
+
+async def test_the_end_waits_for_a_lock(
+    state: Path, figures: dict[str, dict[str, int]], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve(state)
+    await server.start()
+    figures["default"] = used(1, 10, 100)
+    with contextlib.closing(sqlite3.connect(state / "users.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await server.handlers["users"]({})  # as patient as usual
+        assert "counts of users wait to be written" in caplog.text
+        closing = asyncio.create_task(server.aclose())
+        await until(lambda: server._served and server._served._patience > 1)
+        other.execute("ROLLBACK")
+    await closing
+    assert usage_of(state, "default").bytes_sent == 100
+
+
+async def test_what_is_lost_at_the_end_is_said(
+    state: Path,
+    figures: dict[str, dict[str, int]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def full(self: Roster, run: str, batch: int, usage: Mapping[str, Usage]) -> None:
+        raise StateError("the disk is full")
+
+    monkeypatch.setattr(Roster, "count", full)
+    async with serve(state):
+        figures["default"] = used(2, 10, 100)
+    assert "counts of 1 users are lost (2 streams, 110 bytes): the disk is full" in caplog.text

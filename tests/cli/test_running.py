@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from ginnel.cli import _running
+from ginnel.control.client import Running
+from ginnel.errors import NotRunning
 from tests.cli.conftest import Command
 from tests.cli.program import running
 
@@ -79,11 +81,14 @@ def test_a_server_elsewhere_is_found_by_its_process(
 
 
 def test_a_server_without_a_socket_is_not_taken_for_none(
-    run: Command, tmp_path: Path, places: dict[str, str], state: Path
+    run: Command, tmp_path: Path, places: dict[str, str], state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def unheard(_: Path) -> Running:
+        raise NotRunning("nobody listens there")
+
     with running(tmp_path, "server", "--state", str(state), **places) as server:
         server.out.readline()
-        (state / "control").unlink()
+        monkeypatch.setattr(_running, "who", unheard)
         result = run("stats", "--state", str(state))
         assert result.code == 1
         assert f"(process {server.process.pid}) has no control socket" in result.err
@@ -103,3 +108,39 @@ def test_mistakes(run: Command, places: dict[str, str], words: list[str], code: 
     result = run("stats", *words)
     assert (result.code, result.out) == (code, "")
     assert result.err.startswith(f"error: {error}")
+
+
+def test_who_does_not_answer_is_one_of_them_all_the_same(
+    run: Command, tmp_path: Path, places: dict[str, str], link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server_state = str(tmp_path / "state" / "ginnel")
+    with (
+        running(tmp_path, "server", "--state", server_state, **places) as server,
+        running(tmp_path, "client", link, **places) as client,
+    ):
+        server.out.readline()
+        client.out.readline()
+        monkeypatch.setattr("ginnel.control.client.STEP_SECONDS", 0.2)
+        for one, other in ((client, server), (server, client)):
+            one.signal(signal.SIGSTOP)
+            for command in ("stats", "reload"):
+                result = run(command)
+                assert (result.code, result.out) == (2, "")
+                assert (
+                    "2 processes of ginnel run here (1 of them does not answer: stopped or busy?)"
+                    in result.err
+                )
+                assert str(other.process.pid) in result.err
+            result = run("stats", "--pid", str(one.process.pid))
+            assert result.code == 1
+            assert f"process {one.process.pid}, a " in result.err
+            assert "does not answer: stopped or busy?" in result.err
+            one.signal(signal.SIGCONT)
+        server.signal(signal.SIGSTOP)
+        client.signal(signal.SIGTERM)
+        client.end()
+        for words in ([], ["--state", server_state]):
+            result = run("stats", *words)
+            assert result.code == 1
+            assert "does not answer: stopped or busy?" in result.err
+        server.signal(signal.SIGCONT)

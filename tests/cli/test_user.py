@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from ginnel.api.server import Server
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.state import StateDirectory
+from ginnel.errors import NotRunning
 from tests.cli.conftest import Command, Result
 from tests.cli.program import running
 from tests.fake_engine import Engine
@@ -154,6 +156,10 @@ def test_where_no_server_has_run(run: Command, state: Path, action: str) -> None
     assert not state.exists()
 
 
+def unheard(*_: object) -> object:
+    raise NotRunning("nobody listens there")
+
+
 def test_a_running_server_knows_at_once(
     run: Command, tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,7 +181,7 @@ def test_a_running_server_knows_at_once(
         finally:
             server.signal(signal.SIGCONT)
         # One that does not answer finds out by itself.
-        (state / "control").unlink()
+        monkeypatch.setattr("ginnel.api.links.control.ask", unheard)
         assert "could not be told: it notices within a second" in user("remove", "default").err
         assert StateDirectory(state).holder() == server.process.pid
 
@@ -188,3 +194,24 @@ def test_a_server_without_users_starts_and_says_so(run: Command, tmp_path: Path,
     run("user", "add", "anna", "--state", str(made))
     with running(tmp_path, "server", "--listen", "127.0.0.1:4433", "--state", str(made)) as server:
         assert server.out.readline() == run("link", "anna", "--state", str(made)).out
+
+
+@pytest.mark.parametrize("has_socket", [True, False])
+def test_a_server_whose_database_was_replaced_is_not_said_to_notice(
+    run: Command, tmp_path: Path, state: Path, has_socket: bool
+) -> None:
+    with running(tmp_path, "server", "--listen", "127.0.0.1:0", "--state", str(state)) as server:
+        server.out.readline()
+        for path in state.glob("users.sqlite3*"):
+            copy = state / f"copy{path.name.removeprefix('users.sqlite3')}"
+            shutil.copy(path, copy)
+            copy.chmod(0o600)
+        for path in state.glob("copy*"):
+            path.replace(state / path.name.replace("copy", "users.sqlite3"))
+        if not has_socket:
+            (state / "control").unlink()
+        result = run("user", "remove", "default", "--state", str(state))
+        assert (result.code, result.out) == (1, "")
+        assert "error: removed in the file, but the running server still serves its users" in result.err
+        assert "within a second" not in result.err
+        assert "Start it again" in result.err

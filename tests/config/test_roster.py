@@ -37,7 +37,7 @@ def test_names_that_a_user_can_have(roster: Roster, name: str) -> None:
     assert roster.add([name]) == (User(name, 1),)
 
 
-@pytest.mark.parametrize("name", ["", "Anna", "a b", "a\n", "ä", "a/b", "x" * 65, "ginnel://"])
+@pytest.mark.parametrize("name", ["", "Anna", "a b", "a\n", "ä", "a/b", "x" * 65])
 def test_names_that_no_user_can_have(roster: Roster, name: str) -> None:
     for use in (lambda: roster.add(["good", name]), lambda: roster.ensure(name), lambda: roster.find(name)):
         with pytest.raises(ConfigError, match="is not a user name") as caught:

@@ -16,6 +16,7 @@ from ginnel.control import server as server_module
 from ginnel.control.messages import MAX_QUESTION_BYTES, Handler, Question
 from ginnel.control.server import MAX_CONNECTIONS, ControlServer
 from ginnel.errors import ControlError, StateError
+from tests.waiting import until
 
 
 async def echo(question: Question) -> object:
@@ -250,3 +251,28 @@ async def test_only_the_owner_and_root_are_answered(
     answer = await say(path, b'{"ask": "echo"}\n')
     assert ("answer" in answer) is answered
     assert answered or "not yours to ask" in str(answer["error"])
+
+
+async def test_a_socket_that_was_removed_is_made_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server_module, "_WATCH_SECONDS", 0.001)
+    server = ControlServer(path, dict(HANDLERS))
+    await server.start()
+    for _ in range(2):
+        path.unlink()
+        await until(path.exists)
+        assert stat.S_IMODE(path.lstat().st_mode) == 0o600
+        assert "answer" in await say(path, b'{"ask": "echo"}\n')
+    assert "has been made again" in caplog.text
+    # Where it cannot be made, that is said once; what is not ours stays.
+    moved = path.parent.rename(path.parent.with_name("moved"))
+    await until(lambda: "cannot be made again" in caplog.text)
+    await asyncio.sleep(0.01)
+    assert caplog.text.count("cannot be made again") == 1
+    moved.rename(path.parent)
+    await server.aclose()
+    assert not path.exists()
+    path.write_text("of somebody else")
+    await asyncio.sleep(0.01)
+    assert path.read_text() == "of somebody else"

@@ -56,24 +56,24 @@ class StoredUsers:
     def add(self, names: Sequence[str]) -> Told:
         """Add users, all or none. ConfigError for a name that is bad or taken, LimitReached."""
         self._roster.add(names)
-        return self.tell()
+        return self.tell("added")
 
     def ensure(self, name: str) -> bool:
         """Add a user if there is none of that name; whether it is new."""
         is_new = self._roster.ensure(name)[1]
         if is_new:
-            self.tell()
+            self.tell("added")
         return is_new
 
     def remove(self, names: Sequence[str]) -> Told:
         """Remove users, all or none; their links end. ConfigError for a name that is unknown."""
         self._roster.remove(names)
-        return self.tell()
+        return self.tell("removed")
 
     def rotate(self, names: Sequence[str]) -> Told:
         """Give users new keys, all or none; their links end."""
         self._roster.rotate(names)
-        return self.tell()
+        return self.tell("given a new key")
 
     def link(self, name: str, advertise: str | None = None) -> ShareLink:
         """Return the link of a user; `advertise` names another address. ConfigError for a name that is unknown."""
@@ -92,16 +92,29 @@ class StoredUsers:
                 links = {str(name): int(count) for name, count in answer.items()}
         return self._roster.records(), links
 
-    def tell(self) -> Told:
-        """Tell the running server that its users have changed."""
+    def tell(self, done: str) -> Told:
+        """Tell the running server that its users have changed; `done` is the word for how.
+
+        ControlError when it runs, and neither knows the change now nor will by itself.
+        """
         try:
             answer = control.ask(self._directory.control_socket, "users_changed")
         except NotRunning:
             # Without a socket it may run all the same.
-            return Told(True, None) if self._directory.holder() else Told(False, 0)
-        except (ControlError, StateError):
+            process = self._directory.holder()
+            if process is None:
+                return Told(False, 0)
+            if not self._directory.reads_roster(process):
+                reason = (
+                    "it has no control socket, and its users.sqlite3 is not the one that stands there now"
+                )
+                raise _untold(done, reason) from None
             return Told(True, None)
-        return Told(True, answer if isinstance(answer, int) else None)
+        except (ControlError, StateError) as error:
+            raise _untold(done, str(error)) from error
+        if not isinstance(answer, int):
+            raise _untold(done, "its answer is not understood")
+        return Told(True, answer)
 
     def close(self) -> None:
         """Close the database. May be called twice."""
@@ -114,6 +127,13 @@ class StoredUsers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _untold(done: str, reason: str) -> ControlError:
+    return ControlError(
+        f"{done} in the file, but the running server still serves its users as before: {reason}",
+        hint="Start it again: it then reads the file.",
+    )
 
 
 def stored_link(directory: Path, name: str, advertise: str | None = None) -> tuple[ShareLink, bool]:

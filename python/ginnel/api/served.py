@@ -22,6 +22,11 @@ _COUNT_SECONDS = 30.0
 _DRAIN_COUNT_SECONDS = 0.5
 """How often the engine's figures are read while it ends: it takes them with it."""
 
+_BOOK_PATIENCE_SECONDS = 0.5
+"""How long the writing of counts waits for other processes; what was not written is written the next time."""
+_LAST_PATIENCE_SECONDS = 3.0
+"""The same at the end, where there is no next time."""
+
 _TOLD = 100
 """So many users of one change are named in the log."""
 
@@ -31,8 +36,10 @@ _log = logging.getLogger("ginnel.users")
 class ServedUsers:
     """Keeps the engine's user table as the roster says, and the roster's counts as the engine says."""
 
-    def __init__(self, roster: Roster, open_book: Callable[[], Roster], server_private_key: Secret) -> None:
-        """Take over the roster; `open_book` opens it once more, for the thread that writes counts."""
+    def __init__(
+        self, roster: Roster, open_book: Callable[[float], Roster], server_private_key: Secret
+    ) -> None:
+        """Take over the roster; `open_book` opens it once more, with so much patience, to write counts."""
         self._roster = roster
         self._open_book = open_book
         self._table = UserTable(server_private_key, _native)
@@ -45,6 +52,7 @@ class ServedUsers:
         self._writing = asyncio.Lock()
         self._said: str | None = None
         self._count_failed = False
+        self._patience = _BOOK_PATIENCE_SECONDS
         self._process = os.getpid()
 
     @property
@@ -111,7 +119,7 @@ class ServedUsers:
             return  # a fork: SQLite's locks and the counts are the parent's
         for task in self._tasks:
             task.cancel()
-        await self._write()
+        await self._write_last()
         self._roster.close()
         if self._book is not None:
             self._book.close()
@@ -134,12 +142,13 @@ class ServedUsers:
         return [user.name for user in gone]
 
     def _end_counts(self, gone: list[str]) -> int:
-        """Forget what was counted of users that are gone; return how many links they have."""
+        """Forget what was counted of users that are gone; return how many links end: also those of old keys."""
         if not gone:
             return 0
         living = self._living()
         self._take()
-        self._counters.forget(gone)
+        # With a new key, a user is the same user still.
+        self._counters.forget(set(gone) - {user.name for user in self._users})
         return sum(living.get(name, 0) for name in gone)
 
     def _living(self) -> Mapping[str, int]:
@@ -201,9 +210,28 @@ class ServedUsers:
                     _log.warning("counts of users wait to be written: %s", error)
                 self._count_failed = True
 
+    async def _write_last(self) -> None:
+        """Write what was counted, with more patience; say what is lost when that fails."""
+        self._take()
+        async with self._writing:
+            if self._book is not None:
+                self._book.close()
+            self._book, self._patience = None, _LAST_PATIENCE_SECONDS
+            try:
+                await asyncio.to_thread(self._write_now)
+            except GinnelError as error:
+                users, lost = self._counters.waiting()
+                _log.error(
+                    "counts of %d users are lost (%d streams, %d bytes): %s",
+                    users,
+                    lost.streams,
+                    lost.bytes_received + lost.bytes_sent,
+                    error,
+                )
+
     def _write_now(self) -> None:
         if not self._counters.is_waiting:
             return
         if self._book is None:
-            self._book = self._open_book()
+            self._book = self._open_book(self._patience)
         self._counters.write(self._book)

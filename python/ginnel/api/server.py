@@ -33,8 +33,6 @@ DRAWN_PORTS = range(10_000, 60_000)
 """Ports are drawn from here: above those that need rights, and with no default that a filter could look for."""
 _DRAWS = 32
 """So many drawn ports may be taken before we give up."""
-_BOOK_PATIENCE_SECONDS = 0.5
-"""How long the writing of counts waits for other processes; what was not written is written the next time."""
 
 _control_log = logging.getLogger("ginnel.control")
 
@@ -227,7 +225,7 @@ class Server:
             if self.new_keys:
                 roster.ensure_first(FIRST_USER)
             return ServedUsers(
-                roster, lambda: self._directory.roster(patience=_BOOK_PATIENCE_SECONDS), state.private_key
+                roster, lambda patience: self._directory.roster(patience=patience), state.private_key
             )
         except BaseException:
             roster.close()

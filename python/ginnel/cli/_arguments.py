@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ginnel.cli._terminal import Terminal
+from ginnel.config.mistakes import cut
 from ginnel.errors import ConfigError
 
 
@@ -51,7 +52,9 @@ class Parser(argparse.ArgumentParser):
         if not option.startswith("-"):
             self.error(f"{len(unknown)} more argument{'s' * (len(unknown) > 1)} than this command takes")
         near = difflib.get_close_matches(option, list(self._option_string_actions), n=1)
-        return self.error(f"unknown option {option!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+        return self.error(
+            f"unknown option {cut(option)!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+        )
 
 
 def add_link(parser: Parser) -> None:

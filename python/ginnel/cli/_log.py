@@ -11,7 +11,7 @@ from ginnel.cli._arguments import Parser
 from ginnel.cli._lines import json_line, key_values, one_line
 from ginnel.cli._terminal import Terminal
 from ginnel.config.logs import AREAS, FORMATS, LEVELS, LogConfig
-from ginnel.config.mistakes import did_you_mean
+from ginnel.config.mistakes import cut, did_you_mean
 from ginnel.errors import ConfigError
 
 _ROOT = "ginnel"
@@ -90,10 +90,10 @@ def log_flags(parsed: argparse.Namespace) -> Flags:
     flags: Flags = {"log.level": ("--quiet", "error")} if parsed.quiet else {}
     for text in parsed.log_level:
         area, given, level = text.rpartition("=")
-        level = _known(level.strip().lower(), LEVELS, f"--log-level {text}: unknown level")
+        level = _known(level.strip().lower(), LEVELS, f"--log-level {cut(text)}: unknown level")
         key = "log.level"
         if given:
-            area = _known(area.strip().lower(), tuple(AREAS), f"--log-level {text}: unknown area")
+            area = _known(area.strip().lower(), tuple(AREAS), f"--log-level {cut(text)}: unknown area")
             key = f"log.areas.{area}"
         flags[key] = ("--log-level", level)
     if parsed.log_format is not None:
@@ -150,5 +150,7 @@ def _known(word: str, known: Sequence[str], what: str) -> str:
         return word
     setting = what.split()[0].rstrip(":")
     raise ConfigError(
-        f"{what} {word!r}.{did_you_mean(word, known)}", hint=f"Known: {', '.join(known)}.", setting=setting
+        f"{what} {cut(word)!r}.{did_you_mean(word, known)}",
+        hint=f"Known: {', '.join(known)}.",
+        setting=setting,
     )

@@ -10,6 +10,7 @@ from ginnel.cli._source import VARIABLE
 from ginnel.cli._terminal import Terminal
 from ginnel.config.layers import PREFIX
 from ginnel.config.load import Loaded
+from ginnel.config.mistakes import is_link
 from ginnel.config.values import ClientConfig, Config, ServerConfig
 from ginnel.errors import ConfigError
 
@@ -61,4 +62,9 @@ def file_path(text: str) -> Path:
     """The configuration file that an argument names."""
     if not text.strip():
         raise ConfigError("no configuration file given", hint="Such as:  ginnel run -c server.toml")
+    if is_link(text):
+        raise ConfigError(
+            "this is a share link, and no configuration file",
+            hint="ginnel client 'ginnel://…'\nOr in a configuration file:  link = \"ginnel://…\"",
+        )
     return Path(text)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ginnel.config.mistakes import CREDENTIALS_HINT, cut
 from ginnel.config.sharelink import MAX_TEXT, SCHEME, ShareLink
 from ginnel.errors import ConfigError
 
@@ -42,7 +43,7 @@ def resolve_link(pieces: Sequence[str]) -> ShareLink:
         path = Path(first).expanduser()
     except RuntimeError as error:
         raise ConfigError(
-            f"{first[:100]!r} begins with the home directory of a user that this machine does not know",
+            f"{cut(first)!r} begins with the home directory of a user that this machine does not know",
             hint="Write ~/FILE for your own home directory, or ./~FILE for a name that begins with ~.",
         ) from error
     return ShareLink.parse(_read(path))
@@ -54,8 +55,9 @@ def _read(path: Path) -> str:
             return file.read(MAX_TEXT + 1)
     except OSError as error:
         # The path is not repeated when it could be a link that lost its beginning.
-        shown = f"{str(path)!r}" if len(str(path)) <= 100 else "the argument"
+        shown = f"{cut(str(path))!r}" if len(str(path)) <= 100 else "the argument"
         raise ConfigError(
             f"{shown} is neither a share link nor a file that can be read: {error.strerror}",
-            hint=f"A share link begins with {SCHEME}",
+            hint=f"A share link begins with {SCHEME}"
+            + (f"\nA user name and a password? {CREDENTIALS_HINT}" if "@" in str(path) else ""),
         ) from error

@@ -12,7 +12,7 @@ from ginnel.config.layers import DEFAULT, Mistake, Origin
 from ginnel.config.load import Loaded, Source
 from ginnel.config.secret import MASK
 from ginnel.config.settings import SETTINGS
-from ginnel.errors import ConfigError
+from ginnel.errors import ConfigError, without_secrets
 
 SUMMARY = (
     "Say everything that is wrong with a configuration file, without running it: line, key, value, what is allowed.\n"
@@ -43,7 +43,9 @@ def run(parsed: argparse.Namespace) -> int:
         loaded = source.load()
     except ConfigError as error:
         # Not a file, or not TOML: the one mistake there is.
-        loaded = Loaded(None, mistakes=(Mistake(Origin("file", parsed.file), str(error), error.hint),))
+        loaded = Loaded(
+            None, mistakes=(Mistake(Origin("file", without_secrets(parsed.file)), str(error), error.hint),)
+        )
     if parsed.json:
         terminal.out(json.dumps(_facts(parsed, loaded), ensure_ascii=False))
         return 2 if loaded.mistakes else 0
@@ -97,7 +99,7 @@ def _shown(loaded: Loaded, file: str) -> Iterator[_Shown]:
 
 def _facts(parsed: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
     facts: dict[str, Any] = {
-        "file": parsed.file,
+        "file": without_secrets(parsed.file),
         "good": not loaded.mistakes,
         "role": loaded.role,
         "settings": len(loaded.origins),

@@ -7,7 +7,7 @@ from ginnel.cli._arguments import Parser
 from ginnel.cli._terminal import Terminal
 from ginnel.config.bounds import ROLES
 from ginnel.config.example import example
-from ginnel.config.mistakes import did_you_mean
+from ginnel.config.mistakes import cut, did_you_mean
 from ginnel.config.schema import schema
 from ginnel.errors import ConfigError
 
@@ -33,7 +33,7 @@ def run(parsed: argparse.Namespace) -> int:
     if role is None:
         guess = did_you_mean(parsed.role, ROLES)
         raise ConfigError(
-            f"{parsed.role[:40]!r} is not a role.{guess}",
+            f"{cut(parsed.role)!r} is not a role.{guess}",
             hint="Such as:  ginnel example server",
             setting="role",
         )

@@ -11,6 +11,7 @@ from ginnel.cli._arguments import Parser, add_link
 from ginnel.cli._events import link_facts
 from ginnel.cli._source import resolve_link
 from ginnel.cli._terminal import Terminal
+from ginnel.config.mistakes import cut
 from ginnel.config.units import format_duration, parse_duration
 from ginnel.config.values import MAX_CONNECT_SECONDS
 from ginnel.errors import ConfigError, LinkError
@@ -98,5 +99,5 @@ def _count(text: str) -> int:
     if text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= MAX_COUNT:
         return int(text)
     raise ConfigError(
-        f"--count = {text[:20]!r} is not possible", hint=f"Allowed: 1 to {MAX_COUNT:,}.", setting="--count"
+        f"--count = {cut(text)!r} is not possible", hint=f"Allowed: 1 to {MAX_COUNT:,}.", setting="--count"
     )

@@ -10,6 +10,7 @@ from ginnel.cli._arguments import Parser
 from ginnel.cli._table import moment, rough_size, table
 from ginnel.cli._terminal import Terminal, qr_code
 from ginnel.config.address import parse_reachable
+from ginnel.config.mistakes import cut
 from ginnel.config.roster import Record, check_user_name
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.state import state_directory
@@ -51,7 +52,7 @@ def run(parsed: argparse.Namespace) -> int:
         near = difflib.get_close_matches(parsed.action, ACTIONS, n=1)
         guess = f" Did you mean {near[0]!r}?" if near else ""
         raise ConfigError(
-            f"unknown action {parsed.action[:40]!r}.{guess}", hint=f"Actions: {', '.join(ACTIONS)}."
+            f"unknown action {cut(parsed.action)!r}.{guess}", hint=f"Actions: {', '.join(ACTIONS)}."
         )
     _check_names(parsed)
     if parsed.advertise is not None:

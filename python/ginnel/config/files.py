@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from ginnel.config.kinds import resolve
+from ginnel.config.mistakes import cut
 from ginnel.errors import ConfigError
 
 MAX_FILE_BYTES = 1_000_000
@@ -25,7 +26,7 @@ def read_file(path: Path, *, maximum_bytes: int = MAX_FILE_BYTES) -> tuple[str, 
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}", setting=str(path)) from error
     except ValueError as error:  # a null character
-        raise ConfigError(f"{str(path)!r} is not a path", setting=str(path)) from error
+        raise ConfigError(f"{cut(str(path))!r} is not a path", setting=str(path)) from error
     try:
         # Looked at once it is open: what is checked is what is read.
         mode = os.fstat(descriptor).st_mode

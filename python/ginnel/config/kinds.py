@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ginnel.config.address import Address, parse_listen, parse_reachable
-from ginnel.config.mistakes import Unusable, did_you_mean, written
+from ginnel.config.mistakes import Unusable, did_you_mean, is_link, written
 from ginnel.config.units import (
     duration_range,
     format_size,
@@ -319,7 +319,7 @@ class FilePath(Kind):
     def read(self, value: object, name: str) -> Path:
         """Read a path."""
         text = self.text(value, name)
-        if not text.strip() or "\0" in text:
+        if not text.strip() or "\0" in text or is_link(text):
             raise Unusable(name, value, "is not a path", f"Such as {self.example}.")
         return Path(text)
 

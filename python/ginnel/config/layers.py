@@ -9,7 +9,7 @@ from ginnel.config.bounds import ROLES, Role
 from ginnel.config.mistakes import cut, did_you_mean
 from ginnel.config.secret import MASK
 from ginnel.config.settings import SETTINGS, owner_of
-from ginnel.errors import ConfigError
+from ginnel.errors import ConfigError, without_secrets
 
 PREFIX = "GINNEL_"
 _NEAR = 0.84
@@ -64,6 +64,11 @@ class Mistake:
     hint: str = ""
     key: str | None = None
     """The setting, where there is one."""
+
+    def __post_init__(self) -> None:
+        """Nor is a secret in what becomes no error: the JSON of `ginnel check`."""
+        object.__setattr__(self, "message", without_secrets(self.message))
+        object.__setattr__(self, "hint", without_secrets(self.hint))
 
     @property
     def line(self) -> str:

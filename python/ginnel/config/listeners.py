@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from ginnel.config.address import parse_listen
 from ginnel.config.files import read_text
 from ginnel.config.kinds import Kind
-from ginnel.config.mistakes import Unusable, did_you_mean, written
+from ginnel.config.mistakes import Unusable, cut, did_you_mean, written
 from ginnel.config.values import MAX_CREDENTIAL_BYTES, MAX_LISTENERS, Socks5Config
 from ginnel.errors import ConfigError
 
@@ -90,7 +90,7 @@ class Listeners(Kind):
         table = entry if isinstance(entry, dict) else {"listen": entry}
         for key in table:
             if key not in _KEYS:
-                message = f"unknown key {key[:40]!r} in {shown}.{did_you_mean(key, _KEYS)}"
+                message = f"unknown key {cut(key)!r} in {shown}.{did_you_mean(key, _KEYS)}"
                 raise ListenerMistake(message, (*place, key), f"Known: {', '.join(_KEYS)}.")
         if "listen" not in table:
             raise ListenerMistake(f"{shown} has no listen", place, _RIGHT)

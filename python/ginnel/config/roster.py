@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ginnel.config.database import BUSY_SECONDS, Database
+from ginnel.config.mistakes import cut, is_link
 from ginnel.errors import ConfigError, LimitReached, StateError
 
 MAX_USERS = 10_000
@@ -84,8 +85,14 @@ def check_user_name(name: str) -> str:
     """Return the name if a user may be called so; ConfigError that says what is allowed if not."""
     if _NAME.fullmatch(name):
         return name
+    if is_link(name):
+        raise ConfigError(
+            "a share link is not a user name",
+            hint="Name the user whose link it is; all of them:  ginnel user list",
+            setting="user",
+        )
     raise ConfigError(
-        f"user = {name[:80]!r} is not a user name",
+        f"user = {cut(name)!r} is not a user name",
         hint="1 to 64 of: a to z, 0 to 9, dot, underscore, hyphen. Such as laptop or anna.phone.",
         setting="user",
     )

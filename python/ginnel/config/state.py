@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError
 
 from ginnel.config.database import BUSY_SECONDS
+from ginnel.config.mistakes import is_link
 from ginnel.config.private import check_private, told
 from ginnel.config.roster import MAX_GENERATION, MAX_USERS, USER_NAME, Roster, User
 from ginnel.config.secret import Secret
@@ -111,9 +112,15 @@ def default_state_directory() -> Path:
 
 
 def state_directory(given: str | os.PathLike[str] | None) -> Path:
-    """The directory that was given, else the default. Raises ConfigError for an empty name."""
+    """The directory that was given, else the default. Raises ConfigError for an empty name, and for a share link."""
     if given is None:
         return default_state_directory()
+    if is_link(os.fspath(given)):
+        raise ConfigError(
+            "state is a share link, and no directory",
+            hint="A share link goes after `ginnel client`.",
+            setting="state",
+        )
     # Path("") would mean the working directory, which nobody who wrote it had in mind.
     if not os.fspath(given).strip():
         raise ConfigError(
@@ -206,6 +213,19 @@ class StateDirectory:
             os.close(descriptor)
             raise
         self._lock = descriptor
+
+    def reads_roster(self, process: int) -> bool:
+        """Whether the process has open the very database that stands here, and not one that was replaced."""
+        try:
+            status = (self.path / _USERS).stat()
+            descriptors = list(Path(f"/proc/{process}/fd").iterdir())
+        except OSError:
+            return False
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):
+                if os.path.samestat(descriptor.stat(), status):
+                    return True
+        return False
 
     def holder(self) -> int | None:
         """Return the process id of the server that runs with this state, if one does. Takes no lock for it."""

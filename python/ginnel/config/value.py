@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ginnel.config.mistakes import cut
 from ginnel.errors import ConfigError
 
 
@@ -32,7 +33,7 @@ def explain(error: ValidationError, known: tuple[str, ...]) -> ConfigError:
     if first["type"] == "extra_forbidden":
         last = str(first["loc"][-1])
         near = difflib.get_close_matches(last, known, n=1)
-        message = f"unknown key {last!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+        message = f"unknown key {cut(last)!r}." + (f" Did you mean {near[0]!r}?" if near else "")
         return ConfigError(message, hint=f"Known: {', '.join(known)}.", setting=name)
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, ConfigError):

@@ -14,7 +14,7 @@ from ginnel.control.messages import (
     encode_question,
     read_answer,
 )
-from ginnel.control.paths import client_sockets, socket_address
+from ginnel.control.paths import client_process, client_sockets, socket_address
 from ginnel.errors import ControlError, NotRunning, StateError
 
 _CHUNK_BYTES = 64 * 1024
@@ -30,6 +30,18 @@ class Running:
     """Of the socket."""
     where: str
     """The state directory of a server; nothing for a client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A server or client that runs and gives no answer: it may be stopped, or busy."""
+
+    role: str
+    process: int
+    where: str
+    """The state directory of a server; nothing for a client."""
+    has_socket: bool = True
+    """Whether its socket is still there: somebody may have removed it."""
 
 
 def ask(path: Path, question: str, *, patience_seconds: float | None = None) -> object:
@@ -65,17 +77,19 @@ def who(path: Path) -> Running:
     return Running(role, process, path, str(where or ""))
 
 
-def clients() -> list[Running]:
-    """Return the clients of this user that answer. Sockets of dead ones are removed."""
-    found = []
+def clients() -> list[Running | Silent]:
+    """Return the clients of this user. Sockets of dead ones are removed."""
+    found: list[Running | Silent] = []
     for path in client_sockets():
         try:
             found.append(who(path))
         except NotRunning:
             with contextlib.suppress(OSError):
                 path.unlink()
-        except (ControlError, StateError):
-            continue  # alive but deaf, or no socket of ours
+        except ControlError:
+            found.append(Silent("client", client_process(path), ""))
+        except StateError:
+            continue  # no socket of ours
     return found
 
 

@@ -29,6 +29,12 @@ def client_socket(process: int) -> Path:
     return runtime_directory() / f"{_PREFIX}{process}{_SUFFIX}"
 
 
+def client_process(path: Path) -> int:
+    """Return the process id in the name of a client's socket; 0 when there is none."""
+    number = path.name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 0
+
+
 def client_sockets() -> list[Path]:
     """Return the sockets of all clients of this user, also those that a killed one left behind."""
     with contextlib.suppress(OSError):

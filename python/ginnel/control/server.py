@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+from ginnel.config.mistakes import cut
 from ginnel.config.private import check_private
 from ginnel.control.messages import (
     MAX_QUESTION_BYTES,
@@ -26,6 +27,8 @@ from ginnel.errors import ControlError, GinnelError
 MAX_CONNECTIONS = 16
 """More at once are sent away."""
 
+_WATCH_SECONDS = 2.0
+"""How soon a socket that somebody removed is made again."""
 _MAX_REST = 64
 """So many times `MAX_QUESTION_BYTES` behind a question are read and thrown away."""
 _CREDENTIALS = struct.Struct("3i")  # process, user, group: SO_PEERCRED of socket(7)
@@ -45,13 +48,19 @@ class ControlServer:
         self._file: tuple[int, int] | None = None
         self._process = os.getpid()
         self._conversations: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen. A socket that a dead process left is replaced.
+        """Listen, and again should somebody remove the socket. One that a dead process left is replaced.
 
         Raises StateError when something else stands in its place, ControlError when somebody listens there, OSError
         when the system refuses.
         """
+        await self._open()
+        self._watching = asyncio.create_task(self._watch())
+
+    async def _open(self) -> None:
+        before = self._file
         self._clear()
         listener = socket.socket(
             socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
@@ -68,11 +77,15 @@ class ControlServer:
             )
         except BaseException:
             listener.close()
-            self._remove()
+            if self._file != before:
+                self._remove()
             raise
 
     async def aclose(self) -> None:
         """Stop listening, end the conversations, remove the file. May be called twice."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         if self._server is not None:
             self._server.close()
         for conversation in self._conversations:
@@ -80,6 +93,34 @@ class ControlServer:
         if self._conversations:
             await asyncio.wait(self._conversations)
         self._remove()
+
+    async def _watch(self) -> None:
+        """Make the socket again when it is gone: the cleaners of temporary directories take it, too."""
+        has_said = False
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if os.getpid() != self._process:
+                return
+            if self._is_there():
+                has_said = False
+                continue
+            before = self._server
+            try:
+                await self._open()
+            except (OSError, GinnelError) as error:
+                if not has_said:
+                    _log.warning(
+                        "the control socket at %s is gone, and cannot be made again: %s", self.path, error
+                    )
+                has_said = True
+                continue
+            _log.warning("the control socket at %s was gone, and has been made again", self.path)
+            # Only now: until the new file has its inode, the old one keeps its own.
+            if before is not None:
+                before.close()
+
+    def _is_there(self) -> bool:
+        return os.path.lexists(self.path)
 
     def _clear(self) -> None:
         try:
@@ -137,7 +178,7 @@ class ControlServer:
             handler = self._handlers.get(question["ask"])
             if handler is None:
                 known = ", ".join(sorted(self._handlers))
-                raise ControlError(f"{question['ask'][:40]!r} cannot be asked here", hint=f"Known: {known}.")
+                raise ControlError(f"{cut(question['ask'])!r} cannot be asked here", hint=f"Known: {known}.")
             _log.debug("asked: %s", question["ask"])
             async with asyncio.timeout(WORK_SECONDS):
                 answer = await handler(question)

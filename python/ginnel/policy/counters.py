@@ -39,6 +39,16 @@ class Counters:
         """Whether there is something to write."""
         return bool(self._batch or self._grown)
 
+    def waiting(self) -> tuple[int, Usage]:
+        """Return of how many users something waits to be written, and its sum."""
+        total = Usage()
+        for usage in (*self._batch.values(), *self._grown.values()):
+            total.links += usage.links
+            total.streams += usage.streams
+            total.bytes_received += usage.bytes_received
+            total.bytes_sent += usage.bytes_sent
+        return len(self._batch.keys() | self._grown.keys()), total
+
     def link_up(self, name: str) -> None:
         """Count a link of a user."""
         usage = self._grown.setdefault(name, Usage())
