@@ -104,13 +104,14 @@ def _run(arguments: list[str]) -> int:
 def _unknown(word: str) -> Exception:
     import difflib
 
+    from ginnel.config.mistakes import cut
     from ginnel.errors import ConfigError
 
     if "ginnel://" in word.lower():
         return ConfigError("a share link is not a command", hint="ginnel client 'ginnel://…'")
     near = difflib.get_close_matches(word, COMMANDS, n=1)
     guess = f" Did you mean {near[0]!r}?" if near else ""
-    return ConfigError(f"unknown command {word[:40]!r}.{guess}", hint=f"Commands: {', '.join(COMMANDS)}.")
+    return ConfigError(f"unknown command {cut(word)!r}.{guess}", hint=f"Commands: {', '.join(COMMANDS)}.")
 
 
 def _tell(error: BaseException) -> int:
