@@ -10,7 +10,6 @@
 use crate::shard::{Core, LinkState};
 use crate::stream::StreamState;
 use ginnel_proto::hub::LinkId;
-use ginnel_proto::limits::Limits;
 use ginnel_proto::session::StreamId;
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
@@ -49,11 +48,6 @@ impl Memory {
     }
 }
 
-/// So many streams of a link may wait for somebody to read: three quarters of its window.
-pub(crate) fn stuck_most(limits: &Limits) -> usize {
-    ((limits.link_window / limits.stream_window.max(1)) as usize * 3 / 4).max(1)
-}
-
 impl Core {
     /// Whether new streams have to wait for memory.
     pub(crate) fn is_short_of_memory(&self) -> bool {
@@ -83,14 +77,17 @@ impl Core {
 
     /// Gives up what links have too much of.
     fn relieve_links(&mut self, now: Instant) {
-        let most = stuck_most(&self.limits);
         let mut shed = Vec::new();
-        for (id, link) in self.links.iter().filter(|(_, link)| link.stuck > most) {
-            let mut stuck = stuck_for(*id, link, StreamState::unread_since, STUCK_LEAST, now);
-            stuck.sort_unstable_by_key(|(since, ..)| *since);
-            shed.extend(stuck.into_iter().take(link.stuck - most));
+        self.memory.crowded = false;
+        for (id, link) in self.links.iter().filter(|(_, link)| link.stuck > 0) {
+            let too_many = self.hub.session(*id).map_or(0, |session| session.crowd());
+            if too_many > 0 {
+                self.memory.crowded = true;
+                let mut stuck = stuck_for(*id, link, StreamState::unread_since, STUCK_LEAST, now);
+                stuck.sort_unstable_by_key(|(since, ..)| *since);
+                shed.extend(stuck.into_iter().take(too_many));
+            }
         }
-        self.memory.crowded = self.links.values().any(|link| link.stuck > most);
         self.shed(shed, "link_window");
     }
 

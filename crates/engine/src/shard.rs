@@ -337,6 +337,7 @@ impl Core {
             session::Event::Readable(id) => self.with_stream(link, id, StreamState::readable),
             session::Event::Writable(id) => self.with_stream(link, id, StreamState::writable),
             session::Event::Stopped(id, code) => self.with_stream(link, id, |stream| stream.stopped(code)),
+            session::Event::Crowded => self.memory.crowded = true,
             session::Event::Ready | session::Event::Closed => {}
         }
     }

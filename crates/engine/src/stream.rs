@@ -1,6 +1,5 @@
 //! A stream of a link, as tasks of the shard use it.
 
-use crate::memory::stuck_most;
 use crate::shard::{Core, Shard};
 use crate::trace::{Stage, Trace, Way};
 use crate::usage::Account;
@@ -274,16 +273,10 @@ impl Stream {
     pub fn set_stuck(&self, stuck: bool) {
         if self.is_stuck(Direction::In) != stuck {
             let core = &mut *self.shard.0.borrow_mut();
-            let most = stuck_most(&core.limits);
             let Some(link) = core.links.get_mut(&self.link) else { return };
-            if let Some(state) = link.streams.get_mut(&self.id) {
-                self.mark_stuck(state, Direction::In, stuck);
-                link.stuck = if stuck { link.stuck + 1 } else { link.stuck - 1 };
-                if link.stuck > most && !core.memory.crowded {
-                    core.memory.crowded = true;
-                    core.wake_driver();
-                }
-            }
+            let Some(state) = link.streams.get_mut(&self.id) else { return };
+            self.mark_stuck(state, Direction::In, stuck);
+            link.stuck = if stuck { link.stuck + 1 } else { link.stuck - 1 };
         }
     }
 

@@ -183,7 +183,7 @@ impl Node {
                     flow.break_off(format!("stopped with {code}"));
                 }
             }
-            session::Event::Ready | session::Event::MayOpen | session::Event::Closed => {}
+            session::Event::Ready | session::Event::MayOpen | session::Event::Crowded | session::Event::Closed => {}
         }
     }
 

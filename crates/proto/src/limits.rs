@@ -7,6 +7,7 @@
 
 pub mod settings;
 
+use crate::congestion::Congestion;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -59,17 +60,20 @@ pub struct Limits {
 
     /// Streams that a peer may have open on one link.
     pub streams_per_link: u32,
-    /// Receive window of a stream, bytes: what it may hold unread. 2 MiB carry 335 Mbit/s at 50 ms,
-    /// and bound the reassembly gaps that random loss can make (the QUIC library closes a
-    /// connection at 1,024 of them).
+    /// The most that a stream may hold unread, bytes: half of it in order, as far as the link's
+    /// first round trip needs it for 800 Mbit/s (2 MiB at least), half what waits behind a loss.
     pub stream_window: u32,
-    /// Receive window of a link, bytes. Streams whose readers pause hold their windows; once they
-    /// hold all of the link's, nothing more arrives for anybody. A client's is 256 paused downloads
-    /// wide. A server's bounds what one client can make it hold: 64 uploads to targets that do not
-    /// read.
+    /// The most that a link may hold unread, bytes. Its window follows the path; it grows further
+    /// when readers pause and the peer is held up. Once it is full, streams that have paused for
+    /// longest are given up, for in the end nothing would arrive for anybody. A client's bears 256
+    /// paused downloads on a short path and 64 on a long one. A server's bounds what one client can
+    /// make it hold.
     pub link_window: u32,
-    /// Bytes written to a link and not yet acknowledged.
+    /// The most that may be written to a link and not yet acknowledged, bytes. It follows the
+    /// congestion window, of which it is twice as much.
     pub send_window: u64,
+    /// How what links send is controlled.
+    pub congestion: Congestion,
 
     /// Name resolution, in all.
     pub resolve_time: Duration,
@@ -153,9 +157,10 @@ impl Limits {
             candidate_interval: Duration::from_millis(200),
             candidate_time: Duration::from_secs(5),
             streams_per_link: 50_000,
-            stream_window: 2 << 20,
-            link_window: 128 << 20,
-            send_window: 16 << 20,
+            stream_window: 16 << 20,
+            link_window: 256 << 20,
+            send_window: 64 << 20,
+            congestion: Congestion::Adaptive,
             resolve_time: LOOKUP_TIME,
             connect_time: CONNECT_TIMEOUT,
             step_time: Duration::from_secs(5),

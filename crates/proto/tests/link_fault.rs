@@ -55,6 +55,10 @@ impl Session for Faulty {
     fn finish(&mut self, _id: StreamId) {}
     fn reset(&mut self, _id: StreamId, _code: u32) {}
     fn stop(&mut self, _id: StreamId, _code: u32) {}
+    fn crowd(&self) -> usize {
+        0
+    }
+
     fn undelivered(&mut self) -> usize {
         0
     }

@@ -26,7 +26,7 @@ impl Pair {
         let (now, limits, mut rng) = (Instant::now(), Limits::default(), rng(seed));
         let config = QuicConfig::new(&limits, now, &mut rng);
         let client = QuicSession::client(&config, 1472, config.params(), RTT, now, &mut rng).unwrap();
-        let server = QuicSession::server(&config, 1472, RTT, &mut rng);
+        let server = QuicSession::server(&config, 1472, RTT, now, &mut rng);
         Self { now, client, server }
     }
 
@@ -149,7 +149,7 @@ fn stateless_answers_are_never_sent() {
     let mut short_header = vec![0x40; 1300];
     short_header[1..20].fill(7);
     for packet in [version_unknown, short_id, short_header] {
-        let mut server = QuicSession::server(&config, 1472, RTT, &mut rng);
+        let mut server = QuicSession::server(&config, 1472, RTT, now, &mut rng);
         server.handle(now, BytesMut::from(&packet[..]));
         assert_eq!((packets(&mut server, now), events(&mut server)), (vec![], vec![]));
     }

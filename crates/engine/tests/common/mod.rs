@@ -65,8 +65,8 @@ fn start<F: Future<Output = ()>>(
     });
 }
 
-fn config(seed: u8) -> HubConfig {
-    HubConfig { limits: Limits::default(), aes: true, seed: [seed; 32] }
+fn config(seed: u8, limits: &Limits) -> HubConfig {
+    HubConfig { limits: limits.clone(), aes: true, seed: [seed; 32] }
 }
 
 fn keys() -> (Psk, PrivateKey, PrivateKey) {
@@ -88,7 +88,7 @@ fn server(
         journal: Box::new(NoJournal),
     };
     let carrier = UdpCarrier::bind(address, SEND).and_then(change).unwrap();
-    Shard::start(Hub::server(config(1), gate, shard::now()), carrier, limits, gauge)
+    Shard::start(Hub::server(config(1, &limits), gate, shard::now()), carrier, limits, gauge)
 }
 
 impl Pair {
@@ -96,7 +96,7 @@ impl Pair {
         let (psk, key, user) = keys();
         let (server, driving) = server(LOOPBACK, change, limits.clone(), gauge);
         let address = server.local_address().unwrap();
-        let hub = Hub::client(config(2), shard::now());
+        let hub = Hub::client(config(2, &limits), shard::now());
         let (shard, _) = Shard::start(hub, UdpCarrier::bind_any(SEND).and_then(change).unwrap(), limits, gauge);
         let keys = ClientKeys { psk, server: key.public(), user };
         let servers = vec![ServerAddress { host: address.ip().to_string(), port: address.port(), keys }];

@@ -81,7 +81,7 @@ impl Hub {
             }
         }
         let rtt = time.now - since;
-        let session = Box::new(QuicSession::server(&self.quic, proven.datagram_max(), rtt, &mut self.rng));
+        let session = Box::new(QuicSession::server(&self.quic, proven.datagram_max(), rtt, time.now, &mut self.rng));
         let link = Link::new(Side::Server, (sealer, opener), session, proven, &self.limits, time.now, &mut self.rng);
         let living = Living { link, header: None, owner: Some((user, identity, epoch)) };
         let slot = self.insert(header.session, State::Living(Box::new(living)));

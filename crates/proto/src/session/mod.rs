@@ -31,6 +31,8 @@ pub enum Event {
     Writable(StreamId),
     /// The peer reads no more of what is written to the stream.
     Stopped(StreamId, u32),
+    /// Streams that nobody reads fill the link's window, and the peer has more for the others.
+    Crowded,
     /// The session is over; none of its streams exists any more.
     Closed,
 }
@@ -86,6 +88,12 @@ pub struct PathStats {
     pub sent: u64,
     /// Packets declared lost, without those that looked for a larger datagram.
     pub lost: u64,
+    /// Bytes a second that may be sent; `None`: as fast as the congestion window lets.
+    pub pace: Option<u64>,
+    /// What the peer may have on its way to us or unread here, bytes.
+    pub receive_window: u64,
+    /// What may be written and not yet acknowledged, bytes.
+    pub send_window: u64,
 }
 
 /// The most chunks that one read hands out: as many as one vectored write takes.
@@ -132,6 +140,10 @@ pub trait Session {
 
     /// Tells the peer that we read no more of a stream.
     fn stop(&mut self, id: StreamId, code: u32);
+
+    /// How many streams that nobody reads should be given up, so that something arrives for the
+    /// others: see [`Event::Crowded`].
+    fn crowd(&self) -> usize;
 
     /// How many streams have something written that the peer has not acknowledged.
     fn undelivered(&mut self) -> usize;
