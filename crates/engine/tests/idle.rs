@@ -136,7 +136,7 @@ fn want_of_memory_costs_the_streams_that_are_stuck_and_no_other() {
 /// Returns how many that are in the end.
 fn beside_stuck_streams(count: usize, least: usize) -> usize {
     // A window for four streams.
-    let limits = Limits { link_window: 4 << 20, stream_window: 2 << 20, ..Limits::server() };
+    let limits = Limits { link_window: 4 << 20, stream_window: 1 << 20, ..Limits::server() };
     let given_up = Rc::new(Cell::new(0));
     let counted = given_up.clone();
     run_with(limits, uncounted, |pair| async move {

@@ -60,8 +60,8 @@ pub struct Limits {
 
     /// Streams that a peer may have open on one link.
     pub streams_per_link: u32,
-    /// The most that a stream may hold unread, bytes: half of it in order, as far as the link's
-    /// first round trip needs it for 800 Mbit/s (2 MiB at least), half what waits behind a loss.
+    /// The most that a stream may hold unread, bytes. A link's streams have windows as large as its
+    /// first round trip needs them for 800 Mbit/s, but 2 MiB at least.
     pub stream_window: u32,
     /// The most that a link may hold unread, bytes. Its window follows the path; it grows further
     /// when readers pause and the peer is held up. Once it is full, streams that have paused for
@@ -157,7 +157,7 @@ impl Limits {
             candidate_interval: Duration::from_millis(200),
             candidate_time: Duration::from_secs(5),
             streams_per_link: 50_000,
-            stream_window: 16 << 20,
+            stream_window: 8 << 20,
             link_window: 256 << 20,
             send_window: 64 << 20,
             congestion: Congestion::Adaptive,

@@ -38,15 +38,16 @@ pub(super) struct Incoming {
     held: usize,
     /// How many streams nobody seems to read.
     unread: usize,
-    /// Bytes of pieces that one stream may hold, and all together.
-    stream_max: u64,
-    link_max: u64,
+    /// Bytes that may wait in pieces.
+    held_max: usize,
 }
 
 impl Incoming {
-    /// Bytes of pieces that one stream may hold, and all together.
-    pub(super) fn new(stream_max: u64, link_max: u64) -> Self {
-        Self { streams: FxHashMap::default(), held: 0, unread: 0, stream_max, link_max }
+    /// So many bytes may wait in pieces. The link's window must end it long before: what does not
+    /// come out of the library for want of room may be too much for the library.
+    pub(super) fn new(held_max: u64) -> Self {
+        let held_max = usize::try_from(held_max).unwrap_or(usize::MAX);
+        Self { streams: FxHashMap::default(), held: 0, unread: 0, held_max }
     }
 
     /// Memory that waits in pieces, bytes.
@@ -73,7 +74,7 @@ impl Incoming {
         arrival.frames = 0;
         let order = arrival.order.get_or_insert_with(|| Reassembly::new(arrival.read));
         let before = order.held();
-        let room = room(self.stream_max, self.link_max, self.held - before);
+        let room = self.held_max.saturating_sub(self.held - before);
         // A stream that is gone has nothing to hold.
         let _ = with_chunks(connection, id, false, |chunks| {
             while order.end.is_none() && order.held() < room && take_piece(chunks, order) {}
@@ -133,7 +134,7 @@ impl Incoming {
         let arrival = self.streams.entry(id).or_default();
         let order = arrival.order.get_or_insert_with(|| Reassembly::new(arrival.read));
         let before = order.held();
-        let room = room(self.stream_max, self.link_max, self.held - before);
+        let room = self.held_max.saturating_sub(self.held - before);
         let mut limit = Limit { bytes: max, chunks: READ_CHUNKS_MAX };
         take_ready(order, &mut limit, out);
         // Not while there is more here: a reader takes no more from the library than it can use.
@@ -149,11 +150,6 @@ impl Incoming {
             _ => Read::Blocked,
         })
     }
-}
-
-/// What one stream may hold in pieces while the others hold so much.
-fn room(stream_max: u64, link_max: u64, others: usize) -> usize {
-    usize::try_from(stream_max.min(link_max.saturating_sub(others as u64))).unwrap_or(usize::MAX)
 }
 
 /// What one read may still bring.

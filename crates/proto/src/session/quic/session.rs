@@ -126,7 +126,7 @@ impl QuicSession {
             discarded: Vec::new(),
             closed: false,
             streams_max: config.limits.streams_per_link,
-            incoming: Incoming::new(bounds.stream, bounds.link),
+            incoming: Incoming::new(bounds.link),
             windows: Windows::new(bounds, rtt, now),
             receive_window: bounds.receive_first(),
             send_window: bounds.send_first(),
@@ -149,7 +149,8 @@ impl QuicSession {
             match event {
                 quic::Event::Connected if connection.side().is_server() => self.events.push_back(Event::Ready),
                 quic::Event::Connected | quic::Event::HandshakeDataReady => {}
-                quic::Event::ConnectionLost { .. } => {
+                quic::Event::ConnectionLost { reason } => {
+                    eprintln!("DBGLOST {:?} held {} unread {}", reason, self.incoming.held(), self.incoming.unread());
                     self.closed = true;
                     self.events.push_back(Event::Closed);
                 }

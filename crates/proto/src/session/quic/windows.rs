@@ -54,11 +54,10 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// The bounds of a link whose first round trip took `rtt`. Of the most that a stream may hold
-    /// half is for what the library must not hold: see [`incoming`](super::incoming).
+    /// The bounds of a link whose first round trip took `rtt`, with the most that a stream may hold.
     pub(super) fn new(stream_max: u64, link: u64, send: u64, rtt: Duration) -> Self {
-        let most = (stream_max / 2).max(1);
-        let stream = ((rtt.as_secs_f64() * STREAM_RATE) as u64).clamp(STREAM_MIN.min(most), most);
+        let needed = (rtt.as_secs_f64() * STREAM_RATE) as u64;
+        let stream = needed.clamp(STREAM_MIN.min(stream_max), stream_max);
         Self { stream, link, send }
     }
 
@@ -200,10 +199,9 @@ impl Windows {
     }
 
     /// What the peer may have on its way to us or unread in the library, bytes, while so much is
-    /// held beside it.
+    /// held beside it. Nothing, if need be: what fills a gap needs no room in a window.
     pub(super) fn receive(&self, held: usize) -> u64 {
-        let left = self.bounds.link.saturating_sub(held as u64);
-        self.wanted().min(left.max(self.bounds.stream.min(self.bounds.link)))
+        self.wanted().min(self.bounds.link).saturating_sub(held as u64)
     }
 
     /// What may be written and not yet acknowledged, bytes, with so much allowed in flight.
