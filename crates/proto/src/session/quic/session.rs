@@ -149,8 +149,7 @@ impl QuicSession {
             match event {
                 quic::Event::Connected if connection.side().is_server() => self.events.push_back(Event::Ready),
                 quic::Event::Connected | quic::Event::HandshakeDataReady => {}
-                quic::Event::ConnectionLost { reason } => {
-                    eprintln!("DBGLOST {:?} held {} unread {}", reason, self.incoming.held(), self.incoming.unread());
+                quic::Event::ConnectionLost { .. } => {
                     self.closed = true;
                     self.events.push_back(Event::Closed);
                 }
@@ -176,12 +175,14 @@ impl QuicSession {
 
     /// Has the library use the windows that the path needs now.
     fn end_round(&mut self, now: Instant) {
-        let connection = self.connection.as_ref().map(|(_, connection)| connection);
         let was_full = self.windows.is_full();
+        let stats = self.connection.as_ref().map(|(_, connection)| connection.stats()).unwrap_or_default();
         let round = Round {
-            rtt: connection.map(quic::Connection::rtt),
-            held_up: connection.map_or(0, |connection| connection.stats().frame_rx.data_blocked),
+            rtt: self.connection.as_ref().map(|_| stats.path.rtt),
+            held_up: stats.frame_rx.data_blocked,
             unread: self.incoming.unread() > 0,
+            sent: stats.path.sent_packets,
+            lost: stats.path.lost_packets,
         };
         self.windows.end_round(now, &round);
         let Some((_, connection)) = &mut self.connection else { return };

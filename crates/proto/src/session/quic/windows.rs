@@ -24,8 +24,15 @@ const STREAMS_LEAST: u64 = 4;
 /// What the path holds, times this: a sender that grows fills twice as much in its next round trip.
 const HEADROOM: f64 = 2.5;
 
-/// What may be written, in windows of what may be in flight.
+/// What may be written, in windows of what may be in flight: one that is, and one that follows.
 const SEND_WINDOWS: u64 = 2;
+
+/// The same on a path that loses packets. All that was written after a packet that is not
+/// acknowledged counts, and in each of a few round trips some packet is lost again.
+const SEND_WINDOWS_LOSSY: u64 = 6;
+
+/// A path is lossy that loses more than one packet in so many.
+const LOSSY: u64 = 200;
 
 /// The least send window: what a path may hold of which nothing is known.
 const SEND_MIN: u64 = 2 << 20;
@@ -91,6 +98,8 @@ pub(super) struct Windows {
     /// How often the peer has said so, and whether it did when nothing could be added any more.
     held_up: u64,
     full: bool,
+    /// Packets sent and lost when their share was last looked at.
+    looked: (u64, u64),
 }
 
 /// The best of a span of time.
@@ -100,6 +109,7 @@ struct Span {
     rate: f64,
     rtt: Option<Duration>,
     held_up: bool,
+    is_lossy: bool,
 }
 
 /// What is known when a round trip has ended.
@@ -110,6 +120,10 @@ pub(super) struct Round {
     pub(super) held_up: u64,
     /// Whether there are streams that nobody seems to read.
     pub(super) unread: bool,
+    /// Packets sent so far, and those of them that were lost.
+    pub(super) sent: u64,
+    /// See `sent`.
+    pub(super) lost: u64,
 }
 
 impl Windows {
@@ -124,6 +138,7 @@ impl Windows {
             added: 0,
             held_up: 0,
             full: false,
+            looked: (0, 0),
         }
     }
 
@@ -149,6 +164,11 @@ impl Windows {
         let best = &mut self.spans[0];
         best.rtt = best.rtt.into_iter().chain(round.rtt).min();
         best.rate = best.rate.max(self.round_bytes as f64 / elapsed.as_secs_f64());
+        let (sent, lost) = (round.sent.saturating_sub(self.looked.0), round.lost.saturating_sub(self.looked.1));
+        if sent >= LOSSY {
+            best.is_lossy |= lost * LOSSY > sent;
+            self.looked = (round.sent, round.lost);
+        }
         if self.round_bytes > FLOWS {
             self.full = false;
         }
@@ -206,6 +226,8 @@ impl Windows {
 
     /// What may be written and not yet acknowledged, bytes, with so much allowed in flight.
     pub(super) fn send(&self, in_flight: u64) -> u64 {
-        in_flight.saturating_mul(SEND_WINDOWS).clamp(self.bounds.send_first(), self.bounds.send)
+        let is_lossy = self.spans.iter().any(|span| span.is_lossy);
+        let windows = if is_lossy { SEND_WINDOWS_LOSSY } else { SEND_WINDOWS };
+        in_flight.saturating_mul(windows).clamp(self.bounds.send_first(), self.bounds.send)
     }
 }
