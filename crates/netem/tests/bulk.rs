@@ -91,8 +91,9 @@ fn ten_megabytes_each_way_at_twenty_percent_loss() {
         let lab = exchange(Setup::new(seed).conditions(conditions(|c| c.loss = 0.2)), Duration::from_secs(1800));
         let (up, down) = lab.counters();
         assert!(up.lost > 0 && down.lost > 0);
-        // What is sent beyond what is lost is the payload, once, with its headers.
-        assert!(up.delivered.bytes < BULK * 106 / 100, "{} bytes for {BULK}", up.delivered.bytes);
+        // What is sent beyond what is lost is the payload, once, with its headers, and acknowledgements
+        // of the other direction, which list dozens of gaps each.
+        assert!(up.delivered.bytes < BULK * 110 / 100, "{} bytes for {BULK}", up.delivered.bytes);
     });
 }
 
