@@ -5,6 +5,7 @@
 //! machine is used in one way everywhere: call one `handle_*`, then drain every `poll_*`. A parser
 //! is fed bytes as they come, and says how many of them were its own ([`parse`]).
 
+pub mod congestion;
 pub mod envelope;
 #[doc(hidden)]
 pub mod fuzz;
