@@ -8,6 +8,7 @@
 //!
 //! What goes wrong in here is a fault of the test or of the machines under it, so it panics.
 
+pub mod bottleneck;
 pub mod conditions;
 pub mod flow;
 pub mod journal;
