@@ -13,6 +13,8 @@ pub struct Tick {
     pub delivered: u64,
     /// Bytes sent.
     pub sent: u64,
+    /// Bytes that were taken for lost.
+    pub lost: u64,
     /// What the controller made of the path.
     pub report: Report,
 }
@@ -51,7 +53,7 @@ impl Record {
     }
 
     pub(super) fn tick(&mut self, report: Report) {
-        self.ticks.push(Tick { delivered: self.delivered, sent: self.sent, report });
+        self.ticks.push(Tick { delivered: self.delivered, sent: self.sent, lost: self.lost, report });
     }
 
     pub(super) fn delivered(&mut self, now: u64) {
@@ -68,10 +70,11 @@ impl Record {
         }
     }
 
-    /// Bytes delivered and sent until then.
-    fn until(&self, at: f64) -> (u64, u64) {
+    /// Bytes delivered, sent and lost until then.
+    fn until(&self, at: f64) -> (u64, u64, u64) {
         let ticks = ((at * 10.0).round() as usize).min(self.ticks.len());
-        ticks.checked_sub(1).map_or((0, 0), |last| (self.ticks[last].delivered, self.ticks[last].sent))
+        let last = ticks.checked_sub(1).map(|last| self.ticks[last]);
+        last.map_or((0, 0, 0), |tick| (tick.delivered, tick.sent, tick.lost))
     }
 
     /// Mbit/s delivered between two times.
@@ -85,10 +88,11 @@ impl Record {
         (0..halves).map(|half| from + half as f64 * 0.5).map(|at| self.rate(at, at + 0.5)).fold(f64::MAX, f64::min)
     }
 
-    /// Bytes sent for each that was delivered between two times.
+    /// Bytes sent for each that was not lost, between two times.
     pub fn sent_per_delivered(&self, from: f64, to: f64) -> f64 {
-        let ((delivered, sent), (before, sent_before)) = (self.until(to), self.until(from));
-        (sent - sent_before) as f64 / (delivered - before).max(1) as f64
+        let ((_, before, lost_before), (_, sent, lost)) = (self.until(from), self.until(to));
+        let (sent, lost) = ((sent - before) as f64, (lost - lost_before) as f64);
+        sent / (sent - lost).max(1.0)
     }
 
     /// The part of all bytes sent that were taken for lost.

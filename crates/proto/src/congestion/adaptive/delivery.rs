@@ -53,7 +53,7 @@ impl Delivery {
     }
 
     /// A batch leaves. `idle`: nothing was in flight.
-    pub(super) fn sent(&mut self, now: u64, idle: bool, smoothed_rtt: u64, state: State) {
+    pub(super) fn sent(&mut self, now: u64, idle: bool, smoothed_rtt: u64, state: State, pace: f64) {
         if idle {
             if now > self.delivered_at + IDLE {
                 self.log.clear();
@@ -68,12 +68,13 @@ impl Delivery {
             first_sent: self.first_sent,
             app_limited: self.app_limited_until > self.delivered,
             state,
+            pace: pace as f32,
         };
         self.log.push(batch, HORIZON + HORIZON_ROUND_TRIPS * smoothed_rtt);
     }
 
-    /// A packet was acknowledged. Returns the state that it was sent in, if that is known.
-    pub(super) fn acked(&mut self, now: u64, sent: u64, bytes: u64) -> Option<State> {
+    /// A packet was acknowledged. Returns its batch, if that is known.
+    pub(super) fn acked(&mut self, now: u64, sent: u64, bytes: u64) -> Option<Batch> {
         self.delivered = self.delivered.saturating_add(bytes.min(MAX_BYTES));
         self.delivered_at = now;
         let batch = match self.newest {
@@ -84,12 +85,12 @@ impl Delivery {
         if self.newest.is_none_or(|(_, at)| at <= sent) {
             self.newest = Some((batch, sent));
         }
-        Some(batch.state)
+        Some(batch)
     }
 
-    /// The state that what left at `sent` was sent in.
-    pub(super) fn state_at(&mut self, sent: u64) -> Option<State> {
-        self.log.find(sent).map(|batch| batch.state)
+    /// The batch of what left at `sent`.
+    pub(super) fn batch_of(&mut self, sent: u64) -> Option<Batch> {
+        self.log.find(sent)
     }
 
     /// What is in flight, and was sent before now, is limited by the application.

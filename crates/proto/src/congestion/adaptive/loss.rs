@@ -28,6 +28,26 @@ impl Tally {
     }
 }
 
+/// Packets, and the pace they were sent at.
+#[derive(Clone, Copy, Debug, Default)]
+struct Paced {
+    seen: Tally,
+    /// Sum of bytes times bytes per second.
+    weighed: f64,
+}
+
+impl Paced {
+    fn add(&mut self, seen: Tally, pace: f64) {
+        self.seen.add(seen);
+        self.weighed += seen.total() * pace;
+    }
+
+    /// Bytes per second, on the average.
+    fn pace(&self) -> f64 {
+        self.weighed / self.seen.total().max(1.0)
+    }
+}
+
 /// Packets that the estimate begins with as arrived: a single loss among few says little.
 const PRIOR: f64 = 50.0;
 /// More loss than this is never compensated. A path that loses more is not worth its flood.
@@ -45,16 +65,50 @@ const EXCESS: f64 = 0.02;
 /// The variance of a base loss of nearly nothing is taken as if it were this: losses come in clumps.
 const LEAST_VARIANCE: f64 = 0.003;
 
+/// What was sent slowly is judged when the fate of so many packets that were sent faster is known.
+const JUDGED_PACKETS: f64 = 30.0;
+
 /// The loss that the path has however slowly one sends: that of packets sent below the rate that it carries.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct BaseLoss {
     seen: Tally,
+    /// Packets of the last `Down`, until it is known that it was slow enough.
+    slow: Paced,
+    /// Packets that were sent since, not slowly.
+    fast: Paced,
 }
 
 impl BaseLoss {
     /// Packets that were sent when we were not the cause of loss.
     pub(super) fn add(&mut self, seen: Tally) {
         self.seen.add(seen);
+    }
+
+    /// Packets that were sent slowly: at less than what the path is thought to carry.
+    pub(super) fn add_slow(&mut self, seen: Tally, pace: f64) {
+        self.slow.add(seen, pace);
+    }
+
+    /// Packets that were sent as fast as that, or faster: they tell whether slow was slow enough.
+    ///
+    /// Loss by chance is the same at each pace. What goes beyond the path's rate is lost in another way: what
+    /// arrives stays the same, whatever the pace. A policer that let a burst pass and then dropped half of
+    /// everything was else taken for a path that loses half.
+    pub(super) fn add_fast(&mut self, seen: Tally, pace: f64, mtu: f64) {
+        if self.slow.seen.total() == 0.0 {
+            return;
+        }
+        self.fast.add(seen, pace);
+        if self.fast.seen.total() < self.slow.seen.total().max(JUDGED_PACKETS * mtu) {
+            return;
+        }
+        let (slow, fast) = (std::mem::take(&mut self.slow), std::mem::take(&mut self.fast));
+        let by_chance = slow.seen.loss();
+        let by_overload = 1.0 - (1.0 - by_chance) * slow.pace() / fast.pace().max(1.0);
+        let found = fast.seen.loss();
+        if (found - by_chance).abs() <= (found - by_overload).abs() {
+            self.seen.add(slow.seen);
+        }
     }
 
     /// The past fades.

@@ -19,6 +19,7 @@ use loss::{BaseLoss, Tally};
 use probe::Probe;
 use round::{Fall, Round};
 use rtt_probe::RttProbe;
+use sent::Batch;
 use startup::Startup;
 use std::time::Instant;
 
@@ -129,19 +130,27 @@ impl Adaptive {
         ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// The fate of packets that were sent in `state`.
-    fn attribute(&mut self, state: Option<State>, seen: Tally) {
+    /// The fate of packets of `batch`.
+    fn attribute(&mut self, batch: Option<Batch>, seen: Tally) {
         self.round.seen.add(seen);
-        match state {
-            Some(State::Cruise) => self.cruise_seen.add(seen),
-            Some(State::Up) => self.probe.seen.add(seen),
+        let Some(batch) = batch else { return };
+        let (pace, mtu) = (f64::from(batch.pace), self.mtu as f64);
+        match batch.state {
+            State::Cruise => {
+                self.cruise_seen.add(seen);
+                self.base_loss.add_fast(seen, pace, mtu);
+            }
+            State::Up => {
+                self.probe.seen.add(seen);
+                self.base_loss.add_fast(seen, pace, mtu);
+            }
             // Sent at less than the path carries: this loss is not of our making.
-            Some(State::Down) => self.base_loss.add(seen),
-            _ => {}
+            State::Down => self.base_loss.add_slow(seen, pace),
+            State::Startup | State::Drain | State::ProbeRtt => {}
         }
     }
 
-    fn take_sample(&mut self, now: u64, sample: Sample) {
+    fn take_sample(&mut self, now: u64, sample: Sample, app_limited: bool) {
         self.rtt.sample(now, sample.rtt);
         self.round.floor = self.round.floor.min(sample.rtt);
         self.rtt_probe.sample(sample.batch.sent, sample.rtt);
@@ -149,7 +158,7 @@ impl Adaptive {
             self.round.best_rate = self.round.best_rate.max(rate);
             self.bandwidth.sample(rate, sample.batch.app_limited);
         }
-        self.startup_sample(now);
+        self.startup_sample(now, app_limited);
         if sample.batch.delivered >= self.round.ends_at {
             self.round.ends_at = self.delivery.total();
             self.end_round(now);
@@ -173,15 +182,17 @@ impl Adaptive {
 impl Controller for Adaptive {
     fn on_sent(&mut self, now: Instant, bytes: u64) {
         let now = self.clock.now(now);
-        self.delivery.sent(now, self.in_flight == 0, self.rtt.smoothed(), self.state);
+        let (idle, pace) = (self.in_flight == 0, self.reckon_pace());
+        self.delivery.sent(now, idle, self.rtt.smoothed(), self.state, pace);
         self.in_flight = self.in_flight.saturating_add(bytes);
     }
 
     fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64) {
         let (now, sent) = (self.clock.now(now), self.clock.at(sent));
         self.in_flight = self.in_flight.saturating_sub(bytes);
-        let state = self.delivery.acked(now, sent, bytes);
-        self.attribute(state, Tally { acked: bytes as f64, lost: 0.0 });
+        let batch = self.delivery.acked(now, sent, bytes);
+        self.startup.acked += bytes as f64;
+        self.attribute(batch, Tally { acked: bytes as f64, lost: 0.0 });
     }
 
     fn on_end_acks(&mut self, now: Instant, in_flight: u64, app_limited: bool) {
@@ -193,15 +204,15 @@ impl Controller for Adaptive {
         }
         // An interval much shorter than a round trip measures bursts, not the path.
         if let Some(sample) = self.delivery.sample(now, self.rtt.min() / 10 * 9) {
-            self.take_sample(now, sample);
+            self.take_sample(now, sample, app_limited);
         }
     }
 
     fn on_loss(&mut self, now: Instant, sent: Instant, bytes: u64) {
         self.clock.now(now);
         self.in_flight = self.in_flight.saturating_sub(bytes);
-        let state = self.delivery.state_at(self.clock.at(sent));
-        self.attribute(state, Tally { acked: 0.0, lost: bytes as f64 });
+        let batch = self.delivery.batch_of(self.clock.at(sent));
+        self.attribute(batch, Tally { acked: 0.0, lost: bytes as f64 });
     }
 
     fn on_mtu(&mut self, mtu: u16) {

@@ -2,10 +2,8 @@
 
 use super::{Adaptive, State};
 use crate::congestion::clock::{MILLISECOND, seconds};
-use crate::congestion::{INITIAL_WINDOW, bounded_window, initial_pace};
+use crate::congestion::{INITIAL_WINDOW, bounded_window};
 
-/// In `Startup`: 4 ln 2, the least at which the delivery rate doubles each round trip (BBR's).
-const STARTUP_GAIN: f64 = 2.77;
 const DRAIN_GAIN: f64 = 0.5;
 /// A quarter more than known: what a probe finds.
 pub(super) const UP_GAIN: f64 = 1.25;
@@ -28,15 +26,15 @@ const LEAST_CRUISE_GAIN: f64 = 0.85;
 const WINDOW_GAIN: f64 = 1.5;
 const FAST_UP_WINDOW_GAIN: f64 = 2.5;
 /// Seconds of the rate that a window holds on top, for acknowledgements that come in clumps.
-const WINDOW_SLACK: f64 = 0.004;
+pub(super) const WINDOW_SLACK: f64 = 0.004;
 
 impl Adaptive {
     /// Bytes per second.
     pub(super) fn reckon_pace(&self) -> f64 {
         let mtu = self.mtu as f64;
         let estimate = self.bandwidth.estimate();
-        if estimate <= 0.0 {
-            return initial_pace(self.mtu);
+        if self.state == State::Startup {
+            return self.startup_pace();
         }
         let rate = estimate * self.gain();
         let compensated = matches!(self.state, State::Cruise | State::Up);
@@ -50,8 +48,10 @@ impl Adaptive {
         if self.state == State::ProbeRtt {
             return bounded_window(self.probe_rtt_window(), self.mtu);
         }
+        if self.state == State::Startup {
+            return bounded_window(self.startup_window(), self.mtu);
+        }
         let gain = match self.state {
-            State::Startup => STARTUP_GAIN,
             State::Up if self.probe.streak >= FAST_UP_STREAK => FAST_UP_WINDOW_GAIN,
             _ => WINDOW_GAIN,
         };
@@ -62,8 +62,7 @@ impl Adaptive {
 
     fn gain(&self) -> f64 {
         match self.state {
-            State::Startup => STARTUP_GAIN,
-            State::Drain => DRAIN_GAIN,
+            State::Startup | State::Drain => DRAIN_GAIN,
             State::Up if self.probe.streak >= FAST_UP_STREAK => FAST_UP_GAIN,
             State::Up => UP_GAIN,
             State::Down => DOWN_GAIN,

@@ -9,7 +9,7 @@ const CRUISE_UNITS: f64 = 5.0;
 /// See `CRUISE_UNITS`.
 const CRUISE_SPREAD: f64 = 2.0;
 /// After probes that only made loss it lasts twice as long for each, up to so many.
-const MAX_FAILURES: u32 = 2;
+const MAX_FAILURES: u32 = 4;
 /// A probe has found more when the estimate grew by this in a round.
 const ROUND_GROWTH: f64 = 1.15;
 /// And is worth another one at once when it grew by this in all.

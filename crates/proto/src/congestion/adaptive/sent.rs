@@ -22,8 +22,9 @@ pub(super) struct Batch {
     pub(super) first_sent: u64,
     /// The application had too little to send.
     pub(super) app_limited: bool,
-    /// The controller's state.
+    /// The controller's state, and the pace that it asked for, in bytes per second.
     pub(super) state: State,
+    pub(super) pace: f32,
 }
 
 /// Batches by the time they left.

@@ -1,8 +1,25 @@
 //! The first seconds: double the rate until the path carries no more, then drain.
 
 use super::loss::Tally;
+use super::output::WINDOW_SLACK;
 use super::{Adaptive, State};
+use crate::congestion::clock::{MILLISECOND, seconds};
+use crate::congestion::{INITIAL_WINDOW, MAX_WINDOW, initial_pace};
 
+/// The window grows by what is acknowledged, so that it doubles each round trip, and the pace follows it. A pace
+/// in multiples of the delivery rate, as BBR's, lags a round trip behind and needs 2.77 for the same growth,
+/// which it goes on sending after the path is full.
+const GROWTH_BY_ACK: f64 = 1.0;
+/// It grows so much faster while it is small: a path of any speed worth tuning holds so much.
+const EARLY_GROWTH_BY_ACK: f64 = 2.0;
+/// Small, in packets.
+const EARLY: f64 = 512.0;
+/// A window of which less than this part is used does not grow.
+const USED: f64 = 0.5;
+/// It is never more than so many times what was delivered in a round trip: the bound where no delay tells.
+const MOST: f64 = 3.5;
+/// The pace, in windows a smoothed round trip.
+const PACE: f64 = 2.0;
 /// A round has grown when the estimate has, by a quarter.
 const GROWTH: f64 = 1.25;
 /// So many rounds without growth end it.
@@ -13,9 +30,10 @@ const FLAT_INFLATION: f64 = 1.25;
 const INFLATION: f64 = 2.5;
 /// It also ends at once when the last few round trips are all longer than the shortest by this part of it
 /// and by the milliseconds that follow: what was sent since then still has to come.
-const QUEUE: (f64, u64) = (0.25, 4);
+const QUEUE: f64 = 0.125;
+const QUEUE_BOUNDS: (u64, u64) = (4 * MILLISECOND, 16 * MILLISECOND);
 /// Not before so many samples: the first ones are of a path that was asleep.
-const QUEUE_SAMPLES: u64 = 32;
+const QUEUE_SAMPLES: u64 = 16;
 /// Loss is of our own making when it is above that of the last round that grew, by this and by three sigma of both.
 const OWN_LOSS: f64 = 0.05;
 /// Fewer packets than this tell nothing of loss.
@@ -28,6 +46,10 @@ const DRAIN_ROUND_TRIPS: u64 = 4;
 /// How far it has come.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Startup {
+    /// Bytes that may be in flight.
+    window: f64,
+    /// Bytes that the acknowledgement that is being read has brought.
+    pub(super) acked: f64,
     /// The estimate after the last round that grew.
     rate: f64,
     /// Rounds since then.
@@ -39,12 +61,39 @@ pub(super) struct Startup {
 }
 
 impl Adaptive {
-    pub(super) fn startup_sample(&mut self, now: u64) {
-        if self.state == State::Startup
-            && self.rtt.samples() >= QUEUE_SAMPLES
-            && self.shows_queue(self.rtt.recent_floor(), QUEUE.0, QUEUE.1)
-        {
+    /// An acknowledgement has come.
+    pub(super) fn startup_sample(&mut self, now: u64, app_limited: bool) {
+        let acked = std::mem::take(&mut self.startup.acked);
+        if self.state != State::Startup {
+            return;
+        }
+        let mtu = self.mtu as f64;
+        self.startup.window = self.startup.window.max(INITIAL_WINDOW as f64 * mtu);
+        // No more is added in a round that already loses by our own making.
+        let losing = self.startup.grown.total() > 0.0 && self.startup_loses(self.round.seen);
+        if !app_limited && !losing && self.in_flight as f64 + acked >= USED * self.startup.window {
+            let early = self.startup.window < EARLY * mtu;
+            self.startup.window += acked * if early { EARLY_GROWTH_BY_ACK } else { GROWTH_BY_ACK };
+            self.startup.window = self.startup.window.min(MAX_WINDOW as f64);
+        }
+        let queue = ((self.rtt.min() as f64 * QUEUE) as u64).clamp(QUEUE_BOUNDS.0, QUEUE_BOUNDS.1);
+        if self.rtt.samples() >= QUEUE_SAMPLES && self.rtt.recent_floor() > self.rtt.min() + queue {
             self.end_startup(now);
+        }
+    }
+
+    /// Bytes that may be in flight.
+    pub(super) fn startup_window(&self) -> f64 {
+        let first = INITIAL_WINDOW as f64 * self.mtu as f64;
+        let most = MOST * self.bdp().max(first) + self.bandwidth.estimate() * WINDOW_SLACK;
+        self.startup.window.clamp(first, most)
+    }
+
+    /// Bytes per second.
+    pub(super) fn startup_pace(&self) -> f64 {
+        match self.rtt.smoothed() {
+            0 => initial_pace(self.mtu),
+            smoothed => (PACE * self.startup_window() / seconds(smoothed)).max(initial_pace(self.mtu)),
         }
     }
 
