@@ -27,6 +27,11 @@ impl Clock {
         self.latest
     }
 
+    /// The present when it was last told.
+    pub(super) fn latest(&self) -> u64 {
+        self.latest
+    }
+
     /// A time in the past; what was before the beginning counts as the beginning.
     pub(super) fn at(&self, instant: Instant) -> u64 {
         let since = instant.saturating_duration_since(self.origin);

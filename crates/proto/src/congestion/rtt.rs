@@ -11,6 +11,8 @@ const RECENT: usize = 8;
 pub(super) struct RoundTrips {
     min: u64,
     min_seen_at: u64,
+    /// The next sample begins the shortest anew.
+    restarted: bool,
     smoothed: u64,
     recent: [u64; RECENT],
     samples: u64,
@@ -18,7 +20,7 @@ pub(super) struct RoundTrips {
 
 impl RoundTrips {
     pub(super) fn new(now: u64) -> Self {
-        Self { min: 0, min_seen_at: now, smoothed: 0, recent: [u64::MAX; RECENT], samples: 0 }
+        Self { min: 0, min_seen_at: now, restarted: false, smoothed: 0, recent: [u64::MAX; RECENT], samples: 0 }
     }
 
     /// A round trip has ended at `now`.
@@ -26,6 +28,9 @@ impl RoundTrips {
         let rtt = rtt.max(1);
         // As RFC 6298: an eighth of each new sample.
         self.smoothed = if self.samples == 0 { rtt } else { self.smoothed - self.smoothed / 8 + rtt / 8 }.max(1);
+        if std::mem::take(&mut self.restarted) {
+            self.set_min(now, rtt);
+        }
         // Within 2 % and 0.1 ms of the shortest the path has shown that it still is as short.
         if self.samples == 0 || rtt <= self.min + self.min / 50 + MILLISECOND / 10 {
             self.min_seen_at = now;
@@ -33,6 +38,11 @@ impl RoundTrips {
         }
         self.recent[(self.samples % RECENT as u64) as usize] = rtt;
         self.samples += 1;
+    }
+
+    /// Nothing was in flight: the next sample begins the shortest anew, if that was not seen for long.
+    pub(super) fn restart(&mut self, now: u64) {
+        self.restarted |= self.samples > 0 && now.saturating_sub(self.min_seen_at) > MIN_RTT_LIFE;
     }
 
     /// Begins the shortest anew with what was measured on an empty queue.

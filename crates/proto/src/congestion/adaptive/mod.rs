@@ -81,6 +81,8 @@ pub(super) struct Adaptive {
     cruise_seen: Tally,
     /// How long this `Cruise` lasts, in nanoseconds.
     cruise_time: u64,
+    /// Until then even the shortest path is paced.
+    paced_until: u64,
 }
 
 impl Adaptive {
@@ -103,6 +105,7 @@ impl Adaptive {
             fall: Fall::default(),
             cruise_seen: Tally::default(),
             cruise_time: 0,
+            paced_until: 0,
         }
     }
 
@@ -158,7 +161,7 @@ impl Adaptive {
             self.round.best_rate = self.round.best_rate.max(rate);
             self.bandwidth.sample(rate, sample.batch.app_limited);
         }
-        self.startup_sample(now, app_limited);
+        self.startup_sample(now, app_limited || sample.batch.app_limited);
         if sample.batch.delivered >= self.round.ends_at {
             self.round.ends_at = self.delivery.total();
             self.end_round(now);
@@ -183,6 +186,10 @@ impl Controller for Adaptive {
     fn on_sent(&mut self, now: Instant, bytes: u64) {
         let now = self.clock.now(now);
         let (idle, pace) = (self.in_flight == 0, self.reckon_pace());
+        if idle {
+            // The pipe is empty: what a look at the shortest round trip would cost some throughput is free now.
+            self.rtt.restart(now);
+        }
         self.delivery.sent(now, idle, self.rtt.smoothed(), self.state, pace);
         self.in_flight = self.in_flight.saturating_add(bytes);
     }
@@ -224,7 +231,8 @@ impl Controller for Adaptive {
     }
 
     fn pace(&self) -> Option<u64> {
-        (!self.rtt.unpaced()).then(|| super::bounded_pace(self.reckon_pace()))
+        let paced = !self.rtt.unpaced() || self.clock.latest() < self.paced_until;
+        paced.then(|| super::bounded_pace(self.reckon_pace()))
     }
 
     fn clone_box(&self) -> Box<dyn Controller> {

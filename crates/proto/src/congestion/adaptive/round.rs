@@ -8,6 +8,8 @@ use crate::congestion::clock::{MILLISECOND, SECOND};
 const LEAST_PACKETS: f64 = 20.0;
 /// Loss above the base by this much is hard: something overflows, or a policer drops.
 const HARD_LOSS: f64 = 0.1;
+/// After a round of hard loss a path that is too short to be paced is paced for so long, in nanoseconds.
+const PACED_TIME: u64 = 10 * SECOND;
 /// A rate below this part of the estimate may be a fall of what the path carries.
 const FALLEN: f64 = 0.6;
 /// Together with a round trip so many times the shortest.
@@ -78,7 +80,11 @@ impl Adaptive {
                 State::Up => self.end_probe_round(),
                 _ => {}
             }
-            self.look_for_fall(now, inflation);
+            let hard = self.loses_hard();
+            if hard {
+                self.paced_until = now + PACED_TIME;
+            }
+            self.look_for_fall(now, inflation, hard);
             let excess = self.base_loss.exceeded_by(self.cruise_seen, mtu);
             if excess && self.state == State::Cruise {
                 let estimate = self.bandwidth.estimate();
@@ -96,12 +102,16 @@ impl Adaptive {
         self.round.app_limited = false;
     }
 
-    fn look_for_fall(&mut self, now: u64, inflation: f64) {
+    /// Something overflows, or a policer drops.
+    fn loses_hard(&self) -> bool {
+        let (mtu, seen) = (self.mtu as f64, self.round.seen);
+        self.base_loss.exceeded_by(seen, mtu) && seen.loss() > self.base_loss.estimate(mtu) + HARD_LOSS
+    }
+
+    fn look_for_fall(&mut self, now: u64, inflation: f64, hard: bool) {
         if matches!(self.state, State::Startup | State::Drain | State::ProbeRtt) {
             return;
         }
-        let (mtu, seen) = (self.mtu as f64, self.round.seen);
-        let hard = self.base_loss.exceeded_by(seen, mtu) && seen.loss() > self.base_loss.estimate(mtu) + HARD_LOSS;
         let fallen = self.round.best_rate < FALLEN * self.bandwidth.estimate();
         if !fallen || !(hard || inflation > FALL_INFLATION) {
             self.fall = Fall::default();

@@ -77,7 +77,7 @@ impl Adaptive {
             self.startup.window = self.startup.window.min(MAX_WINDOW as f64);
         }
         let queue = ((self.rtt.min() as f64 * QUEUE) as u64).clamp(QUEUE_BOUNDS.0, QUEUE_BOUNDS.1);
-        if self.rtt.samples() >= QUEUE_SAMPLES && self.rtt.recent_floor() > self.rtt.min() + queue {
+        if !app_limited && self.rtt.samples() >= QUEUE_SAMPLES && self.rtt.recent_floor() > self.rtt.min() + queue {
             self.end_startup(now);
         }
     }
