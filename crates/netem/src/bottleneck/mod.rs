@@ -53,19 +53,45 @@ struct Ends {
     sender: Sender,
     receiver: Receiver,
     begins: u64,
+    /// What happens to it next: reckoned anew after each event of its own.
+    next: (u64, Happening),
 }
 
-/// What happens next, and to which flow.
+impl Ends {
+    fn reckon_next(&mut self) {
+        let mut next = (self.begins, Happening::Begin);
+        for (at, happening) in [
+            (self.receiver.arrives_at(), Happening::Arrival),
+            (self.receiver.timer(), Happening::AckTimer),
+            (self.receiver.ack_at(), Happening::Ack),
+            (self.sender.send_at, Happening::Send),
+            (self.sender.timeout_at(), Happening::Timeout),
+        ] {
+            if at < next.0 {
+                next = (at, happening);
+            }
+        }
+        self.next = next;
+    }
+}
+
+/// What happens to a flow.
+#[derive(Clone, Copy)]
+enum Happening {
+    Begin,
+    Arrival,
+    AckTimer,
+    Ack,
+    Send,
+    Timeout,
+}
+
+/// What happens next.
 #[derive(Clone, Copy)]
 enum Event {
     Tick,
     Departure,
-    Begin(usize),
-    Arrival(usize),
-    AckTimer(usize),
-    Ack(usize),
-    Send(usize),
-    Timeout(usize),
+    Flow(usize, Happening),
 }
 
 /// Runs `flows` over `path` for so many seconds, and returns what became of each.
@@ -97,6 +123,7 @@ impl World {
             sender: Sender::new(flow, origin, seed.wrapping_mul(0x0DDB_1A5E) + index as u64),
             receiver: Receiver::default(),
             begins: nanoseconds(flow.begins),
+            next: (nanoseconds(flow.begins), Happening::Begin),
         });
         Self {
             path: path.clone(),
@@ -121,19 +148,13 @@ impl World {
     /// The next event. Few flows: looking at all of them is cheaper than a heap.
     fn next(&self) -> (u64, Event) {
         let mut next = (self.next_tick, Event::Tick);
-        let mut offer = |at: u64, event: Event| {
-            if at < next.0 {
-                next = (at, event);
-            }
-        };
-        offer(self.line.departs_at(), Event::Departure);
+        if self.line.departs_at() < next.0 {
+            next = (self.line.departs_at(), Event::Departure);
+        }
         for (index, flow) in self.flows.iter().enumerate() {
-            offer(flow.begins, Event::Begin(index));
-            offer(flow.receiver.arrives_at(), Event::Arrival(index));
-            offer(flow.receiver.timer(), Event::AckTimer(index));
-            offer(flow.receiver.ack_at(), Event::Ack(index));
-            offer(flow.sender.send_at, Event::Send(index));
-            offer(flow.sender.timeout_at(), Event::Timeout(index));
+            if flow.next.0 < next.0 {
+                next = (flow.next.0, Event::Flow(index, flow.next.1));
+            }
         }
         next
     }
@@ -145,30 +166,34 @@ impl World {
                 self.flows.iter_mut().for_each(|flow| flow.sender.tick());
             }
             Event::Departure => {
-                let (flow, packet) = self.line.depart(now, &self.path);
+                let (index, packet) = self.line.depart(now, &self.path);
                 if !(self.path.loss_behind && self.chance.strikes(self.path.loss)) {
                     let at = now + self.path.one_way(now) + self.path.held_back(&mut self.chance);
-                    self.flows[flow].receiver.on_the_way(at, packet);
+                    self.flows[index].receiver.on_the_way(at, packet);
+                    self.flows[index].reckon_next();
                 }
             }
-            Event::Begin(index) => {
-                self.flows[index].begins = NEVER;
-                self.flows[index].sender.begin(now);
-                self.send(now, index);
+            Event::Flow(index, happening) => {
+                self.happen(now, index, happening);
+                self.flows[index].reckon_next();
             }
-            Event::Arrival(index) => self.flows[index].receiver.arrive(now, &self.path, &mut self.chance),
-            Event::AckTimer(index) => self.flows[index].receiver.acknowledge(now, &self.path, &mut self.chance),
-            Event::Ack(index) => {
-                let flow = &mut self.flows[index];
-                flow.sender.acknowledged(now, flow.receiver.take_ack());
-                self.send(now, index);
-            }
-            Event::Timeout(index) => {
-                self.flows[index].sender.timeout(now);
-                self.send(now, index);
-            }
-            Event::Send(index) => self.send(now, index),
         }
+    }
+
+    fn happen(&mut self, now: u64, index: usize, happening: Happening) {
+        let flow = &mut self.flows[index];
+        match happening {
+            Happening::Arrival => return flow.receiver.arrive(now, &self.path, &mut self.chance),
+            Happening::AckTimer => return flow.receiver.acknowledge(now, &self.path, &mut self.chance),
+            Happening::Begin => {
+                flow.begins = NEVER;
+                flow.sender.begin(now);
+            }
+            Happening::Ack => flow.sender.acknowledged(now, flow.receiver.take_ack()),
+            Happening::Timeout => flow.sender.timeout(now),
+            Happening::Send => {}
+        }
+        self.send(now, index);
     }
 
     /// Lets a flow send what it may, and puts it on the line.

@@ -231,3 +231,7 @@ impl Windows {
         in_flight.saturating_mul(windows).clamp(self.bounds.send_first(), self.bounds.send)
     }
 }
+
+#[cfg(test)]
+#[path = "windows_tests.rs"]
+mod tests;
