@@ -1,0 +1,31 @@
+//! `ginnel-load`: the programs that `make bench` and `make profile` measure with. None of it is part of what users run.
+
+mod arguments;
+mod dial;
+mod discarding;
+mod histogram;
+mod origin;
+mod processor;
+mod relay;
+mod run;
+mod serving;
+mod wording;
+
+use arguments::{Arguments, Program};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().program {
+        Program::Origin(arguments) => origin::origin(&arguments),
+        Program::Run(arguments) => run::run(&arguments),
+        Program::Relay(arguments) => relay::relay(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ginnel-load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
