@@ -155,7 +155,7 @@ mod tests {
         for (line, word) in [
             (format!("{run} ftp://127.0.0.1:1"), "ftp://127.0.0.1:1"),
             (format!("{run} socks5://here:1"), "socks5://here:1"),
-            (format!("{run} direct --seconds -1"), "--seconds"),
+            (format!("{run} direct --seconds=-1"), "--seconds"),
             (format!("{run} direct --seconds NaN"), "NaN"),
             (format!("{run} direct --size 0"), "--size"),
             (format!("{run} direct --pids x"), "--pids"),
