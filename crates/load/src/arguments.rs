@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::dial::Via;
+use crate::wire::Conditions;
 use crate::wording::MAX_ANSWER;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -22,6 +23,9 @@ pub(crate) enum Program {
     Run(Run),
     /// The floor: a TCP relay without any crypto
     Relay(Relay),
+    /// A lossy line between two TUN devices, which are standard input and output; prints `ready` on standard error,
+    /// and what it has counted as one JSON object there at SIGUSR1 and at its end
+    Wire(Wire),
 }
 
 #[derive(Args)]
@@ -116,6 +120,59 @@ pub(crate) struct Run {
     pub(crate) beside: u32,
 }
 
+#[derive(Args)]
+pub(crate) struct Wire {
+    /// Bits that pass in a second in each direction, in millions; 0 is no limit
+    #[arg(long, value_name = "R", value_parser = number)]
+    rate_mbit: f64,
+    /// Delay in each direction, milliseconds
+    #[arg(long, value_name = "D", value_parser = number)]
+    delay_ms: f64,
+    /// Probability that a packet is lost, in each direction: 0.01 is one in a hundred
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability)]
+    loss: f64,
+    /// The same seed loses the same packets
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Bytes that may wait for the limiter; one bandwidth-delay product if not given
+    #[arg(long, value_name = "B", value_parser = clap::value_parser!(u64).range(1..))]
+    buffer_bytes: Option<u64>,
+    /// Probability that a packet is held, so that others overtake it
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability, requires = "hold_ms")]
+    reorder: f64,
+    /// How much longer it takes then, milliseconds
+    #[arg(long, value_name = "H", default_value_t = 0.0, value_parser = number)]
+    hold_ms: f64,
+}
+
+impl Wire {
+    /// What it does to packets.
+    pub(crate) fn conditions(&self) -> Conditions {
+        let (rate, delay) = ((self.rate_mbit * 1e6) as u64, Duration::from_secs_f64(self.delay_ms / 1e3));
+        // Without a rate nothing waits.
+        let product = if rate == 0 { u64::MAX } else { Conditions::product(rate, delay) };
+        Conditions {
+            rate,
+            delay,
+            loss: self.loss,
+            buffer: self.buffer_bytes.unwrap_or(product),
+            reorder: self.reorder,
+            hold: Duration::from_secs_f64(self.hold_ms / 1e3),
+        }
+    }
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1e6).contains(&number) { Ok(number) } else { Err("0 to 1000000 are possible".to_owned()) }
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    let number = number(text)?;
+    // Somebody who writes 1 means one in a hundred.
+    if number < 1.0 { Ok(number) } else { Err("a probability below 1 is meant: 0.01 is one in a hundred".to_owned()) }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     if (0.0..=86_400.0).contains(&seconds) {
@@ -150,6 +207,16 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_wire_is_read() {
+        let line = "ginnel-load wire --rate-mbit 200 --delay-ms 25 --loss 0.05 --seed 7 --reorder 0.1 --hold-ms 2.5";
+        let Ok(Arguments { program: Program::Wire(wire) }) = parse(line) else { panic!("no wire") };
+        let conditions = wire.conditions();
+        assert_eq!((conditions.rate, conditions.buffer, wire.seed), (200_000_000, 1_250_000, 7));
+        assert_eq!((conditions.loss, conditions.reorder), (0.05, 0.1));
+        assert_eq!((conditions.delay.as_micros(), conditions.hold.as_micros()), (25_000, 2500));
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let run = "ginnel-load run --target 127.0.0.1:1 --work down --via";
         for (line, word) in [
@@ -160,6 +227,9 @@ mod tests {
             (format!("{run} direct --size 0"), "--size"),
             (format!("{run} direct --pids x"), "--pids"),
             (format!("{run} direct --bytes 5 --warmup 1"), "--warmup"),
+            ("ginnel-load wire --rate-mbit 200 --delay-ms 25 --loss 1".to_owned(), "0.01 is one in a hundred"),
+            ("ginnel-load wire --rate-mbit 200 --delay-ms 25 --reorder 0.1".to_owned(), "--hold-ms"),
+            ("ginnel-load wire --rate-mbit -5 --delay-ms 25".to_owned(), "-5"),
             ("ginnel-load relay --listen 127.0.0.1:0".to_owned(), "--socks"),
             ("ginnel-load relay --listen 127.0.0.1:0 --socks --to 127.0.0.1:1".to_owned(), "--to"),
         ] {

@@ -9,6 +9,7 @@ mod processor;
 mod relay;
 mod run;
 mod serving;
+mod wire;
 mod wording;
 
 use arguments::{Arguments, Program};
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         Program::Origin(arguments) => origin::origin(&arguments),
         Program::Run(arguments) => run::run(&arguments),
         Program::Relay(arguments) => relay::relay(&arguments),
+        Program::Wire(arguments) => wire::wire(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
