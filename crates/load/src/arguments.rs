@@ -26,6 +26,8 @@ pub(crate) enum Program {
     /// A lossy line between two TUN devices, which are standard input and output; prints `ready` on standard error,
     /// and what it has counted as one JSON object there at SIGUSR1 and at its end
     Wire(Wire),
+    /// Run both ends of the tunnel in this process, and print how often they allocate for each unit of work
+    Allocations(Allocations),
 }
 
 #[derive(Args)]
@@ -160,6 +162,40 @@ impl Wire {
             hold: Duration::from_secs_f64(self.hold_ms / 1e3),
         }
     }
+}
+
+/// What is counted for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Unit {
+    /// A request of 100 bytes and its answer of 1,024, on a connection that stays
+    Requests,
+    /// A connection, one byte, and its end
+    Connect,
+}
+
+impl Unit {
+    /// Its name in reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Requests => Work::Requests.name(),
+            Self::Connect => Work::Connect.name(),
+        }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct Allocations {
+    #[arg(long)]
+    pub(crate) work: Unit,
+    /// Units of work, over all connections
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub(crate) count: u32,
+    /// Connections at the same time
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) connections: u32,
+    /// Where an origin listens; without it one is started
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) target: Option<SocketAddr>,
 }
 
 fn number(text: &str) -> Result<f64, String> {

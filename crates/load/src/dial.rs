@@ -127,3 +127,85 @@ async fn ask_http(mut socket: TcpStream, target: SocketAddr) -> io::Result<TcpSt
         _ => Err(invalid("the proxy's answer is no HTTP/1.1".to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Via, dial};
+    use std::io::ErrorKind;
+    use std::net::SocketAddr;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    const V6: &str = "[2001:db8::1]:258";
+
+    /// What a proxy hears when it answers so, and how the dialling ends; what came behind the answers, if it did well.
+    async fn ask(http: bool, target: &str, answers: &[&[u8]]) -> (Vec<u8>, std::io::Result<Vec<u8>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy: SocketAddr = listener.local_addr().unwrap();
+        let via = if http { Via::Http(proxy) } else { Via::Socks5(proxy) };
+        let proxy = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let (mut heard, mut buffer) = (Vec::new(), [0; 1024]);
+            for answer in answers {
+                let length = socket.read(&mut buffer).await.unwrap();
+                heard.extend_from_slice(&buffer[..length]);
+                socket.write_all(answer).await.unwrap();
+            }
+            heard
+        };
+        let application = async {
+            let mut behind = Vec::new();
+            dial(via, target.parse().unwrap()).await?.read_to_end(&mut behind).await.map(|_| behind)
+        };
+        tokio::join!(proxy, application)
+    }
+
+    #[tokio::test]
+    async fn socks5_is_spoken_as_the_rfc_has_it() {
+        let bound: [(&str, &[u8]); 3] = [
+            ("192.0.2.1:80", b"\x05\0\0\x01\0\0\0\0\0\0behind"),
+            ("192.0.2.1:80", b"\x05\0\0\x03\x04name\0\0behind"),
+            (V6, b"\x05\0\0\x04................\0\0behind"),
+        ];
+        for (target, reply) in bound {
+            let (heard, outcome) = ask(false, target, &[b"\x05\0", reply]).await;
+            assert_eq!(outcome.unwrap(), b"behind");
+            let v4: &[u8] = b"\x05\x01\0\x05\x01\0\x01\xc0\0\x02\x01\0\x50";
+            let v6: &[u8] = b"\x05\x01\0\x05\x01\0\x04\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x01\x02";
+            assert_eq!(heard, if target == V6 { v6 } else { v4 });
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_socks5_is_told_apart_from_a_refusal() {
+        let other: ErrorKind = ErrorKind::Other;
+        let cases: [(&[&[u8]], ErrorKind, &str); 5] = [
+            (&[b"\x05\x02"], ErrorKind::InvalidData, "login"),
+            (&[b"\x05\0", b"\x04\0\0\x01"], ErrorKind::InvalidData, "no SOCKS5"),
+            (&[b"\x05\0", b"\x05\0\0\x09"], ErrorKind::InvalidData, "kind 9"),
+            (&[b"\x05\0", b"\x05\x05\0\x01\0\0\0\0\0\0"], other, "code 5"),
+            (&[b"\x05\0", b"\x05\0"], ErrorKind::UnexpectedEof, "socks5://127.0.0.1"),
+        ];
+        for (answers, kind, word) in cases {
+            let error = ask(false, "192.0.2.1:80", answers).await.1.unwrap_err();
+            assert!(error.kind() == kind && error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_behind_the_head_of_an_http_answer_is_taken() {
+        let (heard, outcome) = ask(true, V6, &[b"HTTP/1.0 200 Yes\r\nA: b\r\n\r\nbehind"]).await;
+        assert_eq!(outcome.unwrap(), b"behind");
+        assert_eq!(heard, b"CONNECT [2001:db8::1]:258 HTTP/1.1\r\nHost: [2001:db8::1]:258\r\n\r\n");
+        for (answer, word) in [
+            (&b"HTTP/1.1 407 Who are you?\r\n\r\n"[..], "407 Who are you?"),
+            (b"HTTP/1.1 2000 Odd\r\n\r\n", "2000 Odd"),
+            (b"SSH-2.0-x\r\n\r\n", "no HTTP/1.1"),
+            (&[b'x'; 9000], "no end within 8192 bytes"),
+            (b"HTTP/1.1 200", "end of file"),
+        ] {
+            let error = ask(true, V6, &[answer]).await.1.unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+}

@@ -49,22 +49,32 @@ pub(crate) fn relay(arguments: &Relay) -> io::Result<()> {
 /// One connection. When either side breaks, both do.
 async fn serve(mut near: TcpStream, towards: Option<SocketAddr>) {
     let _ = widen(&SockRef::from(&near));
-    let dialled = match towards {
-        Some(target) => connect(target).await,
-        None => negotiate(&mut near).await,
+    let mut far = match towards {
+        Some(target) => match connect(target).await {
+            Ok(far) => far,
+            Err(_) => return break_off(&near),
+        },
+        // A refusal was told; anything else is an end to whoever measures, who counts it.
+        None => match negotiate(&mut near).await {
+            Ok(far) => far,
+            Err(_) => return,
+        },
     };
-    // Whoever measures sees the connection end, and counts that.
-    let Ok(mut far) = dialled else { return };
     let done = {
         let (mut near_read, mut near_write) = near.split();
         let (mut far_read, mut far_write) = far.split();
         tokio::try_join!(copy(&mut near_read, &mut far_write), copy(&mut far_read, &mut near_write))
     };
     if done.is_err() {
-        for socket in [&near, &far] {
-            let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
-        }
+        break_off(&near);
+        break_off(&far);
     }
+}
+
+/// Has a socket send a reset when it is dropped: its peer shall not mistake this for a clean end.
+fn break_off(socket: &TcpStream) {
+    // Fails only where the connection is gone already.
+    let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
 }
 
 /// One direction, until its end has been passed on.

@@ -2,7 +2,7 @@
 
 mod programs;
 
-use programs::{Running, ended, load, refusing, run, saying};
+use programs::{Running, load, refusing, run, saying};
 use serde_json::Value;
 use std::io::Write;
 
@@ -88,10 +88,9 @@ fn answers_have_the_size_that_was_asked_for() {
 fn connections_are_held_until_standard_input_ends() {
     let origin = origin();
     let arguments = ["run", "--via", "direct", "--target", &origin.address, "--work", "hold", "--connections", "100"];
-    let mut holding = Running::with_first_line(&arguments, "held ");
+    let mut holding = Running::with_first_line(load(&arguments), "held ");
     assert_eq!(holding.address, "100");
-    // Those of the origin with an established connection, and no others.
-    assert_eq!(holding.descriptors("socket:").min(100), 100);
+    assert!(holding.descriptors("socket:") >= 100);
     let report: Value = serde_json::from_str(&holding.finish()).unwrap();
     assert_eq!((count(&report, "requests"), count(&report, "errors")), (100, 0));
 }
@@ -117,14 +116,6 @@ fn nobody_listens() {
         let error = run(&format!("--via {via} --target {nobody} --work requests --seconds 0.2")).unwrap_err();
         assert!(error.contains("all has failed") && error.contains("refused") && error.contains(&via), "{error}");
     }
-}
-
-#[test]
-fn a_proxy_whose_target_refuses() {
-    let proxy = Running::start(&["relay", "--listen", "127.0.0.1:0", "--socks"]);
-    let via = format!("socks5://{}", proxy.address);
-    let error = run(&format!("--via {via} --target {} --work down --seconds 0.2", refusing())).unwrap_err();
-    assert!(error.contains("the proxy refuses: code 5"), "{error}");
 }
 
 #[test]
@@ -183,11 +174,4 @@ fn an_origin_knows_its_commands_and_ends_connections_that_know_others() {
 fn it_ends_in_order_when_it_is_told_to() {
     let origin = origin();
     assert!(origin.terminate().success());
-}
-
-#[test]
-fn an_address_that_is_taken_is_named() {
-    let origin = origin();
-    let (success, _, error) = ended(load(&["relay", "--socks", "--listen", &origin.address]));
-    assert!(!success && error.contains(&origin.address) && error.contains("in use"), "{error}");
 }

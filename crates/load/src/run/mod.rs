@@ -18,6 +18,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinSet, LocalSet};
 use work::Worker;
+pub(crate) use work::request;
 
 /// How long the threads may take to hand in their counts once the time is over.
 const HAND_IN_TIME: Duration = Duration::from_secs(10);

@@ -9,7 +9,17 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 /// The command with its arguments, all of its streams in pipes.
 pub(crate) fn load(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ginnel-load"));
+    piped(Command::new(env!("CARGO_BIN_EXE_ginnel-load")), arguments)
+}
+
+/// The same in a network namespace.
+fn load_in(namespace: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace, env!("CARGO_BIN_EXE_ginnel-load")]);
+    piped(command, arguments)
+}
+
+fn piped(mut command: Command, arguments: &[&str]) -> Command {
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -23,8 +33,20 @@ pub(crate) fn ended(mut command: Command) -> (bool, String, String) {
 
 /// The report of a run, or what it complained of.
 pub(crate) fn run(line: &str) -> Result<Value, String> {
-    let arguments: Vec<_> = ["run"].into_iter().chain(line.split(' ')).collect();
-    let (success, out, error) = ended(load(&arguments));
+    report_of(load(&run_arguments(line)))
+}
+
+/// The same in a network namespace.
+pub(crate) fn run_in(namespace: &str, line: &str) -> Result<Value, String> {
+    report_of(load_in(namespace, &run_arguments(line)))
+}
+
+fn run_arguments(line: &str) -> Vec<&str> {
+    ["run"].into_iter().chain(line.split(' ')).collect()
+}
+
+fn report_of(command: Command) -> Result<Value, String> {
+    let (success, out, error) = ended(command);
     if !success {
         assert_eq!(out, "", "a run that has failed reports nothing");
         return Err(error);
@@ -43,12 +65,17 @@ pub(crate) struct Running {
 impl Running {
     /// Starts a program that listens, and waits until it does.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        Self::with_first_line(arguments, "listening ")
+        Self::with_first_line(load(arguments), "listening ")
+    }
+
+    /// The same in a network namespace.
+    pub(crate) fn start_in(namespace: &str, arguments: &[&str]) -> Self {
+        Self::with_first_line(load_in(namespace, arguments), "listening ")
     }
 
     /// Starts a program and waits for a first line that begins so.
-    pub(crate) fn with_first_line(arguments: &[&str], begins: &str) -> Self {
-        let mut child = load(arguments).stderr(Stdio::inherit()).spawn().unwrap();
+    pub(crate) fn with_first_line(mut command: Command, begins: &str) -> Self {
+        let mut child = command.stderr(Stdio::inherit()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
