@@ -28,6 +28,8 @@ pub(crate) enum Program {
     Wire(Wire),
     /// Run both ends of the tunnel in this process, and print how often they allocate for each unit of work
     Allocations(Allocations),
+    /// Draw what `perf script` prints, on standard input, as a flame graph (SVG), on standard output
+    Flame(Flame),
 }
 
 #[derive(Args)]
@@ -196,6 +198,13 @@ pub(crate) struct Allocations {
     /// Where an origin listens; without it one is started
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) target: Option<SocketAddr>,
+}
+
+#[derive(Args)]
+pub(crate) struct Flame {
+    /// What stands above the graph
+    #[arg(long, default_value = "Flame graph")]
+    pub(crate) title: String,
 }
 
 fn number(text: &str) -> Result<f64, String> {

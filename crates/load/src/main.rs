@@ -5,6 +5,7 @@ mod allocator;
 mod arguments;
 mod dial;
 mod discarding;
+mod flame;
 mod histogram;
 mod origin;
 mod processor;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Program::Run(arguments) => run::run(&arguments),
         Program::Relay(arguments) => relay::relay(&arguments),
         Program::Allocations(arguments) => allocations::allocations(&arguments),
+        Program::Flame(arguments) => flame::flame(&arguments),
         Program::Wire(arguments) => wire::wire(&arguments),
     };
     match done {
