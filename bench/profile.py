@@ -51,7 +51,7 @@ def check_perf(perf: str | None) -> str:
     if tried.returncode:
         said = (tried.stderr.strip() or "it says nothing").splitlines()[0]
         raise BenchError(
-            f"perf may not take samples here ({said}). Run this as root, or as root: sysctl kernel.perf_event_paranoid=1"
+            f"perf may not take samples ({said}). Run this as root, or as root: sysctl kernel.perf_event_paranoid=1"
         )
     return perf
 
