@@ -1,0 +1,89 @@
+//! The QUIC session alone, without link and envelope: one datagram, and a batch.
+
+use bytes::{Bytes, BytesMut};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use ginnel_proto::limits::Limits;
+use ginnel_proto::session::quic::{QuicConfig, QuicSession};
+use ginnel_proto::session::{Event, Session, StreamId};
+use rand::{SeedableRng, rngs::StdRng};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+const RTT: Duration = Duration::from_millis(1);
+
+/// The longest datagram of an IPv4 path over Ethernet.
+const DATAGRAM_MAX: u16 = 1472;
+
+/// Packets asked for at once.
+const BATCH: usize = 44;
+
+/// Two sessions with a stream between them.
+struct Pair {
+    now: Instant,
+    client: QuicSession,
+    server: QuicSession,
+    stream: StreamId,
+    buffer: Vec<u8>,
+    chunks: Vec<Bytes>,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let (now, mut rng) = (Instant::now(), StdRng::seed_from_u64(1));
+        let config = QuicConfig::new(&Limits::default(), now, &mut rng);
+        let server = QuicSession::server(&config, DATAGRAM_MAX, RTT, &mut rng);
+        let params = config.params();
+        let mut client = QuicSession::client(&config, DATAGRAM_MAX, params, RTT, now, &mut rng).expect("parameters");
+        let stream = client.open().expect("a stream");
+        let mut pair = Self { now, client, server, stream, buffer: Vec::new(), chunks: Vec::new() };
+        // Until the larger datagrams are found, and the window has opened.
+        for _ in 0..200 {
+            pair.pump(&Bytes::from_static(&[7; 10_000]));
+        }
+        pair
+    }
+
+    /// Writes a payload, moves it, reads it, and moves what comes back; one virtual millisecond each way.
+    fn pump(&mut self, payload: &Bytes) -> usize {
+        let mut data = VecDeque::from([payload.clone()]);
+        let written = self.client.write(self.stream, &mut data).expect("an open stream");
+        carry(&mut self.client, &mut self.server, self.now, &mut self.buffer);
+        self.chunks.clear();
+        // Before its first byte has come the stream is unknown.
+        let _ = self.server.read(self.stream, 1 << 20, &mut self.chunks);
+        self.now += RTT;
+        carry(&mut self.server, &mut self.client, self.now, &mut self.buffer);
+        for end in [&mut self.client, &mut self.server] {
+            if end.poll_timeout().is_some_and(|at| at <= self.now) {
+                end.handle_timeout(self.now);
+            }
+            while let Some(event) = end.poll_event() {
+                assert_ne!(event, Event::Closed);
+            }
+        }
+        written
+    }
+}
+
+fn carry(from: &mut QuicSession, to: &mut QuicSession, now: Instant, buffer: &mut Vec<u8>) {
+    buffer.clear();
+    while let Some(segment) = from.poll_transmit(now, BATCH, buffer) {
+        for packet in buffer.chunks(segment) {
+            to.handle(now, BytesMut::from(packet));
+        }
+        buffer.clear();
+    }
+}
+
+fn pump(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("session");
+    for (name, length) in [("one_datagram", 1100), ("44_datagrams", 44 * 1400)] {
+        let (mut pair, payload) = (Pair::new(), Bytes::from(vec![7; length]));
+        group.throughput(Throughput::Bytes(length as u64));
+        group.bench_function(name, |bencher| bencher.iter(|| pair.pump(&payload)));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, pump);
+criterion_main!(benches);
