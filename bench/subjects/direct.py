@@ -1,0 +1,33 @@
+"""No tunnel: the load goes straight to the origin."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.places import set_sysctls
+from bench.subjects.base import Lab, Running, Subject
+
+CONTROLLERS = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
+
+
+class Direct(Subject):
+    """Direct TCP, with the kernel's usual congestion controller or one that is named."""
+
+    def __init__(self, key: str = "direct", title: str = "direct", congestion: str | None = None) -> None:
+        self.key, self.title = key, title
+        self._congestion = congestion
+
+    def missing(self) -> str | None:
+        """A controller that the kernel does not have."""
+        if self._congestion is None or self._congestion in CONTROLLERS.read_text().split():
+            return None
+        return f"this kernel has no {self._congestion}"
+
+    @contextlib.contextmanager
+    def running(self, lab: Lab) -> Iterator[Running]:
+        """Nothing is started. The controller is set in namespaces only, which are thrown away."""
+        if self._congestion is not None:
+            for place in (lab.ends.client, lab.ends.server):
+                if place.namespace:
+                    set_sysctls(place.namespace, {"net/ipv4/tcp_congestion_control": self._congestion})
+        yield Running("direct")
