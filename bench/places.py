@@ -21,6 +21,8 @@ LOOPBACK = "127.0.0.1"
 CLIENT_ADDRESS = "10.77.0.1"
 SERVER_ADDRESS = "10.77.0.2"
 PREFIX_LENGTH = 24
+DEVICE = "bench0"
+"""The device towards the other end, in either namespace."""
 FIRST_PORT = 9_000
 """First port for programs that must be told one; in a namespace of our own all are free."""
 SYSCTLS = {
@@ -126,17 +128,17 @@ def veth_pair() -> Iterator[Ends]:
     with two_namespaces() as ends:
         here, there = str(ends.client.namespace), str(ends.server.namespace)
         # Made inside: a name that is taken outside does not matter, and the pair goes with its namespaces.
-        ip("-n", here, "link", "add", "bench0", "type", "veth", "peer", "name", "bench0", "netns", there)
+        ip("-n", here, "link", "add", DEVICE, "type", "veth", "peer", "name", DEVICE, "netns", there)
         for place in (ends.client, ends.server):
-            bring_up(place, "bench0")
+            bring_up(place)
         yield ends
 
 
-def bring_up(place: Place, device: str, *settings: str) -> None:
-    """Give a device in a namespace its address and set it up."""
+def bring_up(place: Place, *settings: str) -> None:
+    """Give the device in a namespace its address and set it up."""
     name = str(place.namespace)
-    ip("-n", name, "address", "add", f"{place.address}/{PREFIX_LENGTH}", "dev", device)
-    ip("-n", name, "link", "set", device, *settings, "up")
+    ip("-n", name, "address", "add", f"{place.address}/{PREFIX_LENGTH}", "dev", DEVICE)
+    ip("-n", name, "link", "set", DEVICE, *settings, "up")
 
 
 @contextlib.contextmanager

@@ -86,16 +86,18 @@ class Program:
                 self._tree[pid] = since
         return found
 
-    def wait_line(self, prefix: str, timeout: float = START_TIMEOUT, *, errors: bool = False) -> str:
+    def wait_line(self, prefix: str, timeout: float | None = None, *, errors: bool = False) -> str:
         """The first line on standard output (or error) that begins with `prefix`. BenchError when none comes."""
-        line = (self.errors if errors else self.output).wait(prefix, timeout)
+        line = (self.errors if errors else self.output).wait(
+            prefix, START_TIMEOUT if timeout is None else timeout
+        )
         if line is None:
             raise self.failure(f"did not say '{prefix.strip()}'")
         return line
 
-    def wait_socket(self, port: int, protocol: str = "tcp", timeout: float = START_TIMEOUT) -> None:
+    def wait_socket(self, port: int, protocol: str = "tcp", timeout: float | None = None) -> None:
         """Wait until somebody listens at `port` where this program runs, for programs that do not say so."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + (START_TIMEOUT if timeout is None else timeout)
         while not processes.has_socket(self.pid, port, protocol):
             if not self.alive or time.monotonic() > end:
                 raise self.failure(f"did not open {protocol} port {port}")

@@ -19,6 +19,8 @@ _SCALES: dict[Unit, list[tuple[float, str]]] = {
 _DECIMALS: dict[Unit, int] = {"ratio": 3, "RTT": 2}
 """Where the digits after the point are always the same, so that columns can be compared."""
 
+MAX_DECIMALS = 4
+
 
 def show(value: float, unit: Unit) -> str:
     """An amount with three digits that mean something, and its unit."""
@@ -41,11 +43,8 @@ def _scale(value: float, unit: Unit) -> tuple[float, str]:
 def _digits(number: float, unit: Unit) -> str:
     if unit in _DECIMALS:
         return f"{number:,.{_DECIMALS[unit]}f}"
-    if number == 0:
+    rounded = float(f"{number:.3g}")
+    if rounded == 0:
         return "0"
-    if abs(number) >= 1000:
-        # Four digits are three that mean something: 29,000, not 29,013.
-        step = 10 ** (math.floor(math.log10(abs(number))) - 2)
-        return f"{round(number / step) * step:,.0f}"
-    decimals = max(0, 2 - math.floor(math.log10(abs(number)))) if abs(number) >= 0.01 else 4
-    return f"{number:.{min(decimals, 2) if abs(number) >= 1 else decimals}f}"
+    decimals = 2 - math.floor(math.log10(abs(rounded)))
+    return f"{rounded:,.{min(max(decimals, 0), MAX_DECIMALS)}f}"

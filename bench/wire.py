@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 
 from bench.load import LoadProgram, WireCounts
-from bench.places import Ends, Place, bring_up, ip, set_sysctls, two_namespaces
+from bench.places import DEVICE, Ends, Place, bring_up, ip, set_sysctls, two_namespaces
 from bench.programs import BenchError, Program
 from bench.wire_settings import MTU, WireSettings
 
@@ -90,8 +90,8 @@ def tun_device(place: Place) -> Iterator[int]:
             fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
         except OSError as error:
             raise BenchError(f"no TUN device: {error.strerror}") from None
-        ip("link", "set", name, "netns", str(place.namespace))
-        bring_up(place, name, "mtu", str(MTU), "txqueuelen", str(QUEUE_PACKETS))
+        ip("link", "set", name, "netns", str(place.namespace), "name", DEVICE)
+        bring_up(place, "mtu", str(MTU), "txqueuelen", str(QUEUE_PACKETS))
         yield descriptor
     finally:
         os.close(descriptor)

@@ -10,7 +10,7 @@ from bench.subjects.rusnel import Rusnel
 from bench.subjects.shadowsocks import Shadowsocks
 from bench.subjects.ssh import Ssh
 
-__all__ = ["Lab", "Running", "Subject", "clean_subjects", "wan_subjects"]
+__all__ = ["Direct", "Ginnel", "Lab", "Relay", "Running", "Subject", "clean_subjects", "wan_subjects"]
 
 FIXED_SHARE = 0.92
 """Share of the wire's rate that a sender is told that has to be told: what headers leave of it, and a little less."""

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.places import set_sysctls
+from bench.places import DEVICE, ip
 from bench.subjects.base import Lab, Running, Subject
 
 CONTROLLERS = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
@@ -25,9 +25,13 @@ class Direct(Subject):
 
     @contextlib.contextmanager
     def running(self, lab: Lab) -> Iterator[Running]:
-        """Nothing is started. The controller is set in namespaces only, which are thrown away."""
-        if self._congestion is not None:
-            for place in (lab.ends.client, lab.ends.server):
-                if place.namespace:
-                    set_sysctls(place.namespace, {"net/ipv4/tcp_congestion_control": self._congestion})
+        """Nothing is started. The controller goes into the routes of namespaces, which are thrown away.
+
+        The sysctl of a namespace would take only those controllers that the whole machine allows to everybody.
+        """
+        client, server = lab.ends.client, lab.ends.server
+        if self._congestion is not None and client.namespace and server.namespace:
+            for place, other in ((client, server), (server, client)):
+                way = "route", "replace", other.address, "dev", DEVICE, "congctl", self._congestion
+                ip("-n", str(place.namespace), *way)
         yield Running("direct")

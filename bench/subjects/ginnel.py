@@ -1,6 +1,7 @@
 """The program that all this is about: this interpreter's ginnel, as a person starts it."""
 
 import contextlib
+import functools
 import json
 import subprocess
 import sys
@@ -28,7 +29,7 @@ class Ginnel(Subject):
 
     def version(self) -> str | None:
         """The line of `ginnel version`."""
-        return first_line(*PROGRAM, "version")
+        return _version()
 
     @contextlib.contextmanager
     def running(self, lab: Lab) -> Iterator[Running]:
@@ -58,6 +59,11 @@ class Ginnel(Subject):
                 yield Running(
                     f"socks5://{socks}", server=[server], client=[client], engine_bytes=engine_bytes
                 )
+
+
+@functools.cache
+def _version() -> str | None:
+    return first_line(*PROGRAM, "version")
 
 
 def _home(lab: Lab, program: Program, end: str) -> Path:
