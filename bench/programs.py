@@ -36,7 +36,11 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 class Program:
-    """A running program; leaving its `with` ends it, however it stands."""
+    """A running program; leaving its `with` ends it, however it stands.
+
+    With a `log`, all that it says goes into that file and nobody waits for its lines: for programs that write one for
+    each connection, which would cost us the time that we measure.
+    """
 
     def __init__(
         self,
@@ -46,18 +50,20 @@ class Program:
         *,
         stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.PIPE,
+        log: Path | None = None,
     ) -> None:
         self.name = name
         self._tree: dict[int, str] = {}
-        with INTERRUPTS.held():
+        self._log = log
+        with INTERRUPTS.held(), open(log or os.devnull, "ab") as file:
             try:
                 # A session of its own: Ctrl-C reaches the benchmark alone, which then ends the others in order.
                 self._process: subprocess.Popen[str] = subprocess.Popen(
                     command,
                     env=environment,
                     stdin=stdin,
-                    stdout=stdout,
-                    stderr=subprocess.PIPE,
+                    stdout=file if log else stdout,
+                    stderr=file if log else subprocess.PIPE,
                     text=True,
                     errors="replace",
                     start_new_session=True,
@@ -139,7 +145,8 @@ class Program:
         if not self.alive:
             self.errors.join()
             what += f"; it ended with {self._process.returncode}"
-        said = [line.strip() for line in self.errors.lines() if line.strip()][-LAST_WORDS:]
+        lines = self._log.read_text(errors="replace").splitlines() if self._log else self.errors.lines()
+        said = [line.strip() for line in lines if line.strip()][-LAST_WORDS:]
         words = f": {without_secrets(' / '.join(said))}" if said else ""
         return BenchError(f"{self.name} {what}{words}")
 

@@ -10,7 +10,7 @@ from bench.record import Measure, Row, Run, SubjectInfo, WireCheck
 from bench.summary import cell, ratio_to_base
 
 NOTHING = "–"
-MAX_ERROR = 100
+MAX_ERROR = 160
 """Characters of an error in a table; the file has all of it."""
 MIN_TITLE = 30
 """Characters of the first column at least, so that short tables stand below each other."""
@@ -69,7 +69,7 @@ def heading(run: Run) -> list[str]:
     lines = [
         f"{what}, {run.date}, commit {run.commit or 'unknown'}{'' if run.finished else ', NOT FINISHED'}",
         f"{machine.cpu}, {machine.cores} cores, {machine.kernel}, {run.place}; load average {run.load_average} before",
-        f"{rounds} {'round' if rounds == 1 else 'rounds'}, {seconds} s each: medians; spread: lowest–highest"
+        f"{rounds} {'round' if rounds == 1 else 'rounds'} of {seconds} s each; medians; spread: lowest–highest"
         + (f"; × {run.base}: median of the ratios of each round" if _has_base(run) else ""),
     ]
     return lines + [_wire_line(check) for check in run.wires]
@@ -77,7 +77,7 @@ def heading(run: Run) -> list[str]:
 
 def footing(run: Run) -> list[str]:
     """Who took part and who did not, and what went wrong."""
-    versions = [f"{one.title}: {one.version}" for one in run.subjects if one.version and not one.missing]
+    versions = dict.fromkeys(one.version for one in run.subjects if one.version and not one.missing)
     missing = [f"{one.title} ({one.missing})" for one in run.subjects if one.missing]
     lines = [f"Versions: {'; '.join(versions)}"] if versions else []
     lines += [f"Took no part: {'; '.join(missing)}"] if missing else []

@@ -24,15 +24,20 @@ from bench.wire_settings import WireSettings
 
 CLONE_NEWNET = 0x40000000
 """From linux/sched.h."""
+SO_TIMESTAMPNS = 35
+"""From asm-generic/socket.h."""
+TIMESPEC = struct.Struct("@qq")
+TIMESPEC_SPACE = socket.CMSG_SPACE(TIMESPEC.size)
 ECHOES = 2_000
 ECHO_INTERVAL = 0.0005
 """Seconds between two echoes: 1 Mbit/s, far from the limit of any wire."""
-ECHO_HEAD = struct.Struct("!Id")
+ECHO = struct.Struct("!dd")
+"""When it was sent, and how long it was held at the far end."""
 PAYLOAD = 1472
 """Bytes of a datagram that fills a packet of 1,500."""
 HEADERS = 28
 """Bytes of IP and UDP before them, which the wire counts too."""
-FLOOD_SECONDS = 1.0
+FLOOD_SECONDS = 1.5
 FLOOD_FACTOR = 1.15
 """Times the wire's rate that is sent to find it, beside what will be lost."""
 PATIENCE = 1.0
@@ -84,26 +89,24 @@ def udp_socket(place: Place, settings: WireSettings) -> Iterator[socket.socket]:
 
 
 def echo(here: socket.socket, there: socket.socket) -> list[float]:
-    """The round-trip times of the datagrams that came back, in seconds."""
+    """The round-trip times of the datagrams that came back, in seconds, without the time that we held them."""
     times: list[float] = []
 
     def answer() -> None:
-        with contextlib.suppress(TimeoutError):
-            while True:
-                there.send(there.recv(64))
+        for data, arrived in arrivals(there):
+            sent, _ = ECHO.unpack(data)
+            there.send(ECHO.pack(sent, time.time() - arrived))
 
     def listen() -> None:
-        with contextlib.suppress(TimeoutError):
-            while True:
-                data = here.recv(64)
-                times.append(time.monotonic() - ECHO_HEAD.unpack(data)[1])
+        for data, arrived in arrivals(here):
+            sent, held = ECHO.unpack(data)
+            times.append(arrived - sent - held)
 
     threads = [threading.Thread(target=work, daemon=True) for work in (answer, listen)]
     for thread in threads:
         thread.start()
-    for number, now in enumerate(paced(ECHO_INTERVAL, ECHOES * ECHO_INTERVAL)):
-        if number < ECHOES:
-            here.send(ECHO_HEAD.pack(number, now))
+    for _ in paced(ECHO_INTERVAL, ECHOES * ECHO_INTERVAL):
+        here.send(ECHO.pack(time.time(), 0))
     for thread in threads:
         thread.join()
     return times
@@ -119,13 +122,7 @@ def flood(sender: socket.socket, receiver: socket.socket, settings: WireSettings
         * (1 - settings.loss_percent / 100)
     )
     arrived: list[float] = []
-
-    def listen() -> None:
-        with contextlib.suppress(TimeoutError):
-            while receiver.recv(2048):
-                arrived.append(time.monotonic())
-
-    thread = threading.Thread(target=listen, daemon=True)
+    thread = threading.Thread(target=lambda: arrived.extend(at for _, at in arrivals(receiver)), daemon=True)
     thread.start()
     data = bytes(PAYLOAD)
     for _ in paced(interval, FLOOD_SECONDS):
@@ -137,6 +134,17 @@ def flood(sender: socket.socket, receiver: socket.socket, settings: WireSettings
     if len(late) < 2:
         return None
     return (len(late) - 1) * (PAYLOAD + HEADERS) * 8 / (late[-1] - late[0])
+
+
+def arrivals(receiver: socket.socket) -> Iterator[tuple[bytes, float]]:
+    """Datagrams and when the kernel got them, for whoever reads them may be late; until none comes any more."""
+    receiver.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            data, notes, _, _ = receiver.recvmsg(2048, TIMESPEC_SPACE)
+            # One that came before the option was set has no note.
+            seconds, nanoseconds = TIMESPEC.unpack(notes[0][2]) if notes else (time.time(), 0)
+            yield data, seconds + nanoseconds / 1e9
 
 
 def paced(interval: float, seconds: float) -> Iterator[float]:

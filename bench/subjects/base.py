@@ -118,6 +118,17 @@ def write_secret(path: Path, text: str) -> Path:
 
 
 def start_at(lab: Lab, end: str, name: str, *words: str) -> Program:
-    """Start a program at the `client` or the `server` end, with a home of its own."""
+    """Start a program at the `client` or the `server` end, with a home of its own. What it says can be waited for."""
     place = lab.ends.client if end == "client" else lab.ends.server
-    return Program(name, place.command(*words), environment(lab.home(f"{name.replace(' ', '-')}-{end}")))
+    return Program(name, place.command(*words), environment(home_of(lab, end, name)))
+
+
+def start_peer(lab: Lab, end: str, name: str, *words: str) -> Program:
+    """The same for a program that does not say when it is ready: what it says goes into a file in its home."""
+    place, home = lab.ends.client if end == "client" else lab.ends.server, home_of(lab, end, name)
+    return Program(name, place.command(*words), environment(home), log=home / "log")
+
+
+def home_of(lab: Lab, end: str, name: str) -> Path:
+    """The home of a program at one end."""
+    return lab.home(f"{name.replace(' ', '-')}-{end}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.places import LOOPBACK
 from bench.programs import BenchError, Program, environment
-from bench.subjects.base import Lab, Running, Subject, first_line, start_at, write_secret
+from bench.subjects.base import Lab, Running, Subject, first_line, home_of, start_at, write_secret
 
 PROGRAM = sys.executable, "-m", "ginnel"
 STATS_TIMEOUT = 20.0
@@ -48,7 +48,9 @@ class Ginnel(Subject):
             words = ["client", str(link), "-D", f"{LOOPBACK}:0"]
             with start_at(lab, "client", f"{self.key} client", *PROGRAM, *words, *self._settings) as client:
                 socks = client.wait_line("socks5 ").split()[1]
-                homes = {server: _home(lab, server, "server"), client: _home(lab, client, "client")}
+                homes = {
+                    one: home_of(lab, end, one.name) for end, one in (("server", server), ("client", client))
+                }
 
                 def engine_bytes() -> int:
                     """What both ends say in `ginnel stats`."""
@@ -64,10 +66,6 @@ class Ginnel(Subject):
 @functools.cache
 def _version() -> str | None:
     return first_line(*PROGRAM, "version")
-
-
-def _home(lab: Lab, program: Program, end: str) -> Path:
-    return lab.home(f"{program.name.replace(' ', '-')}-{end}")
 
 
 def _memory(program: Program, home: Path, *which: str) -> int:

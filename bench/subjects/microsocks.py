@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from bench.subjects.base import Lab, Running, Subject, path_of, start_at
+from bench.subjects.base import Lab, Running, Subject, path_of, start_peer
 
 
 class Microsocks(Subject):
@@ -18,6 +18,6 @@ class Microsocks(Subject):
         """It has no word for readiness and none for its version."""
         address, port = lab.ends.server.address, lab.ends.server.free_port()
         words = [path_of("microsocks"), "-i", address, "-p", str(port)]
-        with start_at(lab, "server", "microsocks", *words) as server:
+        with start_peer(lab, "server", "microsocks", *words) as server:
             server.wait_socket(port)
             yield Running(f"socks5://{address}:{port}", server=[server])

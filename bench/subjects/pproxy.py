@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from bench.places import LOOPBACK
-from bench.subjects.base import Lab, Running, Subject, find, first_line, start_at
+from bench.subjects.base import Lab, Running, Subject, find, first_line, start_peer
 
 METHOD = "aes-128-gcm"
 
@@ -37,10 +37,10 @@ class Pproxy(Subject):
             lab.ends.client.free_port(),
         )
         tunnel = f"ss://{METHOD}:{secrets.token_hex(8)}@{address}:{port}"
-        with start_at(lab, "server", "pproxy server", *_program(), "-l", tunnel) as server:
+        with start_peer(lab, "server", "pproxy server", *_program(), "-l", tunnel) as server:
             server.wait_socket(port)
             words = ["-l", f"socks5://{LOOPBACK}:{socks}", "-r", tunnel]
-            with start_at(lab, "client", "pproxy client", *_program(), *words) as client:
+            with start_peer(lab, "client", "pproxy client", *_program(), *words) as client:
                 client.wait_socket(socks)
                 yield Running(f"socks5://{LOOPBACK}:{socks}", server=[server], client=[client])
 

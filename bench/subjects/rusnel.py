@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator
 
 from bench.places import LOOPBACK
-from bench.subjects.base import VERSION_TIMEOUT, Lab, Running, Subject, first_line, path_of, start_at
+from bench.subjects.base import VERSION_TIMEOUT, Lab, Running, Subject, first_line, path_of, start_peer
 
 INSECURE = "--insecure"
 """Later versions want to be told that nobody's certificate is checked; earlier ones never checked any."""
@@ -29,10 +29,10 @@ class Rusnel(Subject):
         port, socks = lab.ends.server.free_port(), lab.ends.client.free_port()
         more = [INSECURE] if knows_insecure(program) else []
         words = ["server", "--host", address, "--port", str(port), *more]
-        with start_at(lab, "server", "rusnel server", program, *words) as server:
+        with start_peer(lab, "server", "rusnel server", program, *words) as server:
             server.wait_socket(port, "udp")
             words = ["client", *more, f"{address}:{port}", f"{LOOPBACK}:{socks}:socks"]
-            with start_at(lab, "client", "rusnel client", program, *words) as client:
+            with start_peer(lab, "client", "rusnel client", program, *words) as client:
                 client.wait_socket(socks)
                 yield Running(f"socks5://{LOOPBACK}:{socks}", server=[server], client=[client])
 

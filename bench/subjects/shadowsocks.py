@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 
 from bench.places import LOOPBACK
-from bench.subjects.base import Lab, Running, Subject, first_line, path_of, start_at, write_secret
+from bench.subjects.base import Lab, Running, Subject, first_line, path_of, start_peer, write_secret
 
 METHOD = "aes-128-gcm"
 
@@ -35,8 +35,8 @@ class Shadowsocks(Subject):
             "method": METHOD,
         }
         path = str(write_secret(lab.home(self.key) / "config.json", json.dumps(config)))
-        with start_at(lab, "server", "ssserver", path_of("ssserver"), "-c", path) as server:
+        with start_peer(lab, "server", "ssserver", path_of("ssserver"), "-c", path) as server:
             server.wait_socket(port)
-            with start_at(lab, "client", "sslocal", path_of("sslocal"), "-c", path) as client:
+            with start_peer(lab, "client", "sslocal", path_of("sslocal"), "-c", path) as client:
                 client.wait_socket(socks)
                 yield Running(f"socks5://{LOOPBACK}:{socks}", server=[server], client=[client])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.places import LOOPBACK
 from bench.programs import BenchError
-from bench.subjects.base import Lab, Running, Subject, first_line, path_of, start_at
+from bench.subjects.base import Lab, Running, Subject, first_line, path_of, start_peer
 
 SERVER_OPTIONS = (
     "PidFile none",
@@ -66,10 +66,10 @@ class Ssh(Subject):
         options += ["-F", "none", "-o", f"UserKnownHostsFile={known}", "-i", str(user_key), "-p", str(port)]
         user = pwd.getpwuid(os.getuid()).pw_name
         # sshd wants to be called by its whole path.
-        with start_at(lab, "server", "sshd", path_of("sshd"), "-D", "-e", "-f", str(config)) as server:
+        with start_peer(lab, "server", "sshd", path_of("sshd"), "-D", "-e", "-f", str(config)) as server:
             server.wait_socket(port)
             words = [*options, "-N", "-D", f"{LOOPBACK}:{socks}", f"{user}@{address}"]
-            with start_at(lab, "client", "ssh", path_of("ssh"), *words) as client:
+            with start_peer(lab, "client", "ssh", path_of("ssh"), *words) as client:
                 client.wait_socket(socks)
                 yield Running(f"socks5://{LOOPBACK}:{socks}", server=[server], client=[client])
 

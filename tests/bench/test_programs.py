@@ -100,6 +100,15 @@ def test_a_program_that_is_not_there_is_named() -> None:
         Program("it", ["/nowhere/at-all"])
 
 
+def test_what_goes_into_a_file_is_in_the_error_too(tmp_path: Path) -> None:
+    command = ["sh", "-c", "echo out; echo no room >&2; exit 4"]
+    with Program("it", command, log=tmp_path / "log") as program:
+        until(lambda: not program.alive)
+        with pytest.raises(BenchError, match="it did not open tcp port 9; it ended with 4: out / no room"):
+            program.wait_socket(9)
+    assert (tmp_path / "log").read_text() == "out\nno room\n"
+
+
 def test_everything_that_still_runs_can_be_ended() -> None:
     one, two = shell("exec sleep 60"), shell("exec sleep 60")
     programs.stop_all()

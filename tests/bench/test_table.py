@@ -47,7 +47,7 @@ def test_the_heading_says_where_and_when() -> None:
         "Abacus",
         "2 cores",
         "loopback",
-        "3 rounds, 1.5 s each",
+        "3 rounds of 1.5 s each",
     ):
         assert part in words
     assert "NOT FINISHED" not in "\n".join(table.heading(made()))
@@ -72,7 +72,7 @@ def test_what_failed_is_in_its_cell_and_the_rest_is_there() -> None:
     line = next(line for line in table.text(run) if "failed" in line)
     assert line.startswith("  the ginnel")
     assert "failed: did not start" in line
-    assert len(line) < 160
+    assert len(line) < 220
     assert "1.00 Gbit/s" in "\n".join(table.text(run))
     assert "| the ginnel | failed: did not start" in "\n".join(table.markdown(run))
 
@@ -92,7 +92,7 @@ def test_who_took_no_part_is_named() -> None:
     run = made()
     run.subjects += [SubjectInfo(key="ssh", title="ssh -D", missing="sshd not installed")]
     run.subjects[1] = SubjectInfo(key="ginnel", title="ginnel", version="ginnel 1.2")
-    assert table.footing(run) == ["Versions: ginnel: ginnel 1.2", "Took no part: ssh -D (sshd not installed)"]
+    assert table.footing(run) == ["Versions: ginnel 1.2", "Took no part: ssh -D (sshd not installed)"]
 
 
 def test_markdown_has_a_table_for_rows_with_the_same_columns() -> None:
