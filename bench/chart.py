@@ -13,7 +13,7 @@ from bench.summary import Summary, cell
 WIDTH = 860
 LEFT, RIGHT = 220, 130
 """Room for the names on the left and for the figures on the right of the bars, in pixels."""
-BAR, GAP, GROUP_GAP, TOP = 15, 4, 16, 56
+BAR, GAP, GROUP_GAP, TOP = 15, 4, 16, 72
 PALETTE = "#8a8f98", "#b08d57", "#c9a227", "#3d8bfd", "#4caf7d", "#d9605a", "#a06cd5", "#2aa5a0", "#d97fb0"
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #24292f }
@@ -47,14 +47,16 @@ def svg(run: Run) -> str:
     what = (
         "The lossy laboratory: mean of the download" if run.kind == "wan" else "The clean benchmark: medians"
     )
-    machine = f"{run.machine.cpu}, {run.machine.cores} cores, {run.place}, {run.date}, commit {run.commit}"
+    machine = f"{run.machine.cpu}, {run.machine.cores} cores, {run.place}"
+    when = f"{run.date}, commit {run.commit}. Thin lines: lowest to highest."
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
             f"aria-label={quoteattr(what)}>",
             f"<style>{STYLE}</style>",
             _text(12, 22, what, "title"),
-            _text(12, 40, f"{machine}. Thin lines: lowest to highest.", "small"),
+            _text(12, 38, machine, "small"),
+            _text(12, 53, when, "small"),
             *parts,
             "</svg>",
             "",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.quantities import show
 from bench.record import Measure, RecordError, Row, Run
-from bench.summary import Summary, cell
+from bench.summary import Summary, cell, ratio_to_base
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,17 @@ def changes(old: Run, new: Run) -> Iterator[Change]:
                 )
                 if change.old or change.new:
                     yield change
+                if measure.ratio and old.base == new.base:
+                    yield from _ratio(old, new, change)
+
+
+def _ratio(old: Run, new: Run, change: Change) -> Iterator[Change]:
+    """The same measure as a ratio to the base, which the machine's mood changes less."""
+    key, subject, measure = change.row.key, change.subject, change.measure
+    before, now = (ratio_to_base(run, key, subject, measure) for run in (old, new))
+    if before and now:
+        named = measure.model_copy(update={"title": f"{measure.title} × {new.base}", "unit": "ratio"})
+        yield Change(change.row, subject, named, before, now)
 
 
 def warnings(old: Run, new: Run) -> list[str]:

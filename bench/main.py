@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return measure(options)
     except (RecordError, CellError) as error:
         made.exit(2, f"error: {error}\n")
-    except BenchError as error:
+    except (BenchError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
 
@@ -62,6 +62,8 @@ def measure(options: argparse.Namespace) -> int:
         raise BenchError(f"the load program is not there: {options.load}\n  make bench builds it")
     if options.wan and (reason := places.why_no_namespaces()):
         raise BenchError(f"the lossy laboratory cannot be had here: {reason}")
+    # Now, not after ten minutes, is when it should be known that results cannot be kept.
+    options.out.mkdir(parents=True, exist_ok=True)
     raise_descriptors()
     load = LoadProgram(options.load.resolve())
     prepared = prepare_wan(options, load) if options.wan else prepare_clean(options, load)

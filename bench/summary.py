@@ -31,13 +31,12 @@ def summarize(values: Iterable[float]) -> Summary | None:
     return Summary(statistics.median(known), min(known), max(known), len(known))
 
 
-def paired_ratio(ours: Mapping[int, float], base: Mapping[int, float]) -> float | None:
-    """The median of the ratios of each round in which both were measured.
+def ratios(ours: Mapping[int, float], base: Mapping[int, float]) -> list[float]:
+    """The ratio of each round in which both were measured.
 
     What slows the machine down for a while slows both, so that a ratio spreads less than its parts.
     """
-    ratios = [value / base[number] for number, value in ours.items() if base.get(number)]
-    return statistics.median(ratios) if ratios else None
+    return [value / base[number] for number, value in ours.items() if base.get(number)]
 
 
 def cell(run: Run, row: str, subject: str, measure: Measure) -> Summary | None:
@@ -45,8 +44,8 @@ def cell(run: Run, row: str, subject: str, measure: Measure) -> Summary | None:
     return summarize(run.values(row, subject, measure.key).values())
 
 
-def ratio_to_base(run: Run, row: str, subject: str, measure: Measure) -> float | None:
-    """The paired ratio of a cell to the base of its run; None for the base itself, and where one is missing."""
+def ratio_to_base(run: Run, row: str, subject: str, measure: Measure) -> Summary | None:
+    """The paired ratios of a cell to the base of its run; None for the base itself, and where one is missing."""
     if subject == run.base:
         return None
-    return paired_ratio(run.values(row, subject, measure.key), run.values(row, run.base, measure.key))
+    return summarize(ratios(run.values(row, subject, measure.key), run.values(row, run.base, measure.key)))

@@ -144,7 +144,7 @@ def _line(run: Run, row: Row, subject: SubjectInfo) -> Line | None:
             cells.append(show_range(found.low, found.high, measure.unit) if found and spread else NOTHING)
         if measure.ratio:
             ratio = ratio_to_base(run, row.key, subject.key, measure)
-            cells.append(NOTHING if ratio is None else f"{ratio:.2f}")
+            cells.append(f"{ratio.median:.2f}" if ratio else NOTHING)
     return Line(subject.title, tuple(cells))
 
 

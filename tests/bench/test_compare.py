@@ -45,6 +45,19 @@ def test_the_lines_say_old_new_and_by_how_much() -> None:
     assert lines[-1] == "3 measures in both: 1 better and 0 worse beyond the spread of both runs"
 
 
+def test_ratios_to_the_base_are_compared_too() -> None:
+    # Everything is twice as slow; ginnel less than the relay.
+    old = runs.run(
+        {("requests", "ginnel"): {"rate": [100, 110]}, ("requests", "relay"): {"rate": [100, 110]}}
+    )
+    new = runs.run({("requests", "ginnel"): {"rate": [60, 66]}, ("requests", "relay"): {"rate": [50, 55]}})
+    lines = [" ".join(line.split()) for line in compare.text(old, new, "old.json")]
+    assert "the ginnel rate 105 /s → 63.0 /s -40.0% worse" in lines
+    assert "the ginnel rate × relay 1.000 → 1.200 +20.0% better" in lines
+    other = new.model_copy(update={"base": "direct"})
+    assert not any("×" in line for line in compare.text(old, other, "old.json"))
+
+
 def test_what_is_in_one_of_them_only_is_told() -> None:
     lines = "\n".join(" ".join(line.split()) for line in compare.text(OLD, NEW, "old.json"))
     assert "the gone rate 1.00 Gbit/s → nothing now" in lines

@@ -189,6 +189,16 @@ def test_a_mistake_is_told_before_anything_is_measured(
     assert message in capsys.readouterr().err
 
 
+def test_results_that_cannot_be_kept_are_told_before(
+    load: LoadProgram, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["--load", str(load.path), "--out", str(tmp_path / "file")]) == 1
+    said = capsys.readouterr()
+    assert "File exists" in said.err
+    assert said.out == ""
+
+
 def test_the_laboratory_without_root_is_one_clear_line(
     load: LoadProgram, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from bench.summary import Summary, cell, paired_ratio, ratio_to_base, summarize
+from bench.summary import Summary, cell, ratio_to_base, ratios, summarize
 from tests.bench import runs
 
 
@@ -13,15 +13,18 @@ def test_the_median_and_the_extremes() -> None:
 
 def test_a_ratio_is_taken_round_by_round() -> None:
     # The machine was half as fast in the second round, for both: the ratio does not notice.
-    assert paired_ratio({0: 20.0, 1: 10.0, 2: 22.0}, {0: 10.0, 1: 5.0, 2: 11.0}) == 2.0
-    # A ratio of medians would say 3.
-    assert paired_ratio({0: 3.0, 1: 9.0, 2: 4.0}, {0: 1.0, 1: 9.0, 2: 1.0}) == 3.0
+    assert ratios({0: 20.0, 1: 10.0, 2: 22.0}, {0: 10.0, 1: 5.0, 2: 11.0}) == [2.0, 2.0, 2.0]
 
 
 def test_rounds_that_one_of_the_two_lacks_do_not_count() -> None:
-    assert paired_ratio({0: 9.0, 1: 10.0}, {1: 5.0, 2: 1.0}) == 2.0
-    assert paired_ratio({0: 9.0}, {1: 5.0}) is None
-    assert paired_ratio({0: 9.0}, {0: 0.0}) is None
+    assert ratios({0: 9.0, 1: 10.0}, {1: 5.0, 2: 1.0}) == [2.0]
+    assert ratios({0: 9.0}, {1: 5.0}) == []
+    assert ratios({0: 9.0}, {0: 0.0}) == []
+
+
+def test_the_ratio_of_a_cell_is_the_median_of_the_ratios_not_the_ratio_of_medians() -> None:
+    made = runs.run({("requests", "ginnel"): {"rate": [3, 9, 4]}, ("requests", "relay"): {"rate": [1, 9, 1]}})
+    assert ratio_to_base(made, "requests", "ginnel", runs.RATE) == Summary(3.0, 1.0, 4.0, 3)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +48,6 @@ def test_a_cell_leaves_out_what_failed() -> None:
     )
     made.samples[1] = made.samples[1].model_copy(update={"error": "broken"})
     assert cell(made, "requests", "ginnel", runs.RATE) == Summary(15.0, 10.0, 20.0, 2)
-    assert ratio_to_base(made, "requests", "ginnel", runs.RATE) == 3.0
+    assert ratio_to_base(made, "requests", "ginnel", runs.RATE) == Summary(3.0, 2.0, 4.0, 2)
     assert ratio_to_base(made, "requests", "relay", runs.RATE) is None
     assert cell(made, "requests", "nobody", runs.RATE) is None
