@@ -14,6 +14,7 @@ from bench.options import LAST, parser
 from bench.prepare import prepare_clean, prepare_wan
 from bench.programs import BenchError
 from bench.record import Kind, RecordError, Run, newest, read
+from bench.wire import why_no_wire
 from bench.wire_settings import CellError
 
 INTERRUPTED = 130
@@ -60,7 +61,7 @@ def measure(options: argparse.Namespace) -> int:
     old, name = old_run(options, kind)
     if not options.load.exists():
         raise BenchError(f"the load program is not there: {options.load}\n  make bench builds it")
-    if options.wan and (reason := places.why_no_namespaces()):
+    if options.wan and (reason := why_no_wire()):
         raise BenchError(f"the lossy laboratory cannot be had here: {reason}")
     # Now, not after ten minutes, is when it should be known that results cannot be kept.
     options.out.mkdir(parents=True, exist_ok=True)

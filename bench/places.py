@@ -81,12 +81,24 @@ def why_no_namespaces() -> str | None:
         return "network namespaces need root"
     if shutil.which("ip") is None:
         return "network namespaces need the program ip (Debian: iproute2)"
-    return None
+    try:
+        # Root in a container may still be somebody who cannot.
+        with namespace("probe"):
+            return None
+    except BenchError as error:
+        return f"no network namespaces here: {error}"
 
 
 def ip(*words: str) -> None:
     """Run `ip`. BenchError with its words when it fails."""
-    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)  # noqa: S607 - ip from PATH is the system's
+    # A session of its own: a second Ctrl-C at the terminal must not end the `ip` that cleans up.
+    done = subprocess.run(
+        ["ip", *words],  # noqa: S607 - ip from PATH is the system's
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
     if done.returncode != 0:
         raise BenchError(f"ip {' '.join(words)}: {done.stderr.strip() or done.returncode}")
 

@@ -14,10 +14,11 @@ import time
 from collections.abc import Iterator
 
 from bench.load import LoadProgram, WireCounts
-from bench.places import DEVICE, Ends, Place, bring_up, ip, set_sysctls, two_namespaces
+from bench.places import DEVICE, Ends, Place, bring_up, ip, set_sysctls, two_namespaces, why_no_namespaces
 from bench.programs import BenchError, Program
 from bench.wire_settings import MTU, WireSettings
 
+TUN = "/dev/net/tun"
 TUNSETIFF = 0x400454CA
 IFF_TUN = 0x0001
 IFF_NO_PI = 0x1000
@@ -62,6 +63,13 @@ class Wire:
         return said
 
 
+def why_no_wire() -> str | None:
+    """The reason why none can be had here; None when one can."""
+    if reason := why_no_namespaces():
+        return reason
+    return None if os.access(TUN, os.R_OK | os.W_OK) else f"{TUN} cannot be opened"
+
+
 @contextlib.contextmanager
 def wire(load: LoadProgram, settings: WireSettings, seed: int) -> Iterator[Wire]:
     """Two fresh namespaces and a fresh wire between them."""
@@ -81,9 +89,9 @@ def wire(load: LoadProgram, settings: WireSettings, seed: int) -> Iterator[Wire]
 def tun_device(place: Place) -> Iterator[int]:
     """A TUN device in the namespace of a place, with its address; the descriptor carries its packets."""
     try:
-        descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise BenchError(f"/dev/net/tun: {error.strerror}") from None
+        raise BenchError(f"{TUN}: {error.strerror}") from None
     try:
         name = f"gb{secrets.token_hex(4)}"
         try:

@@ -26,7 +26,9 @@ class Pproxy(Subject):
 
     def version(self) -> str | None:
         """The line of `pproxy --version`."""
-        return first_line(*_program(), "--version")
+        said = first_line(*_program(), "--version")
+        # It calls itself by the name of its file.
+        return said and f"pproxy {said.split()[-1]}"
 
     @contextlib.contextmanager
     def running(self, lab: Lab) -> Iterator[Running]:

@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from bench import places, processes
 from bench.load import LoadProgram
 from bench.main import main
 from bench.record import read, save
+from bench.wire import why_no_wire
 from tests.bench import runs
 from tests.bench.waiting import until
 
@@ -36,7 +38,9 @@ class Bench:
         environment = os.environ | {"FAKE_FAULT": fault, "FAKE_PIDS": str(self.pids)}
         command = [*self._command, *words]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )
 
     def run(self, *words: str, fault: str = "") -> subprocess.CompletedProcess[str]:
         with self.start(*words, fault=fault) as process:
@@ -143,7 +147,10 @@ def test_an_interrupted_run_leaves_no_namespace(bench: Bench) -> None:
         used = of(process)
         assert len(used) == 3, "ours, and one for each end"
         assert len(used & listed()) == 2
-        process.send_signal(signal.SIGTERM)
+        # As a terminal does it, to everybody in the group, for somebody who does not wait.
+        while process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.001)
         process.communicate(timeout=60)
     assert process.returncode == 130
     assert bench.left_over() == []
@@ -202,7 +209,7 @@ def test_results_that_cannot_be_kept_are_told_before(
 def test_the_laboratory_without_root_is_one_clear_line(
     load: LoadProgram, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(places, "why_no_namespaces", lambda: "network namespaces need root")
+    monkeypatch.setattr(module, "why_no_wire", lambda: "network namespaces need root")
     assert main(["--wan", "--load", str(load.path)]) == 1
     assert (
         capsys.readouterr().err
@@ -213,7 +220,7 @@ def test_the_laboratory_without_root_is_one_clear_line(
 def test_a_wrong_cell_is_told(
     load: LoadProgram, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(places, "why_no_namespaces", lambda: None)
+    monkeypatch.setattr(module, "why_no_wire", lambda: None)
     with pytest.raises(SystemExit) as caught:
         main(["--wan", "--load", str(load.path), "--cell", "50"])
     assert caught.value.code == 2
@@ -221,7 +228,7 @@ def test_a_wrong_cell_is_told(
 
 
 def test_the_laboratory_measures_and_stores(bench: Bench) -> None:
-    if reason := places.why_no_namespaces():
+    if reason := why_no_wire():
         pytest.skip(reason)
     done = bench.run("--wan", "--cell", "2/0", "--seconds", "0.1", "--subjects", "tcp-cubic")
     if "this kernel has no cubic" in done.stdout:

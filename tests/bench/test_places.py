@@ -117,6 +117,15 @@ def test_why_there_are_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "iproute2" in str(places.why_no_namespaces())
 
 
+def test_root_that_cannot_is_told_too(
+    fake_ip: Callable[[str], FakeIp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    ip = fake_ip("netns add")
+    assert str(places.why_no_namespaces()).endswith("cannot do that")
+    assert ip.left_over == set()
+
+
 def test_real_ones_reach_each_other_and_go() -> None:
     if reason := places.why_no_namespaces():
         pytest.skip(reason)

@@ -2,12 +2,13 @@ import io
 
 import pytest
 
-from bench import places, wan
+from bench import wan
 from bench.load import Direction, Latency, LoadProgram, LoadResult, WireCounts
 from bench.programs import BenchError
 from bench.progress import Progress
 from bench.sampling import Sampler
 from bench.subjects import Direct
+from bench.wire import why_no_wire
 from bench.wire_settings import WireSettings
 from tests.bench import runs
 
@@ -72,7 +73,7 @@ def test_subjects_take_turns_and_share_the_seed_of_their_round() -> None:
 
 
 def test_a_measurement_has_a_wire_of_its_own(load: LoadProgram, monkeypatch: pytest.MonkeyPatch) -> None:
-    if reason := places.why_no_namespaces():
+    if reason := why_no_wire():
         pytest.skip(reason)
     seeds: list[str] = []
     arguments = WireSettings.arguments

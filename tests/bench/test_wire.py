@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bench import places, programs
+from bench import programs
 from bench import wire as module
 from bench.load import LoadProgram
 from bench.programs import BenchError
@@ -17,7 +17,7 @@ SETTINGS = WireSettings(50, 1, 200)
 
 @pytest.fixture(autouse=True)
 def root() -> None:
-    if reason := places.why_no_namespaces():
+    if reason := module.why_no_wire():
         pytest.skip(reason)
 
 
@@ -44,6 +44,11 @@ def test_two_places_reach_each_other_through_it_and_it_counts(load: LoadProgram)
         )
         assert f"mtu {MTU}" in shown.stdout
     assert not {client.namespace, server.namespace} & namespaces()
+
+
+def test_why_there_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TUN", "/nowhere/tun")
+    assert module.why_no_wire() == "/nowhere/tun cannot be opened"
 
 
 @pytest.mark.parametrize("wrong", ["silent wire", "an unknown argument"])

@@ -3,8 +3,9 @@ import time
 
 import pytest
 
-from bench import places, wire_check
+from bench import wire_check
 from bench.load import LoadProgram
+from bench.wire import why_no_wire
 from bench.wire_settings import WireSettings
 
 SETTINGS = WireSettings(2, 0, 50)
@@ -33,7 +34,7 @@ def test_echoes_that_come_back_are_timed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_wire_is_found_as_it_is(load: LoadProgram, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in has no delay and loses nothing, whatever it is asked for."""
-    if reason := places.why_no_namespaces():
+    if reason := why_no_wire():
         pytest.skip(reason)
     monkeypatch.setattr(wire_check, "PATIENCE", 0.3)
     monkeypatch.setattr(wire_check, "ECHOES", 100)

@@ -16,6 +16,7 @@ def test_both_ends_share_a_key_of_this_run(lab: Lab, peers: Callable[..., Callab
         assert len(running.pids()) == 2
     server, client = (line.split() for line in said())
     assert server[2].startswith("ss://aes-128-gcm:")
+    assert Pproxy().version() == "pproxy 1.2.3"
     assert client[1:] == ["-l", running.via, "-r", server[2]]
 
 
