@@ -1,0 +1,44 @@
+"""The subjects of both benchmarks, in the order of the report."""
+
+from bench.subjects.base import Lab, Running, Subject
+from bench.subjects.direct import Direct
+from bench.subjects.ginnel import Ginnel
+from bench.subjects.microsocks import Microsocks
+from bench.subjects.pproxy import Pproxy
+from bench.subjects.relay import Relay
+from bench.subjects.rusnel import Rusnel
+from bench.subjects.shadowsocks import Shadowsocks
+from bench.subjects.ssh import Ssh
+
+__all__ = ["Direct", "Ginnel", "Lab", "Relay", "Running", "Subject", "clean_subjects", "wan_subjects"]
+
+FIXED_SHARE = 0.92
+"""Share of the wire's rate that a sender is told that has to be told: what headers leave of it, and a little less."""
+
+
+def clean_subjects() -> list[Subject]:
+    """Every subject of the clean benchmark, installed or not."""
+    return [
+        Direct(),
+        Relay("relay", "plain relay, two hops", threads=1),
+        Relay("relay-threads", "the same, two threads each", threads=2),
+        Ginnel("ginnel", "ginnel"),
+        Ssh(),
+        Microsocks(),
+        Shadowsocks(),
+        Rusnel(),
+        Pproxy(),
+    ]
+
+
+def wan_subjects(rate_mbit: float) -> list[Subject]:
+    """Every subject of the lossy laboratory at a wire of that rate: each controller, and what is there beside."""
+    told = f"{rate_mbit * FIXED_SHARE:.0f} Mbit/s"
+    return [
+        Direct("tcp-cubic", "direct TCP, cubic", congestion="cubic"),
+        Direct("tcp-bbr", "direct TCP, bbr", congestion="bbr"),
+        Ginnel("ginnel", "ginnel, as it comes"),
+        Ginnel("ginnel-cubic", "ginnel, cubic", {"congestion": "cubic"}),
+        Ginnel("ginnel-fixed", f"ginnel, fixed at {told}", {"congestion": "fixed", "rate": told}),
+        Rusnel(),
+    ]

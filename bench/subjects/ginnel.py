@@ -1,0 +1,85 @@
+"""The program that all this is about: this interpreter's ginnel, as a person starts it."""
+
+import contextlib
+import functools
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bench.places import LOOPBACK
+from bench.programs import BenchError, Program, environment
+from bench.subjects.base import Lab, Running, Subject, first_line, home_of, start_at, write_secret
+
+PROGRAM = sys.executable, "-m", "ginnel"
+STATS_TIMEOUT = 20.0
+
+
+class Ginnel(Subject):
+    """`ginnel server` and `ginnel client`, with settings for both or as they come."""
+
+    counts_allocations = True
+
+    def __init__(self, key: str, title: str, settings: Mapping[str, str] | None = None) -> None:
+        self.key, self.title = key, title
+        self._settings = [
+            word for name, value in (settings or {}).items() for word in ("--set", f"{name}={value}")
+        ]
+
+    def version(self) -> str | None:
+        """The line of `ginnel version`."""
+        return _version()
+
+    @contextlib.contextmanager
+    def running(self, lab: Lab) -> Iterator[Running]:
+        """A server with fresh keys, and a client that gets its share link in a file."""
+        state = lab.home(self.key) / "state"
+        words = [
+            "server",
+            "--listen",
+            f"{lab.ends.server.address}:0",
+            "--state",
+            str(state),
+            "--allow-private",
+        ]
+        with start_at(lab, "server", f"{self.key} server", *PROGRAM, *words, *self._settings) as server:
+            link = write_secret(lab.home(self.key) / "link", server.wait_line("ginnel://") + "\n")
+            words = ["client", str(link), "-D", f"{LOOPBACK}:0"]
+            with start_at(lab, "client", f"{self.key} client", *PROGRAM, *words, *self._settings) as client:
+                socks = client.wait_line("socks5 ").split()[1]
+                homes = {
+                    one: home_of(lab, end, one.name) for end, one in (("server", server), ("client", client))
+                }
+
+                def engine_bytes() -> int:
+                    """What both ends say in `ginnel stats`."""
+                    return _memory(server, homes[server], "--state", str(state)) + _memory(
+                        client, homes[client], "--pid", str(client.pid)
+                    )
+
+                yield Running(
+                    f"socks5://{socks}", server=[server], client=[client], engine_bytes=engine_bytes
+                )
+
+
+@functools.cache
+def _version() -> str | None:
+    return first_line(*PROGRAM, "version")
+
+
+def _memory(program: Program, home: Path, *which: str) -> int:
+    """The gauge `memory` of a running server or client, in bytes. BenchError when it does not say."""
+    try:
+        done = subprocess.run(
+            [*PROGRAM, "stats", *which, "--json"],
+            env=environment(home),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=STATS_TIMEOUT,
+            check=True,
+        )
+        return int(json.loads(done.stdout)["gauges"]["memory"])
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"{program.name} does not say how much memory it holds: {error}") from None

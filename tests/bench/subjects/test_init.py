@@ -1,0 +1,28 @@
+import pytest
+
+from bench.subjects import Ginnel, clean_subjects, wan_subjects
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_without_peers_there_is_what_we_bring() -> None:
+    present = [one.key for one in clean_subjects() if not one.missing()]
+    assert present == ["direct", "relay", "relay-threads", "ginnel"]
+    missing = {one.key: one.missing() for one in clean_subjects() if one.missing()}
+    assert missing == {
+        "ssh": "ssh, sshd, ssh-keygen not installed",
+        "microsocks": "microsocks not installed",
+        "shadowsocks": "ssserver, sslocal not installed",
+        "rusnel": "rusnel not installed",
+        "pproxy": "pproxy not installed",
+    }
+
+
+def test_names_are_unique() -> None:
+    for subjects in (clean_subjects(), wan_subjects(200)):
+        assert len({one.key for one in subjects}) == len(subjects)
+        assert len({one.title for one in subjects}) == len(subjects)
+
+
+def test_the_laboratory_has_every_controller_and_the_rate_follows_the_wire() -> None:
+    titles = [one.title for one in wan_subjects(50) if isinstance(one, Ginnel)]
+    assert titles == ["ginnel, as it comes", "ginnel, cubic", "ginnel, fixed at 46 Mbit/s"]
