@@ -8,10 +8,17 @@ NATIVE := python/ginnel/_engine.abi3.so
 SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates \( -name tests -o -name benches \) -prune \
 	-o \( -name '*.rs' -o -name Cargo.toml \) -print)
 
-# More arguments for the runners: make test-python ARGS='-k socks5', make demo STAY=1, make fuzz SECONDS=600
+# What cargo builds, and what it builds it in.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+# More arguments for the runners: make test-python ARGS='-k socks5', make demo STAY=1, make fuzz SECONDS=600,
+# make bench QUICK=1 WAN=1 COMPARE=last
 ARGS ?=
 STAY ?=
 SECONDS ?= 60
+QUICK ?=
+WAN ?=
+COMPARE ?=
 
 # rustup puts cargo here, and a shell that was open before that does not know it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -36,7 +43,8 @@ quietly = out=$$($(1) 2>&1) || { printf '%s\n' "$$out"; exit 1; }
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-rust test-python endurance lint fmt fuzz build docs lock clean tools
+.PHONY: help demo test test-rust test-python endurance bench microbench profile lint fmt fuzz build docs lock clean \
+	tools load
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1#/p' Makefile | awk -F '#' '{printf "%-20s %s\n", $$1, $$2}'
@@ -55,6 +63,25 @@ test-python: build ## the tests of the Python package and of the whole program
 
 endurance: build ## the tests that take many minutes: 100 Mbit/s for ten of them, memory flat
 	@$(PY) -m pytest -m endurance -s $(ARGS)
+
+bench: build load ## measure beside direct, a plain relay and peers; WAN=1 on lossy paths, QUICK=1, COMPARE=last or a file
+	@$(PY) -m bench $(if $(WAN),--wan) $(if $(QUICK),--quick) $(if $(COMPARE),--compare $(COMPARE)) $(ARGS)
+
+microbench: | tools ## what one packet, request or look-up costs
+	@cargo bench --locked --quiet -p ginnel-proto -p ginnel-engine $(if $(ARGS),-- $(ARGS))
+
+PROFILED := $(TARGET)/profiled
+profile: build load ## flame graphs of a bulk run and of a run of requests, into bench/out; needs perf
+	@echo "Building the native module with its names left in: a minute or two."
+	@PYO3_PYTHON="$(CURDIR)/$(PY)" RUSTFLAGS="-C force-frame-pointers=yes" \
+		cargo build --locked --quiet --profile profiling -p ginnel-bindings
+	@rm -rf $(PROFILED) && mkdir -p $(PROFILED) && cp -r python/ginnel $(PROFILED)/
+	@cp $(TARGET)/profiling/lib_engine.so $(PROFILED)/ginnel/_engine.abi3.so
+	@$(PY) -m bench.profile --package $(PROFILED) --load $(TARGET)/release/ginnel-load $(ARGS)
+
+# The program that makes the load; it is part of no release.
+load: | tools
+	@cargo build --locked --quiet --release -p ginnel-load
 
 lint: build ## all checks; silent when all is well
 	@$(PY) scripts/structure.py

@@ -93,7 +93,7 @@ def ip(*words: str) -> None:
     """Run `ip`. BenchError with its words when it fails."""
     # A session of its own: a second Ctrl-C at the terminal must not end the `ip` that cleans up.
     done = subprocess.run(
-        ["ip", *words],  # noqa: S607 - ip from PATH is the system's
+        ["ip", *words],
         capture_output=True,
         text=True,
         check=False,
