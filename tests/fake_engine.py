@@ -101,10 +101,10 @@ class Engine:
     def set_users(self, ticket: int, users: list[tuple[str, bytes]]) -> None:
         self._command("set_users", ticket, (users,), None)
 
-    def set_limits(self, ticket: int, limits: dict[str, float]) -> None:
+    def set_limits(self, ticket: int, limits: dict[str, float], congestion: tuple[str, float | None]) -> None:
         if limits.get("streams") == REFUSED_STREAMS:
             raise ValueError("limits: streams is refused")
-        self._command("set_limits", ticket, (limits,), None)
+        self._command("set_limits", ticket, (limits, congestion), None)
 
     def set_allow_private(self, ticket: int, allow: bool) -> None:
         self._command("set_allow_private", ticket, (allow,), None)
@@ -131,6 +131,11 @@ class Engine:
             "open_time": {"queued": {"count": 1, "sum_seconds": 0.5, "buckets": [[0.625, 1]]}},
             "users": {name: dict(used) for name, used in self.users.items()},
         }
+
+    def links(self) -> list[dict[str, Any]]:
+        if self.closed:
+            raise RuntimeError("closed")
+        return [dict(LINK)]
 
     # What tests do to it.
 
@@ -186,6 +191,19 @@ class Engine:
                 self._wake.send(b"!")
 
 
+LINK = {
+    "link": "1.0",
+    "peer": "192.0.2.1:5",
+    "rtt_seconds": 0.041,
+    "window": 1_000_000,
+    "pace": 23_000_000,
+    "mtu": 1400,
+    "sent": 2000,
+    "lost": 30,
+    "receive_window": 2_000_000,
+    "send_window": 2_000_000,
+}
+"""The one link that is up."""
 REFUSED_STREAMS = 77_777
 """A limit that this engine refuses, as one of another version might."""
 FAILURES = {

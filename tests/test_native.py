@@ -22,7 +22,7 @@ from ginnel.errors import (
     StateError,
     TargetRefused,
 )
-from tests.fake_engine import Engine
+from tests.fake_engine import LINK, Engine
 from tests.waiting import until
 
 Events = list[tuple[str, dict[str, object]]]
@@ -79,6 +79,7 @@ async def test_the_arguments_arrive(native: Native, engines: list[Engine]) -> No
     ]
     assert native.local_address == ("127.0.0.1", 50_000)
     assert native.stats()["gauges"] == {"links": 1}
+    assert native.links() == [LINK]
 
 
 async def test_a_failure_becomes_the_error_of_its_kind_with_its_facts(native: Native) -> None:
@@ -123,11 +124,11 @@ async def test_records_of_the_engines_log_go_to_logging(
 
 
 async def test_what_can_be_changed_while_it_runs(native: Native, engines: list[Engine]) -> None:
-    await native.set_limits({"streams": 5.0})
+    await native.set_limits({"streams": 5.0}, ("fixed", 12_500.0))
     await native.set_allow_private(True)
     native.set_log({"": "debug"})
     assert engines[0].calls == [
-        ("set_limits", {"streams": 5.0}),
+        ("set_limits", {"streams": 5.0}, ("fixed", 12_500.0)),
         ("set_allow_private", True),
         ("set_log", {"": "debug"}),
     ]
@@ -249,6 +250,8 @@ async def test_after_its_end_everything_says_closed(native: Native, engines: lis
         await native.probe(1.0)
     with pytest.raises(ClosedError):
         native.stats()
+    with pytest.raises(ClosedError):
+        native.links()
     await native.shutdown(0.0)
     assert [call for call in engines[0].calls if call[0] == "shutdown"] == [("shutdown", 4.0)]
 

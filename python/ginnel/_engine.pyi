@@ -32,8 +32,9 @@ class Engine:
 
         Read from `config`: `listen_host: str` (an IP address), `listen_port: int` (0: any), `psk: bytes` (32),
         `previous_psk: bytes | None`, `private_key: bytes` (32), `users: list[tuple[str, bytes]]` (name and
-        32-byte public key), `allow_private: bool`, `replay_file: str`, `limits: dict[str, float]` (as `set_limits`
-        takes them), `log: dict[str, str]` (as `set_log` takes it).
+        32-byte public key), `allow_private: bool`, `replay_file: str`, `limits: dict[str, float]` and
+        `congestion: tuple[str, float | None]` (as `set_limits` takes them), `log: dict[str, str]` (as `set_log`
+        takes it).
 
         Raises OSError when the address cannot be bound (errno is set), ValueError for a bad value.
         """
@@ -43,8 +44,9 @@ class Engine:
         """Start a client, which sets up its link at once.
 
         Read from `config`: `servers: list[tuple[str, int, bytes]]` (host name or IP address, port, public key),
-        `psk: bytes` (32), `private_key: bytes` (32), `limits: dict[str, float]` (as `set_limits` takes them),
-        `log: dict[str, str]` (as `set_log` takes it).
+        `psk: bytes` (32), `private_key: bytes` (32), `limits: dict[str, float]` and
+        `congestion: tuple[str, float | None]` (as `set_limits` takes them), `log: dict[str, str]` (as `set_log`
+        takes it).
 
         Raises OSError when no socket can be had, ValueError for a bad value.
         """
@@ -93,11 +95,13 @@ class Engine:
     def set_allow_private(self, ticket: int, allow: bool) -> None:
         """Let a server's clients reach loopback and private addresses, or no longer. Reply: None."""
 
-    def set_limits(self, ticket: int, limits: dict[str, float]) -> None:
-        """Replace all limits, for what begins from now on. Reply: None.
+    def set_limits(self, ticket: int, limits: dict[str, float], congestion: tuple[str, float | None]) -> None:
+        """Replace all limits and the controller of congestion, for what begins from now on. Reply: None.
 
-        By the names of `default_limits`: seconds, bytes or counts. What is not named gets its default. ValueError
-        names what is unknown or out of range.
+        `limits` by the names of `default_limits`: seconds, bytes or counts. What is not named gets its default.
+        `congestion` is a name, "adaptive", "cubic" or "fixed", and for "fixed" the rate at which a link's packets
+        are to arrive, in bytes per second, 12,500 to 12,500,000,000; None for the others. ValueError names what is
+        unknown or out of range.
         """
 
     def shutdown(self, ticket: int, drain: float) -> None:
@@ -119,6 +123,16 @@ class Engine:
         `{"counters": {name: int}, "gauges": {name: int}, "drops": {cause: int}, "open_time": {stage: {"count": int,
         "sum_seconds": float, "buckets": [[upper_seconds, count], …]}}, "users": {name: {"links": int, "streams": int,
         "streams_opened": int, "bytes_received": int, "bytes_sent": int}}}`
+        """
+
+    def links(self) -> list[dict[str, object]]:
+        """Return what is known of the path of each link that is up, of 1,024 links at most.
+
+        `[{"link": str (as in events), "peer": "192.0.2.1:5", "rtt_seconds": float (smoothed), "window": int (bytes
+        that may be in flight), "pace": int | None (bytes per second that may be sent; None: as fast as the window
+        lets), "mtu": int (bytes of the largest datagram), "sent": int, "lost": int (packets), "receive_window": int
+        (bytes that the peer may have on its way to us or unread here), "send_window": int (bytes that may be written
+        and not yet acknowledged)}]`
         """
 
 def default_limits(role: str) -> dict[str, float]:

@@ -71,6 +71,8 @@ class ServerSetup:
     replay_file: str
     limits: dict[str, float] = field(default_factory=dict)
     """Times, sizes and counts by key, in seconds and bytes; a missing one is the default."""
+    congestion: tuple[str, float | None] = ("adaptive", None)
+    """What controls how fast links send, and the rate of "fixed" in bytes per second."""
     log: dict[str, str] = field(default_factory=dict)
     """Levels by area; "" is that of all others."""
 
@@ -84,6 +86,8 @@ class ClientSetup:
     private_key: bytes
     limits: dict[str, float] = field(default_factory=dict)
     """Times, sizes and counts by key, in seconds and bytes; a missing one is the default."""
+    congestion: tuple[str, float | None] = ("adaptive", None)
+    """What controls how fast links send, and the rate of "fixed" in bytes per second."""
     log: dict[str, str] = field(default_factory=dict)
     """Levels by area; "" is that of all others."""
 
@@ -191,6 +195,14 @@ class Native:
         except RuntimeError as error:
             raise ClosedError(str(error) or "the engine is closed") from error
 
+    def links(self) -> list[dict[str, Any]]:
+        """Return what the engine's links know of their paths, as its stub describes it."""
+        self._check_usable()
+        try:
+            return self._engine.links()
+        except RuntimeError as error:
+            raise ClosedError(str(error) or "the engine is closed") from error
+
     async def connect(self, timeout_seconds: float) -> dict[str, object]:
         """Wait for the link; its facts: peer, rtt, session, carrier."""
         return await self._request(lambda ticket: self._engine.connect(ticket, timeout_seconds))
@@ -239,9 +251,12 @@ class Native:
         """Replace the user table. Commands are obeyed in order, so nobody needs to wait; a failure is logged."""
         self._post(lambda ticket: self._engine.set_users(ticket, users))
 
-    async def set_limits(self, limits: dict[str, float]) -> None:
-        """Replace all limits, for what begins from now on. ConfigError for a key or value that cannot be."""
-        await self._request(lambda ticket: self._engine.set_limits(ticket, limits))
+    async def set_limits(self, limits: dict[str, float], congestion: tuple[str, float | None]) -> None:
+        """Replace all limits and the controller of congestion, for what begins from now on.
+
+        ConfigError for a key or value that cannot be.
+        """
+        await self._request(lambda ticket: self._engine.set_limits(ticket, limits, congestion))
 
     async def set_allow_private(self, allow: bool) -> None:
         """Let streams reach private addresses, or not, from now on."""

@@ -26,7 +26,7 @@ from ginnel.errors import (
     TargetRefused,
     TargetTimedOut,
 )
-from tests.fake_engine import Engine
+from tests.fake_engine import LINK, Engine
 
 
 async def test_a_link_as_text_or_parsed_starts_the_same_client(
@@ -105,6 +105,7 @@ async def test_a_target_that_is_none_never_reaches_the_engine(
 async def test_ping_and_stats(client: Client) -> None:
     assert await client.ping() == 0.0125
     assert client.stats()["gauges"] == {"links": 1}
+    assert client.stats()["links"] == [LINK]
 
 
 async def test_events_reach_the_handler(client: Client, engines: list[Engine], events: list[Event]) -> None:

@@ -61,13 +61,38 @@ async def test_limits_are_replaced_as_a_whole(engines: list[Engine], client: Cli
     new = client.config.model_copy(update={"limits": Limits(streams=9).filled("client")})
     report = await client.reload(new)
     (command,) = commands(engines[0])
-    assert command == ("set_limits", new.engine_limits())
+    assert command == ("set_limits", new.engine_limits(), ("adaptive", None))
     assert command[1]["streams"] == 9
     assert command[1]["keep_alive"] == 25
     assert [str(change) for change in report.applied] == ["limits.streams: 8,192 is now 9, at once"]
     assert client.config == new
     assert (await client.reload(new)).lines == ("nothing has changed",)
     assert len(commands(engines[0])) == 1
+
+
+@pytest.mark.parametrize("role", ["server", "client"])
+async def test_congestion_is_told_at_the_start_and_at_each_change(
+    engines: list[Engine], state: Path, client: Client, role: str
+) -> None:
+    fixed: dict[str, Any] = {"congestion": "fixed", "rate_bits_per_second": 20_000_000}
+    end: Server | Client = (
+        Server(state=state, **fixed) if role == "server" else Client(client.config.link, **fixed)
+    )
+    async with end:
+        engine = engines[-1]
+        assert engine.config.congestion == ("fixed", 2_500_000)
+        for change, told in (
+            ({"rate_bits_per_second": 8_000_000}, ("fixed", 1_000_000)),
+            ({"congestion": "cubic", "rate_bits_per_second": None}, ("cubic", None)),
+        ):
+            new = end.config.model_copy(update=change)
+            report = await end.reload(new)  # type: ignore[arg-type]  # of the same role
+            assert commands(engine)[-1] == ("set_limits", new.engine_limits(), told)
+            assert {one.key for one in report.applied} == {
+                {"rate_bits_per_second": "rate"}.get(key, key) for key in change
+            }
+        assert end.config.engine_congestion() == ("cubic", None)
+    assert engines[0].config.congestion == ("adaptive", None)
 
 
 async def test_a_drain_that_was_reloaded_is_the_one_at_the_end(engines: list[Engine], state: Path) -> None:
@@ -109,12 +134,13 @@ async def test_levels_that_the_engine_refuses_take_the_limits_back(
     async with Server(state=state) as server:
         before = server.config
         loud = LogConfig.model_construct(level="loud")  # type: ignore[arg-type]  # a newer one could have it
-        new = before.model_copy(update={"log": loud, "limits": Limits(links=9).filled("server")})
+        update = {"log": loud, "limits": Limits(links=9).filled("server"), "congestion": "cubic"}
+        new = before.model_copy(update=update)
         with pytest.raises(ConfigError, match="'loud' is no level"):
             await server.reload(new)
         assert commands(engines[0]) == [
-            ("set_limits", new.engine_limits()),
-            ("set_limits", before.engine_limits()),
+            ("set_limits", new.engine_limits(), ("cubic", None)),
+            ("set_limits", before.engine_limits(), ("adaptive", None)),
         ]
         assert server.config is before
 

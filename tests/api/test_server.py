@@ -33,7 +33,7 @@ from ginnel.errors import (
 )
 from ginnel.policy.users import UserTable
 from tests import fake_engine
-from tests.fake_engine import Engine
+from tests.fake_engine import LINK, Engine
 from tests.waiting import until
 
 
@@ -287,6 +287,7 @@ async def test_settings_reach_the_engine(engines: list[Engine], state: Path) -> 
         engines[0].emit("of_a_newer_engine")
         await until(lambda: events)
         assert server.stats()["gauges"] == {"links": 1}
+        assert server.stats()["links"] == [LINK]
         assert repr(server) == "<ginnel.Server on 127.0.0.1:40000>"
     assert engines[0].config.allow_private is True
     assert engines[0].calls[-1] == ("shutdown", 1.0)

@@ -10,6 +10,7 @@ from ginnel.cli import stats as stats_module
 from ginnel.cli.stats import describe, quantile
 from tests.cli.conftest import Command
 from tests.cli.program import running
+from tests.fake_engine import LINK
 
 STATS = {
     "counters": {
@@ -39,6 +40,15 @@ def test_a_person_gets_a_table() -> None:
         "  requested       1.0 ms  500 ms      4",
         "  first byte           -       -      0",
     ]
+
+
+@pytest.mark.parametrize(
+    ("pace", "shown"), [(23_000_000, "paced at 184 Mbit/s"), (None, "not paced")], ids=["paced", "unpaced"]
+)
+def test_the_path_of_the_one_link_is_told(pace: int | None, shown: str) -> None:
+    lines = describe({**STATS, "links": [{**LINK, "pace": pace}]}, None)
+    assert lines[2] == f"path     41 ms, {shown}, window 977 KiB, 30 of 2,000 packets lost"
+    assert describe({**STATS, "links": [LINK, LINK]}, None) == describe(STATS, None)
 
 
 def test_an_engine_that_says_little_breaks_nothing() -> None:

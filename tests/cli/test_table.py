@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ginnel.cli._table import moment, rough_size, table
+from ginnel.cli._table import moment, rough_rate, rough_size, table
 
 
 def test_columns_are_as_wide_as_what_is_in_them() -> None:
@@ -31,6 +31,21 @@ def test_columns_are_as_wide_as_what_is_in_them() -> None:
 )
 def test_sizes(size: int, text: str) -> None:
     assert rough_size(size) == text
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (0, "0 bit/s"),
+        (800, "800 bit/s"),
+        (999.7, "1 kbit/s"),
+        (1500, "1.5 kbit/s"),
+        (184_123_456, "184 Mbit/s"),
+        (2.5e9, "2.5 Gbit/s"),
+    ],
+)
+def test_rates(rate: float, text: str) -> None:
+    assert rough_rate(rate) == text
 
 
 def test_moments() -> None:

@@ -33,6 +33,7 @@ def client(**settings: Any) -> ClientConfig:
         ({"state": Path("t")}, "state: s is now t, at the next start"),
         ({"drain_seconds": 5.0}, "drain: 4 s is now 5 s, at once"),
         ({"allow_private": True}, "allow_private: false is now true, at once"),
+        ({"congestion": "cubic"}, "congestion: adaptive is now cubic, for new links and streams"),
         ({"limits": Limits(links=5)}, "limits.links: 4,096 is now 5, for new links and streams"),
         (
             {"limits": Limits(memory_bytes=2**27)},
@@ -49,6 +50,19 @@ def client(**settings: Any) -> ClientConfig:
 )
 def test_one_change_of_a_server(settings: dict[str, Any], line: str) -> None:
     assert [str(change) for change in difference(server(), server(**settings))] == [line]
+
+
+def test_a_rate_comes_and_goes_with_its_controller() -> None:
+    fixed = server(congestion="fixed", rate_bits_per_second=20_000_000)
+    faster = server(congestion="fixed", rate_bits_per_second=1_500_000_000)
+    assert [str(change) for change in difference(server(), fixed)] == [
+        "congestion: adaptive is now fixed, for new links and streams",
+        "rate: none is now 20 Mbit/s, for new links and streams",
+    ]
+    assert [str(change) for change in difference(fixed, faster)] == [
+        "rate: 20 Mbit/s is now 1500 Mbit/s, for new links and streams"
+    ]
+    assert running(faster, server()) == server()
 
 
 def test_nothing_changes_between_equal_ones() -> None:

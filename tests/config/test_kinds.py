@@ -14,6 +14,7 @@ from ginnel.config.kinds import (
     Flag,
     Kind,
     Listen,
+    Rate,
     Reachable,
     Size,
     resolve,
@@ -22,6 +23,7 @@ from ginnel.errors import ConfigError
 
 TIME = Duration(1, 60, " The default is 5 s.")
 SIZE = Size(1024, 1_048_576)
+RATE = Rate(100_000, 10**9, " So.")
 COUNT = Count(1, 100)
 WORD = Choice(("text", "json"), '"json"')
 LISTEN = Listen("127.0.0.1")
@@ -32,6 +34,7 @@ LISTEN = Listen("127.0.0.1")
     [
         (TIME, "5s", 5),
         (SIZE, "2KiB", 2048),
+        (RATE, "20 Mbit/s", 20_000_000),
         (COUNT, 7, 7),
         (Flag(), False, False),
         (WORD, "json", "json"),
@@ -57,6 +60,10 @@ def test_what_a_file_says_is_read_and_spelled_again(kind: Kind, raw: object, val
         (TIME, "61s", "x = '61s' is too long", "Allowed: 1 s to 1 min. The default is 5 s."),
         (SIZE, 64, "x = 64 has no unit", 'Write "64KiB", or "64B" for bytes, in quotes'),
         (SIZE, [], "x = [] is not a string", "64KiB"),
+        (RATE, 20, "x = 20 has no unit", 'Write "20 Mbit/s", or "20 bit/s" for bits, in quotes.'),
+        (RATE, 2.5, "x = 2.5 has no unit", 'Write "2.5 Mbit/s"'),
+        (RATE, True, "x = true is not a string", 'Such as "184 Mbit/s".'),
+        (RATE, "1 kbit/s", "x = '1 kbit/s' is too low", "Allowed: 100 kbit/s to 1 Gbit/s. So."),
         (COUNT, "7", "x = '7' is not a whole number", "Write it without quotes. Allowed: 1 to 100."),
         (COUNT, 7.0, "x = 7.0 is not a whole number", "Allowed"),
         (COUNT, True, "x = true is not a whole number", "Allowed"),
@@ -89,6 +96,7 @@ def test_what_is_wrong_is_told_with_what_would_be_right(
         (Flag(), "yes", True),
         (Flag(), "OFF", False),
         (TIME, "5 s", 5),
+        (RATE, "20mbit", 20_000_000),
         (LISTEN, "8", Address("127.0.0.1", 8)),
     ],
 )
@@ -110,7 +118,7 @@ def test_a_number_outside_its_bounds_is_refused(value: float) -> None:
         TIME.check(value, "x")
 
 
-@pytest.mark.parametrize("kind", [TIME, SIZE, COUNT, Flag(), WORD, LISTEN, Reachable(), FilePath()])
+@pytest.mark.parametrize("kind", [TIME, SIZE, RATE, COUNT, Flag(), WORD, LISTEN, Reachable(), FilePath()])
 def test_a_number_too_long_to_write_is_refused_all_the_same(kind: Kind) -> None:
     with pytest.raises(ConfigError, match="very large number"):
         kind.read(1 << 20_000, "x")
@@ -126,7 +134,7 @@ def test_relative_paths_count_from_the_base(monkeypatch: pytest.MonkeyPatch) -> 
         resolve(Path("~nobody-has-this-name/a"), None, "x")
 
 
-@pytest.mark.parametrize("kind", [TIME, SIZE, COUNT, Flag(), WORD, LISTEN, Reachable(), FilePath()])
+@pytest.mark.parametrize("kind", [TIME, SIZE, RATE, COUNT, Flag(), WORD, LISTEN, Reachable(), FilePath()])
 def test_examples_are_right(kind: Kind) -> None:
     raw: Any = {"true": True, "1000": 50}.get(kind.example, kind.example.strip('"'))
     kind.read(raw, "x")

@@ -26,9 +26,9 @@ PROMISED: dict[type[Table], dict[str, tuple[float, float, float | None, float | 
     Limits: {
         "tcp_buffer": (KIB, 10 * MIB, 64 * KIB, 32 * KIB),
         "socket_buffer": (KIB, 10 * MIB, 256 * KIB, 256 * KIB),
-        "stream_window": (64 * KIB, 64 * MIB, 2 * MIB, 2 * MIB),
-        "link_window": (MIB, 4095 * MIB, 128 * MIB, 512 * MIB),
-        "send_window": (64 * KIB, GIB, 16 * MIB, 16 * MIB),
+        "stream_window": (64 * KIB, 64 * MIB, 16 * MIB, 16 * MIB),
+        "link_window": (MIB, 4095 * MIB, 256 * MIB, 512 * MIB),
+        "send_window": (64 * KIB, GIB, 64 * MIB, 64 * MIB),
         "packet_queue": (100, 100_000, 5000, 2000),
         "packet_retries": (0, 3, 3, 3),
         "streams": (1, 100_000, 50_000, 8192),

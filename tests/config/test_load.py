@@ -51,6 +51,8 @@ def test_every_kind_of_setting_of_a_server() -> None:
         advertise = "vpn.example.net:444"
         allow_private = true
         drain = "1m"
+        congestion = "fixed"
+        rate = "184 Mbit/s"
         log.level = "debug"
         log.format = "json"
         log.areas.link = "trace"
@@ -64,6 +66,7 @@ def test_every_kind_of_setting_of_a_server() -> None:
     assert config.advertise == ("vpn.example.net", 444)
     assert config.allow_private
     assert config.drain_seconds == 60
+    assert (config.congestion, config.rate_bits_per_second) == ("fixed", 184_000_000)
     assert (config.log.level, config.log.format, config.log.areas) == ("debug", "json", {"link": "trace"})
     assert config.timeouts.step_seconds == 2.5
     assert config.limits.tcp_buffer_bytes == 128 * 1024
@@ -168,6 +171,75 @@ def test_settings_that_do_not_fit_are_told_where_the_last_was_given(
 ) -> None:
     (found,) = lines(server("", variables, *assignments))
     assert found.startswith(f'{place}: timeouts.half_closed = "3h" is more than timeouts.stream_idle (')
+
+
+NEEDS = (
+    'congestion = "fixed" needs a rate.'
+    ' Give what the line carries as well: rate = "184 Mbit/s". The default needs none.'
+)
+ALONE = 'rate = "20 Mbit/s" counts only where congestion is "fixed", and it is '
+REMEDY = '. Set congestion to "fixed", or take the rate out.'
+FIXED, RATE = 'congestion = "fixed"\n', 'rate = "20 Mbit/s"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "assignments", "mistakes"),
+    [
+        (FIXED, {}, (), [f"server.toml:2: {NEEDS}"]),
+        ("", {"GINNEL_CONGESTION": "fixed"}, (), [f"$GINNEL_CONGESTION: {NEEDS}"]),
+        ("", {}, ("congestion=fixed",), [f"--set congestion: {NEEDS}"]),
+        (RATE, {}, (), [f'server.toml:2: {ALONE}"adaptive" (the default){REMEDY}']),
+        (
+            RATE + 'congestion = "cubic"',
+            {},
+            (),
+            [f'server.toml:2: {ALONE}"cubic" (server.toml:3){REMEDY}'],
+        ),
+        (
+            'congestion = "cubic"',
+            {"GINNEL_RATE": "20 mbit"},
+            (),
+            [f'$GINNEL_RATE: {ALONE}"cubic" (server.toml:2){REMEDY}'],
+        ),
+        ("", {}, ("rate=20Mbps",), [f'--set rate: {ALONE}"adaptive" (the default){REMEDY}']),
+        (
+            "",
+            {},
+            ("congestion=cubic", "rate=20Mbps"),
+            [f'--set rate: {ALONE}"cubic" (--set congestion){REMEDY}'],
+        ),
+        # Of what could not be read nobody knows whether it would have fitted.
+        (FIXED + 'rate = "fast"', {}, (), ["server.toml:3: rate = "]),
+        (RATE + 'congestion = "fxied"', {}, (), ["server.toml:3: congestion = "]),
+        (FIXED + 'drain = "1d"', {}, (), [f"server.toml:2: {NEEDS}", "server.toml:3: drain = "]),
+    ],
+)
+def test_a_rate_goes_with_fixed_and_fixed_with_a_rate(
+    text: str, variables: dict[str, str], assignments: tuple[str, ...], mistakes: list[str]
+) -> None:
+    found = lines(server(text, variables, *assignments))
+    assert len(found) == len(mistakes)
+    for line, mistake in zip(found, mistakes, strict=True):
+        assert line == mistake if mistake.endswith(".") else line.startswith(mistake)
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "assignments", "told"),
+    [
+        (FIXED + RATE, {}, (), ("fixed", 2_500_000)),
+        (FIXED, {"GINNEL_RATE": "8 Mbit/s"}, (), ("fixed", 1_000_000)),
+        (RATE, {}, ("congestion=fixed",), ("fixed", 2_500_000)),
+        # What is below goes with what is overridden.
+        (FIXED + RATE, {"GINNEL_CONGESTION": "cubic"}, (), ("cubic", None)),
+        (FIXED, {"GINNEL_RATE": "8 Mbit/s"}, ("congestion=adaptive",), ("adaptive", None)),
+    ],
+)
+def test_a_higher_layer_chooses_another_controller(
+    text: str, variables: dict[str, str], assignments: tuple[str, ...], told: tuple[str, float | None]
+) -> None:
+    loaded = server(text, variables, *assignments)
+    assert loaded.usable().engine_congestion() == told
+    assert ("rate" in loaded.origins) == (told[0] == "fixed")
 
 
 def test_mistakes_in_listeners_have_their_own_lines() -> None:

@@ -1,6 +1,6 @@
 //! Messages of the inbox, and statistics, as Python values.
 
-use ginnel_edge::host::{Event, Fact, Failure, Message, Stats, Value};
+use ginnel_edge::host::{Event, Fact, Failure, LinkFigures, Message, Stats, Value};
 use ginnel_engine::histogram::Histogram;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -78,6 +78,26 @@ pub(crate) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, 
     }
     dict.set_item("users", users)?;
     Ok(dict)
+}
+
+/// A dictionary for each link, as the stub describes it.
+pub(crate) fn links<'py>(py: Python<'py>, links: &[LinkFigures]) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for LinkFigures { link, peer, path } in links {
+        let dict = PyDict::new(py);
+        dict.set_item("link", link.to_string())?;
+        dict.set_item("peer", peer.to_string())?;
+        dict.set_item("rtt_seconds", path.rtt.as_secs_f64())?;
+        dict.set_item("window", path.window)?;
+        dict.set_item("pace", path.pace)?;
+        dict.set_item("mtu", path.mtu)?;
+        dict.set_item("sent", path.sent)?;
+        dict.set_item("lost", path.lost)?;
+        dict.set_item("receive_window", path.receive_window)?;
+        dict.set_item("send_window", path.send_window)?;
+        list.append(dict)?;
+    }
+    Ok(list)
 }
 
 fn histogram<'py>(py: Python<'py>, histogram: &Histogram) -> PyResult<Bound<'py, PyDict>> {

@@ -2,7 +2,9 @@
 
 use crate::allocator::memory_in_use;
 use crate::convert;
-use crate::spec::{ClientConfig, ServerConfig, address, limits, log_error, log_levels, named, user_table};
+use crate::spec::{
+    ClientConfig, CongestionSpec, ServerConfig, address, limits, log_error, log_levels, named, user_table,
+};
 use ginnel_edge::host::{Command, CommandError, Host, LogLevels, Role};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::socks5::Credentials;
@@ -33,7 +35,7 @@ impl Engine {
     /// Starts a server.
     #[staticmethod]
     fn server(py: Python<'_>, config: ServerConfig) -> PyResult<Self> {
-        let limits = limits(Limits::server(), &config.limits)?;
+        let limits = limits(Limits::server(), &config.limits, &config.congestion)?;
         let log = log_levels(&config.log)?;
         Self::start(py, Role::Server(config.spec()?), limits, log)
     }
@@ -41,7 +43,7 @@ impl Engine {
     /// Starts a client, which sets up its link at once.
     #[staticmethod]
     fn client(py: Python<'_>, config: ClientConfig) -> PyResult<Self> {
-        let limits = limits(Limits::client(), &config.limits)?;
+        let limits = limits(Limits::client(), &config.limits, &config.congestion)?;
         let log = log_levels(&config.log)?;
         Self::start(py, Role::Client(config.spec()?), limits, log)
     }
@@ -119,9 +121,9 @@ impl Engine {
         self.command(ticket, Command::SetAllowPrivate(allow))
     }
 
-    /// Replaces all limits, for what begins from now on.
-    fn set_limits(&self, ticket: u64, limits: BTreeMap<String, f64>) -> PyResult<()> {
-        let limits = self::limits(self.defaults.clone(), &limits)?;
+    /// Replaces all limits and the controller of congestion, for what begins from now on.
+    fn set_limits(&self, ticket: u64, limits: BTreeMap<String, f64>, congestion: CongestionSpec) -> PyResult<()> {
+        let limits = self::limits(self.defaults.clone(), &limits, &congestion)?;
         self.command(ticket, Command::SetLimits(Box::new(limits)))
     }
 
@@ -140,6 +142,13 @@ impl Engine {
         let host = self.host()?;
         let stats = py.detach(|| host.stats()).map_err(refused)?;
         convert::stats(py, &stats)
+    }
+
+    /// Every link that is up, with what it has learnt about its path.
+    fn links<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let host = self.host()?;
+        let links = py.detach(|| host.links()).map_err(refused)?;
+        convert::links(py, &links)
     }
 }
 

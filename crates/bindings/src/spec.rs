@@ -2,6 +2,7 @@
 
 use ginnel_edge::host::{ClientSpec, LogError, LogLevels, ServerSpec, users};
 use ginnel_engine::client::ServerAddress;
+use ginnel_proto::congestion::Congestion;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
 use ginnel_proto::hub::gate::Users;
@@ -13,6 +14,11 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The most servers in one share link.
 const SERVERS_MAX: usize = 8;
+/// The rates that `fixed` takes, bytes a second: 100 kbit/s to 100 Gbit/s.
+const FIXED_RATES: std::ops::RangeInclusive<f64> = 12_500.0..=12_500_000_000.0;
+
+/// A controller's name, and the rate of `fixed` in bytes a second.
+pub(crate) type CongestionSpec = (String, Option<f64>);
 
 #[derive(FromPyObject)]
 pub(crate) struct ServerConfig {
@@ -25,6 +31,7 @@ pub(crate) struct ServerConfig {
     allow_private: bool,
     replay_file: String,
     pub(crate) limits: BTreeMap<String, f64>,
+    pub(crate) congestion: CongestionSpec,
     pub(crate) log: BTreeMap<String, String>,
 }
 
@@ -34,6 +41,7 @@ pub(crate) struct ClientConfig {
     psk: Vec<u8>,
     private_key: Vec<u8>,
     pub(crate) limits: BTreeMap<String, f64>,
+    pub(crate) congestion: CongestionSpec,
     pub(crate) log: BTreeMap<String, String>,
 }
 
@@ -86,12 +94,33 @@ pub(crate) fn log_error(error: LogError) -> PyErr {
     PyValueError::new_err(format!("log: {error}"))
 }
 
-/// The defaults with some limits changed.
-pub(crate) fn limits(mut limits: Limits, changes: &BTreeMap<String, f64>) -> PyResult<Limits> {
+/// The defaults with some limits changed, and with the controller of congestion.
+pub(crate) fn limits(
+    mut limits: Limits,
+    changes: &BTreeMap<String, f64>,
+    (name, rate): &CongestionSpec,
+) -> PyResult<Limits> {
     for (name, value) in changes {
         limits.set(name, *value).map_err(|error| PyValueError::new_err(error.to_string()))?;
     }
+    limits.congestion = congestion(name, *rate).map_err(PyValueError::new_err)?;
     Ok(limits)
+}
+
+fn congestion(name: &str, rate: Option<f64>) -> Result<Congestion, String> {
+    match (name, rate) {
+        ("adaptive", None) => Ok(Congestion::Adaptive),
+        ("cubic", None) => Ok(Congestion::Cubic),
+        // Not a number is in no range.
+        ("fixed", Some(rate)) if FIXED_RATES.contains(&rate) => Ok(Congestion::Fixed { rate: rate as u64 }),
+        ("fixed", Some(rate)) => {
+            let (low, high) = FIXED_RATES.into_inner();
+            Err(format!("congestion: rate = {rate} is not between {low} and {high} bytes a second"))
+        }
+        ("fixed", None) => Err("congestion: \"fixed\" needs a rate, in bytes a second".into()),
+        ("adaptive" | "cubic", Some(_)) => Err(format!("congestion: {name:?} takes no rate; \"fixed\" does")),
+        _ => Err(format!("congestion: {name:?} is none of \"adaptive\", \"cubic\", \"fixed\"")),
+    }
 }
 
 /// Every limit that can be set, with the default of a role, in seconds, bytes or as a count.

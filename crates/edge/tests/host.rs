@@ -201,3 +201,22 @@ fn counters_count() {
     assert!(stats.count("bytes_received") > Some(1200));
     assert_eq!(stats.count("forged"), Some(0));
 }
+
+#[test]
+fn links_tell_of_their_paths() {
+    let (_directory, mut server, mut client) = pair();
+    client.connect();
+    server.event("link_up");
+    let (here, there) = (client.host.links().unwrap(), server.host.links().unwrap());
+    assert_eq!((here.len(), there.len()), (1, 1));
+    assert_eq!(here[0].peer, server.host.local_address());
+    assert_eq!(there[0].peer.port(), client.host.local_address().port());
+    for link in [&here[0], &there[0]] {
+        let path = &link.path;
+        assert!(path.sent > 0 && path.mtu >= 1200, "{path:?}");
+        assert!(path.window > 0 && path.receive_window > 0 && path.send_window > 0, "{path:?}");
+    }
+    assert!(server.ask(Command::Shutdown { drain: Duration::ZERO }).is_ok());
+    client.event("link_down");
+    assert!(client.host.links().unwrap().is_empty());
+}

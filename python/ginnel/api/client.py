@@ -15,6 +15,7 @@ from ginnel.api.reload import apply_to_client
 from ginnel.api.stats import Stats
 from ginnel.api.streams import Stream, Streams, StreamWriter
 from ginnel.config.address import normal_host, parse_listen
+from ginnel.config.congestion import Congestion
 from ginnel.config.difference import ReloadReport
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
@@ -40,10 +41,11 @@ class Client:
             reader, writer = await client.open_connection("example.org", 80)
 
     `link` is a share link, as text or parsed. With `keep_trying` it starts although the server does not answer, and
-    tries again for ever. `limits`, `timeouts` and `log` are the rest of what can be set; the log comes by `logging`,
-    as `ginnel.AREA`. `on_event` is called on the event loop with each `Event`. `control` opens a socket for
-    `ginnel stats`, one a process. Raises ConfigError (ShareLinkError) for what cannot be used; nothing else happens
-    before `start`.
+    tries again for ever. `congestion` decides how fast the link sends, what is uploaded: "adaptive", "cubic", or
+    "fixed" with its `rate_bits_per_second`, for a line that is known. `limits`, `timeouts` and `log` are the rest of
+    what can be set; the log comes by `logging`, as `ginnel.AREA`. `on_event` is called on the event loop with each
+    `Event`. `control` opens a socket for `ginnel stats`, one a process. Raises ConfigError (ShareLinkError) for what
+    cannot be used; nothing else happens before `start`.
     """
 
     def __init__(
@@ -53,6 +55,8 @@ class Client:
         connect_timeout_seconds: float = 10.0,
         keep_trying: bool = False,
         drain_seconds: float = 4.0,
+        congestion: Congestion = "adaptive",
+        rate_bits_per_second: int | None = None,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         log: LogConfig | None = None,
@@ -64,6 +68,8 @@ class Client:
             connect_timeout_seconds=float(connect_timeout_seconds),
             keep_trying=keep_trying,
             drain_seconds=float(drain_seconds),
+            congestion=congestion,
+            rate_bits_per_second=rate_bits_per_second,
             limits=limits or Limits(),
             timeouts=timeouts or Timeouts(),
             log=log or LogConfig(),
@@ -108,6 +114,7 @@ class Client:
                 psk=link.psk.reveal(),
                 private_key=link.private_key.reveal(),
                 limits=self.config.engine_limits(),
+                congestion=self.config.engine_congestion(),
                 log=self.config.log.engine_levels(),
             ),
             self._take_event,
@@ -199,7 +206,8 @@ class Client:
 
     def stats(self) -> Stats:
         """Return what was counted and measured so far."""
-        return cast(Stats, self._running().stats())
+        native = self._running()
+        return cast(Stats, {**native.stats(), "links": native.links()})
 
     def set_log(self, log: LogConfig) -> None:
         """Set the levels of the engine's log, at once. Its records come by `logging`, as `ginnel.AREA`."""

@@ -36,15 +36,18 @@ async def apply_to_client(
 
 
 async def _apply(native: Native, old: C, new: C, changes: list[Change]) -> None:
-    has_limits = any(change.key.startswith(("limits.", "timeouts.")) for change in changes)
+    has_limits = any(
+        change.key.startswith(("limits.", "timeouts.")) or change.key in ("congestion", "rate")
+        for change in changes
+    )
     if has_limits:
-        await native.set_limits(new.engine_limits())
+        await native.set_limits(new.engine_limits(), new.engine_congestion())
     if any(change.key.startswith(("log.level", "log.areas.")) for change in changes):
         try:
             native.set_log(new.log.engine_levels())
         except BaseException:
             if has_limits:
-                await native.set_limits(old.engine_limits())
+                await native.set_limits(old.engine_limits(), old.engine_congestion())
             raise
 
 

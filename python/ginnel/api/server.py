@@ -18,6 +18,7 @@ from ginnel.api.reload import apply_to_server
 from ginnel.api.served import ServedUsers
 from ginnel.api.stats import Stats
 from ginnel.config.address import Address, parse_listen, parse_reachable
+from ginnel.config.congestion import Congestion
 from ginnel.config.difference import ReloadReport
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
@@ -47,9 +48,11 @@ class Server:
 
     `listen` is `[ADDR:]PORT`; without it a port is drawn at the first start and kept. `state` is the directory of
     keys and users, made when it does not exist. `advertise` is `HOST[:PORT]` for share links, worked out when left
-    out. `allow_private` lets clients reach loopback and private addresses. `limits`, `timeouts` and `log` are the
-    rest of what can be set; the log comes by `logging`, as `ginnel.AREA`. `on_event` is called on the event loop
-    with each `Event`. Raises ConfigError for what cannot be used; nothing else happens before `start`.
+    out. `allow_private` lets clients reach loopback and private addresses. `congestion` decides how fast links send,
+    what clients download: "adaptive", "cubic", or "fixed" with its `rate_bits_per_second`, for a line that is known.
+    `limits`, `timeouts` and `log` are the rest of what can be set; the log comes by `logging`, as `ginnel.AREA`.
+    `on_event` is called on the event loop with each `Event`. Raises ConfigError for what cannot be used; nothing else
+    happens before `start`.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class Server:
         session: Literal["quic"] = "quic",
         carrier: Literal["udp"] = "udp",
         drain_seconds: float = 4.0,
+        congestion: Congestion = "adaptive",
+        rate_bits_per_second: int | None = None,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         log: LogConfig | None = None,
@@ -75,6 +80,8 @@ class Server:
             session=session,
             carrier=carrier,
             drain_seconds=float(drain_seconds),
+            congestion=congestion,
+            rate_bits_per_second=rate_bits_per_second,
             limits=limits or Limits(),
             timeouts=timeouts or Timeouts(),
             log=log or LogConfig(),
@@ -187,7 +194,8 @@ class Server:
 
     def stats(self) -> Stats:
         """Return what was counted and measured so far."""
-        return cast(Stats, self._running().stats())
+        native = self._running()
+        return cast(Stats, {**native.stats(), "links": native.links()})
 
     def set_log(self, log: LogConfig) -> None:
         """Set the levels of the engine's log, at once. Its records come by `logging`, as `ginnel.AREA`."""
@@ -268,6 +276,7 @@ class Server:
             allow_private=self.config.allow_private,
             replay_file=str(self._directory.replay_file),
             limits=self.config.engine_limits(),
+            congestion=self.config.engine_congestion(),
             log=self.config.log.engine_levels(),
         )
         return Native.server(setup, self._take_event)

@@ -27,6 +27,31 @@ class Usage(TypedDict):
     """Bytes that the user got in streams."""
 
 
+class LinkStats(TypedDict):
+    """One link that is up, and what it has learnt about its path."""
+
+    link: str
+    """Its name, as in events."""
+    peer: str
+    """Address and port of the far end."""
+    rtt_seconds: float
+    """The round-trip time, smoothed."""
+    window: int
+    """Bytes that may be in flight from here."""
+    pace: int | None
+    """Bytes per second that may be sent; None: as fast as the window lets."""
+    mtu: int
+    """Bytes of the largest datagram."""
+    sent: int
+    """Packets sent from here."""
+    lost: int
+    """Packets of these that were lost."""
+    receive_window: int
+    """Bytes that the far end may have on its way to us, or unread here."""
+    send_window: int
+    """Bytes that may be written here and not yet acknowledged."""
+
+
 class Stats(TypedDict):
     """All that is counted and measured, at one moment."""
 
@@ -43,3 +68,5 @@ class Stats(TypedDict):
     """
     users: dict[str, Usage]
     """By name, those that have had a link; empty at a client."""
+    links: list[LinkStats]
+    """The links that are up, 1,024 at most; `gauges` says how many there are."""

@@ -1,4 +1,4 @@
-"""Figures for people: tables, sizes, times of day."""
+"""Figures for people: tables, sizes, rates, times of day."""
 
 import time
 from collections.abc import Sequence
@@ -25,6 +25,15 @@ def rough_size(size: float) -> str:
             break
         size /= 1024
     return f"{size:.0f} B" if unit == "B" else f"{size:.3g} {unit}"
+
+
+def rough_rate(bits_per_second: float) -> str:
+    """Write a rate with three digits: `800 bit/s`, `1.5 kbit/s`, `184 Mbit/s`."""
+    for unit in ("bit/s", "kbit/s", "Mbit/s"):
+        if bits_per_second < 999.5:
+            return f"{bits_per_second:.3g} {unit}"
+        bits_per_second /= 1000
+    return f"{bits_per_second:.3g} Gbit/s"
 
 
 def moment(unix: int | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ginnel.cli._arguments import Parser
 from ginnel.cli._running import add_which, find_running
-from ginnel.cli._table import rough_size, table
+from ginnel.cli._table import rough_rate, rough_size, table
 from ginnel.cli._terminal import Terminal
 from ginnel.config.units import format_duration
 from ginnel.control.client import ask
@@ -71,6 +71,9 @@ def describe(stats: Mapping[str, Any], memory: int | None) -> list[str]:
         ),
         ("drops", _drops(drops)),
     ]
+    path = _path(stats)
+    if path:
+        facts.insert(2, ("path", path))
     if memory is not None:
         facts.append(("memory", rough_size(memory)))
     lines = table(facts, right=(False, False))
@@ -93,6 +96,22 @@ def quantile(buckets: Sequence[Sequence[float]], share: float) -> float | None:
         if reached >= wanted:
             return upper
     return None
+
+
+def _path(stats: Mapping[str, Any]) -> str:
+    """What is known of the path where there is one link; of several, the JSON tells."""
+    links = stats.get("links")
+    if not isinstance(links, list) or len(links) != 1 or not isinstance(links[0], Mapping):
+        return ""
+    link = links[0]
+    pace, sent, lost = link.get("pace"), link.get("sent", 0), link.get("lost", 0)
+    shown = [
+        format_duration(float(link.get("rtt_seconds", 0))),
+        "not paced" if pace is None else f"paced at {rough_rate(pace * 8)}",
+        f"window {rough_size(link.get('window', 0))}",
+        f"{lost:,} of {sent:,} packets lost",
+    ]
+    return ", ".join(shown)
 
 
 def _stages(stages: Mapping[str, Any]) -> list[str]:

@@ -14,9 +14,13 @@ from ginnel.config.address import Address, parse_listen, parse_reachable
 from ginnel.config.mistakes import Unusable, did_you_mean, is_link, written
 from ginnel.config.units import (
     duration_range,
+    format_rate,
     format_size,
     parse_duration,
+    parse_rate,
     parse_size,
+    rate_range,
+    rate_with_unit,
     size_range,
     spell_duration,
 )
@@ -31,6 +35,8 @@ class Kind(ABC):
 
     example: str
     """A value that is right, as TOML writes it."""
+    absent: str = "the default"
+    """What people are shown where there is no value."""
 
     @property
     def range(self) -> str:
@@ -169,6 +175,47 @@ class Size(Bounded):
     def schema(self) -> dict[str, Any]:
         """A string with a unit; the bounds are for people."""
         return {"type": "string", "pattern": r"^ *[0-9]{1,15}(\.[0-9]{1,9})? ?([kKMGT]i?)?B *$"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate(Bounded):
+    """A rate in bits per second."""
+
+    low: int
+    high: int
+    note: str = ""
+    example = '"184 Mbit/s"'
+    absent = "none"
+
+    @property
+    def range(self) -> str:
+        """The rates that are allowed."""
+        return rate_range(self.low, self.high)
+
+    def read(self, value: object, name: str) -> int:
+        """Read a string with a unit."""
+        if type(value) in (int, float):
+            raise Unusable(name, value, "has no unit", f"{rate_with_unit(written(value))}, in quotes.")
+        return parse_rate(
+            self.text(value, name),
+            setting=name,
+            minimum_bits_per_second=self.low,
+            maximum_bits_per_second=self.high,
+            note=self.note,
+        )
+
+    def spell(self, value: int) -> str:
+        """Write it with a unit, in quotes."""
+        return f'"{format_rate(value)}"'
+
+    def show(self, value: int) -> str:
+        """Write it with a unit."""
+        return format_rate(value)
+
+    def schema(self) -> dict[str, Any]:
+        """A string with a unit; the bounds are for people."""
+        unit = "[kKmMgGtT]?[bB]([iI][tT][sS]?(/[sS]|[pP][sS])?|[pP][sS])"
+        return {"type": "string", "pattern": rf"^ *[0-9]{{1,15}}(\.[0-9]{{1,9}})? ?{unit} *$"}
 
 
 @dataclass(frozen=True, slots=True)

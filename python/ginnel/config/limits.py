@@ -97,16 +97,32 @@ class Limits(Table):
         int | None, size("1KiB", "10MiB", "The kernel's buffers of a TCP connection.", both="256KiB")
     ] = None
     stream_window_bytes: Annotated[
-        int | None, size("64KiB", "64MiB", "What may be on its way to us on one stream.", both="2MiB")
+        int | None,
+        size(
+            "64KiB",
+            "64MiB",
+            "The most that may be unread on one stream; the window follows the path.",
+            both="16MiB",
+        ),
     ] = None
     link_window_bytes: Annotated[
         int | None,
         size(
-            "1MiB", "4095MiB", "What may be on its way to us on one link.", server="128MiB", client="512MiB"
+            "1MiB",
+            "4095MiB",
+            "The most that may be unread on one link; the window follows the path and what is paused.",
+            server="256MiB",
+            client="512MiB",
         ),
     ] = None
     send_window_bytes: Annotated[
-        int | None, size("64KiB", "1GiB", "What may be on its way from us on one link.", both="16MiB")
+        int | None,
+        size(
+            "64KiB",
+            "1GiB",
+            "The most that may be sent on one link and not yet acknowledged; the window follows the path.",
+            both="64MiB",
+        ),
     ] = None
     packet_queue: Annotated[
         int | None,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ginnel.config.bounds import Role
+from ginnel.config.congestion import RATE
 from ginnel.config.document import Document, read_document
 from ginnel.config.files import is_open_to_others, read_file
 from ginnel.config.kinds import FilePath, resolve
@@ -91,6 +92,7 @@ class _Reading:
             for key, given in layer.items():
                 self._read(settings[key], given)
         self._check_rules(role)
+        self._check_rate(settings["congestion"])
         if role == "client":
             self._check_link()
         mistakes = tuple(sorted(self.mistakes, key=_order))
@@ -175,6 +177,29 @@ class _Reading:
                 note = "" if other in self._given else ", the default"
                 message = f"{origin}: {key} = {value} {what} {other} ({limit}{note})"
                 self.mistakes.append(Mistake(origin, message, "", key))
+
+    def _check_rate(self, congestion: Setting) -> None:
+        """Whether there is a rate where one is needed, and only there; each mistake stands where it was made."""
+        if any(mistake.key in ("congestion", "rate") for mistake in self.mistakes):
+            return  # what was meant is not known
+        controller, chosen = self._effective(congestion), self._given.get("congestion")
+        rate = self._given.get("rate")
+        if controller == "fixed" and chosen is not None and rate is None:
+            message = f'{chosen.origin}: congestion = "fixed" needs a rate'
+            right = f"Give what the line carries as well: rate = {RATE.example}. The default needs none."
+            self.mistakes.append(Mistake(chosen.origin, message, right, "congestion"))
+        if controller != "fixed" and rate is not None:
+            if chosen is not None and _KINDS.index(chosen.origin.kind) > _KINDS.index(rate.origin.kind):
+                # A higher layer has chosen another controller, and the rate below it goes with the old one.
+                del self._values["rate"], self._given["rate"]
+                return
+            where = "the default" if chosen is None else str(chosen.origin)
+            message = (
+                f"{rate.origin}: rate = {RATE.spell(self._values['rate'])} counts only where congestion is"
+            )
+            message += f' "fixed", and it is "{controller}" ({where})'
+            right = 'Set congestion to "fixed", or take the rate out.'
+            self.mistakes.append(Mistake(rate.origin, message, right, "rate"))
 
     def _effective(self, setting: Setting) -> Any:
         default = self._defaults.get(setting.key, setting.default)

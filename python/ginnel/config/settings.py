@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ginnel.config.address import Address
 from ginnel.config.bounds import ROLES, Role
+from ginnel.config.congestion import CONTROLLERS, RATE
 from ginnel.config.kinds import Choice, Duration, FilePath, Flag, Kind, Listen, Reachable
 from ginnel.config.limits import tables
 from ginnel.config.listeners import DEFAULT_HOST, Listeners
@@ -93,7 +94,7 @@ class Setting:
 
     def show(self, value: Any) -> str:
         """Write a value for people, secrets masked."""
-        return "the default" if value is None else self.kind.show(value)
+        return self.kind.absent if value is None else self.kind.show(value)
 
 
 _NEW: Effect = "for new links and streams"
@@ -198,8 +199,36 @@ def _client() -> list[Setting]:
     ]
 
 
+_CONGESTION = """
+What decides how fast a link sends. Each end decides about what it sends itself: a server's setting about
+downloads, a client's about uploads.
+adaptive finds what the path carries and keeps its queue short, whatever is lost by chance.
+cubic takes every loss for congestion, as most of the world does.
+fixed sends at `rate`: only for a line that you know, for it floods one that is slower than told."""
+_RATE = """
+What this end may send on a link when congestion is "fixed": a bit rate, headers of packets included.
+Where packets are lost it sends up to 25 % more to make up for them, also on a line that is slower than
+told, where the loss is its own doing, and everybody on that line suffers."""
+
+
 def _common(role: Role) -> list[Setting]:
     settings = [
+        Setting(
+            key="congestion",
+            name="congestion",
+            kind=Choice(CONTROLLERS, '"adaptive"'),
+            does=_CONGESTION.strip(),
+            default=_default(ServerConfig, "congestion"),
+            effect=_NEW,
+        ),
+        Setting(
+            key="rate",
+            name="rate_bits_per_second",
+            kind=RATE,
+            does=_RATE.strip(),
+            without="there is none; fixed needs it, and the others have no use for it.",
+            effect=_NEW,
+        ),
         Setting(
             key="drain",
             name="drain_seconds",

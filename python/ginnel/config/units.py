@@ -1,6 +1,7 @@
-"""Times and sizes as people write them: `10s`, `500ms`, `2m`, `64KiB`, `1GB`; one number and one unit."""
+"""Times, sizes and rates as people write them: `10s`, `500ms`, `64KiB`, `20 Mbit/s`; one number and one unit."""
 
 import re
+from decimal import Decimal
 
 from ginnel.config.mistakes import Unusable
 
@@ -18,6 +19,14 @@ _SIZE = re.compile(r"(-?)([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]{0,3})")
 _SPELLED_BYTES = tuple(
     (unit, _BYTES[unit]) for unit in ("TiB", "TB", "GiB", "GB", "MiB", "MB", "KiB", "kB", "B")
 )
+
+_BITS = {"bit/s": 1, "kbit/s": 10**3, "Mbit/s": 10**6, "Gbit/s": 10**9, "Tbit/s": 10**12}
+_RATE = re.compile(r"(-?)([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z/]{0,12})")
+_BIT_UNIT = re.compile(r"([kmgt]?)(?:bits?(?:/s|ps)?|bps)", re.IGNORECASE)
+_BYTE_UNIT = re.compile(r"([kmgt]?)(i?)b(?:ytes?)?(?:/s|ps)?", re.IGNORECASE)
+_SURELY_BYTES = re.compile(r"(?:[kKMGT]i?)?B(?:/s|ps)?|.*[yY].*")
+"""Not in any case: "MBps" counts bytes, and "MBPS" is how some shout "Mbps"."""
+_SPELLED_BITS = tuple(reversed(_BITS.items()))
 
 
 def parse_duration(
@@ -87,6 +96,66 @@ def parse_size(text: str, *, setting: str, maximum_bytes: int, minimum_bytes: in
     return int(size)
 
 
+def parse_rate(
+    text: str,
+    *,
+    setting: str,
+    maximum_bits_per_second: int,
+    minimum_bits_per_second: int = 0,
+    note: str = "",
+) -> int:
+    """Read a rate with a unit and return it in bits per second: `20 Mbit/s`, `20mbit`, `20 Mbps`; k is 1,000.
+
+    Raises ConfigError, naming `setting` and the allowed range; `note` is added to the range.
+    """
+    match = _RATE.fullmatch(text.strip())
+    sign, number, unit = match.groups() if match is not None else ("", "", "")
+    if match is not None and not unit:
+        raise Unusable(setting, text, "has no unit", f"{rate_with_unit(number)}.{_RATE_UNITS}")
+    _refuse_bytes(text, setting, number, unit)
+    bits = _BIT_UNIT.fullmatch(unit)
+    if bits is None:
+        right = f"Write a number and a unit: 500 kbit/s, 20 Mbit/s, 1.5 Gbit/s.{_RATE_UNITS}"
+        raise Unusable(setting, text, "is not a rate", right)
+    # A float would make of 0.067 Gbit/s what is no whole number of bits.
+    rate = Decimal(number) * 1000 ** " kmgt".index(bits[1].lower() or " ")
+    wrong = (
+        "is negative"
+        if sign
+        else _outside(rate, minimum_bits_per_second, maximum_bits_per_second, "low", "high")
+    )
+    if not wrong and rate != int(rate):
+        wrong = "is not a whole number of bits a second"
+    if wrong:
+        raise Unusable(
+            setting, text, wrong, f"{rate_range(minimum_bits_per_second, maximum_bits_per_second)}{note}"
+        )
+    return int(rate)
+
+
+_RATE_UNITS = f" Units: {', '.join(list(_BITS)[:4])}."
+
+
+def rate_with_unit(number: str) -> str:
+    """Say how a rate is written that was given without a unit."""
+    return f'Write "{number} Mbit/s", or "{number} bit/s" for bits'
+
+
+def _refuse_bytes(text: str, setting: str, number: str, unit: str) -> None:
+    """Refuse a rate in bytes, and one that may be: what is eight times too much must not pass."""
+    found = _BYTE_UNIT.fullmatch(unit)
+    if found is None or (_BIT_UNIT.fullmatch(unit) and not _SURELY_BYTES.fullmatch(unit)):
+        return
+    power = " kmgt".index(found[1].lower() or " ")
+    in_bytes = format_rate(int(Decimal(number) * (1024 if found[2] else 1000) ** power * 8))
+    if _SURELY_BYTES.fullmatch(unit):
+        raise Unusable(setting, text, "counts bytes", f'Rates are in bits: write "{in_bytes}".{_RATE_UNITS}')
+    in_bits = f"{number} {list(_BITS)[power]}"
+    raise Unusable(
+        setting, text, "may mean bits or bytes", f'Write "{in_bits}" for bits, "{in_bytes}" for bytes.'
+    )
+
+
 def duration_range(minimum_seconds: float, maximum_seconds: float) -> str:
     """Say which times are allowed."""
     return f"Allowed: {spell_duration(minimum_seconds)} to {spell_duration(maximum_seconds)}."
@@ -95,6 +164,11 @@ def duration_range(minimum_seconds: float, maximum_seconds: float) -> str:
 def size_range(minimum_bytes: int, maximum_bytes: int) -> str:
     """Say which sizes are allowed."""
     return f"Allowed: {format_size(minimum_bytes)} to {format_size(maximum_bytes)}."
+
+
+def rate_range(minimum_bits_per_second: int, maximum_bits_per_second: int) -> str:
+    """Say which rates are allowed."""
+    return f"Allowed: {format_rate(minimum_bits_per_second)} to {format_rate(maximum_bits_per_second)}."
 
 
 def format_duration(seconds: float) -> str:
@@ -127,7 +201,16 @@ def format_size(size: int, blank: str = " ") -> str:
     return next(f"{size // length}{blank}{unit}" for unit, length in _SPELLED_BYTES if size % length == 0)
 
 
-def _outside(value: float, low: float, high: float, less: str, more: str) -> str:
+def format_rate(bits_per_second: int) -> str:
+    """Write a rate exactly, in the largest unit that divides it: `184 Mbit/s`, `1500 Mbit/s`, `100 Gbit/s`."""
+    if bits_per_second == 0:
+        return "0 bit/s"
+    return next(
+        f"{bits_per_second // bits} {unit}" for unit, bits in _SPELLED_BITS if bits_per_second % bits == 0
+    )
+
+
+def _outside(value: float | Decimal, low: float, high: float, less: str, more: str) -> str:
     if value < low:
         return f"is too {less}"
     return f"is too {more}" if value > high else ""

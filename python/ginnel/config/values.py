@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from ginnel.config.address import Address
+from ginnel.config.congestion import Sending
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
 from ginnel.config.sharelink import ShareLink
@@ -25,7 +26,7 @@ MAX_LISTENERS = 64
 Drain = Annotated[float, Field(ge=0, le=MAX_DRAIN_SECONDS)]
 
 
-class ServerConfig(Value):
+class ServerConfig(Sending):
     """A server's settings."""
 
     state: Path
@@ -79,7 +80,7 @@ class Socks5Config(Value):
         return f"{self.address}" + (" with a password" if self.username is not None else "")
 
 
-class ClientConfig(Value):
+class ClientConfig(Sending):
     """A client's settings."""
 
     link: ShareLink

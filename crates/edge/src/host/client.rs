@@ -1,7 +1,7 @@
 //! A client's loop: what it is told, and what it reports.
 
 use super::command::{Command, Event, Failure, Outcome, Value};
-use super::{ClientSpec, Commands, Common, Inbox, Started, driver_ended, hub_config, send_options};
+use super::{ClientSpec, Commands, Common, Inbox, Started, driver_ended, hub_config, links, send_options};
 use crate::inbound::handover::{HandoverError, hand_over};
 use crate::inbound::newcomers::Doorman;
 use crate::inbound::socks5::Socks5Inbound;
@@ -113,6 +113,9 @@ impl Loop {
             Command::Open(target) => self.open(ticket, target),
             Command::Stats(sender) => {
                 let _ = sender.send(self.common.shard.stats());
+            }
+            Command::Links(sender) => {
+                let _ = sender.send(links::figures(&self.common.shard));
             }
             Command::SetLimits(limits) => {
                 self.doorman.places().set_limits(&limits);

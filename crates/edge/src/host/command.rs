@@ -1,5 +1,6 @@
 //! What goes into a host and what comes out.
 
+use super::links::LinkFigures;
 use ginnel_engine::counters::Stats;
 use ginnel_proto::hub::gate::Users;
 use ginnel_proto::limits::Limits;
@@ -48,6 +49,8 @@ pub enum Command {
     },
     /// Tell all that is counted and measured. Answered directly, not through the inbox.
     Stats(mpsc::SyncSender<Stats>),
+    /// Tell what is known of the paths of all links. Answered directly, not through the inbox.
+    Links(mpsc::SyncSender<Vec<LinkFigures>>),
 }
 
 /// What a command brought.

@@ -8,6 +8,7 @@ mod client;
 mod command;
 mod inbox;
 mod journal;
+mod links;
 mod log;
 mod reason;
 mod server;
@@ -15,6 +16,7 @@ mod server;
 pub use command::{Command, Event, Fact, Failure, Message, Outcome, Value};
 use ginnel_proto::limits::{FAREWELL_TIME, STATS_TIME};
 pub use inbox::Inbox;
+pub use links::{LINKS_TOLD, LinkFigures};
 pub use log::{AREAS, LEVELS, LogError, LogLevels};
 
 use ginnel_carrier::udp::SendOptions;
@@ -149,12 +151,23 @@ impl Host {
 
     /// All that is counted and measured. Waits for the engine's thread, for a moment.
     pub fn stats(&self) -> Result<Stats, CommandError> {
-        let (sender, receiver) = std_mpsc::sync_channel(1);
-        self.commands.send((0, Command::Stats(sender))).map_err(|_| CommandError::Closed)?;
-        let mut stats = receiver.recv_timeout(STATS_TIME).map_err(|_| CommandError::Closed)?;
+        let mut stats = self.ask(Command::Stats)?;
         let (events, records) = self.inbox.dropped();
         stats.drops.extend([("events", events), ("log_records", records)]);
         Ok(stats)
+    }
+
+    /// Every link that is up, [`LINKS_TOLD`] at most, with what it knows of its path. Waits for the
+    /// engine's thread, for a moment.
+    pub fn links(&self) -> Result<Vec<LinkFigures>, CommandError> {
+        self.ask(Command::Links)
+    }
+
+    /// Asks what is answered directly.
+    fn ask<T>(&self, question: impl FnOnce(std_mpsc::SyncSender<T>) -> Command) -> Result<T, CommandError> {
+        let (sender, receiver) = std_mpsc::sync_channel(1);
+        self.commands.send((0, question(sender))).map_err(|_| CommandError::Closed)?;
+        receiver.recv_timeout(STATS_TIME).map_err(|_| CommandError::Closed)
     }
 }
 
@@ -268,6 +281,9 @@ impl Common {
         match command {
             Command::Stats(sender) => {
                 let _ = sender.send(self.shard.stats());
+            }
+            Command::Links(sender) => {
+                let _ = sender.send(links::figures(&self.shard));
             }
             _ => self.reply(ticket, Err(Failure::new("closed", "the engine is shutting down"))),
         }

@@ -2,7 +2,7 @@
 
 use super::command::{Command, Event, Fact, Value};
 use super::journal::FileJournal;
-use super::{Commands, Common, Inbox, ServerSpec, Started, driver_ended, hub_config, send_options};
+use super::{Commands, Common, Inbox, ServerSpec, Started, driver_ended, hub_config, links, send_options};
 use crate::outbound::{AddressPolicy, Outbound, OutboundOptions};
 use crate::places::Places;
 use crate::resolver::{Resolver, ResolverLimits};
@@ -92,6 +92,9 @@ impl Loop {
                 }
                 Command::Stats(sender) => {
                     let _ = sender.send(common.shard.stats());
+                }
+                Command::Links(sender) => {
+                    let _ = sender.send(links::figures(&common.shard));
                 }
                 _ => common.refuse(ticket, "a server's engine cannot do that"),
             }
