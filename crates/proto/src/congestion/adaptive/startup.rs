@@ -73,7 +73,9 @@ impl Adaptive {
         let losing = self.startup.grown.total() > 0.0 && self.startup_loses(self.round.seen);
         if !app_limited && !losing && self.in_flight as f64 + acked >= USED * self.startup.window {
             let early = self.startup.window < EARLY * mtu;
-            self.startup.window += acked * if early { EARLY_GROWTH_BY_ACK } else { GROWTH_BY_ACK };
+            // No acknowledgement can be for more than a window.
+            self.startup.window +=
+                acked.min(self.startup.window) * if early { EARLY_GROWTH_BY_ACK } else { GROWTH_BY_ACK };
             self.startup.window = self.startup.window.min(MAX_WINDOW as f64);
         }
         let queue = ((self.rtt.min() as f64 * QUEUE) as u64).clamp(QUEUE_BOUNDS.0, QUEUE_BOUNDS.1);
