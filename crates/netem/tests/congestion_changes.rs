@@ -48,6 +48,20 @@ fn the_path_gets_ten_times_faster() {
 }
 
 #[test]
+fn a_hiccup_does_not_end_the_start_up() {
+    // Everything is held up for 33 ms while the start-up is at a tenth of the rate, which looks like a full queue.
+    for (round_trip, hiccup, least) in [(50.0, 0.2, 0.8), (150.0, 0.5, 1.5)] {
+        let rate = vec![(0.0, 200.0), (hiccup, 0.5), (hiccup + 0.033, 200.0)];
+        let path = Path { rate, ..Path::new(200.0, round_trip, 1.0, 0.05) };
+        alone(&path, 15.0, |record| {
+            let first = record.time_to(10);
+            assert!(first <= least, "{round_trip} ms: 10 MB after {first} s");
+            carries(record, 0.0, 15.0, 182.0);
+        });
+    }
+}
+
+#[test]
 fn the_round_trip_grows() {
     for longer in [80.0, 150.0] {
         let path = Path { round_trip: vec![(0.0, 50.0), (5.0, longer)], ..Path::new(200.0, 50.0, 1.0, 0.0) };
