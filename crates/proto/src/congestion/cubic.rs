@@ -126,7 +126,8 @@ impl Cubic {
     fn grow(&mut self, now: u64, acked: f64) {
         if self.slow_start() {
             let divisor = if self.hystart.conservative.is_some() { CONSERVATIVE_DIVISOR } else { 1.0 };
-            self.window += acked / divisor;
+            // No acknowledgement can be for more than a window.
+            self.window += acked.min(self.window) / divisor;
         } else {
             self.avoid(now, acked);
         }

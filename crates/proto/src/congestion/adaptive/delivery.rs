@@ -113,9 +113,4 @@ impl Delivery {
     pub(super) fn total(&self) -> u64 {
         self.delivered
     }
-
-    #[cfg(test)]
-    pub(super) fn remembered(&self) -> usize {
-        self.log.len()
-    }
 }

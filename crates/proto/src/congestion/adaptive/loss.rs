@@ -104,11 +104,16 @@ impl BaseLoss {
         }
         let (slow, fast) = (std::mem::take(&mut self.slow), std::mem::take(&mut self.fast));
         let by_chance = slow.seen.loss();
-        let by_overload = 1.0 - (1.0 - by_chance) * slow.pace() / fast.pace().max(1.0);
+        let by_overload = (1.0 - (1.0 - by_chance) * slow.pace() / fast.pace().max(1.0)).max(0.0);
         let found = fast.seen.loss();
         if (found - by_chance).abs() <= (found - by_overload).abs() {
             self.seen.add(slow.seen);
         }
+    }
+
+    /// The path carries less than was thought: slow was not slow enough.
+    pub(super) fn forget_slow(&mut self) {
+        (self.slow, self.fast) = Default::default();
     }
 
     /// The past fades.

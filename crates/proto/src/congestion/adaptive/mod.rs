@@ -161,7 +161,7 @@ impl Adaptive {
             self.round.best_rate = self.round.best_rate.max(rate);
             self.bandwidth.sample(rate, sample.batch.app_limited);
         }
-        self.startup_sample(now, app_limited || sample.batch.app_limited);
+        self.startup_sample(now, &sample, app_limited);
         if sample.batch.delivered >= self.round.ends_at {
             self.round.ends_at = self.delivery.total();
             self.end_round(now);

@@ -28,8 +28,10 @@ const DRAINED: f64 = 0.98;
 /// `Down` gives up after so many smoothed round trips.
 const DOWN_ROUND_TRIPS: u64 = 2;
 
-/// Others have a queue: the same above this.
+/// A cruise that ends above this shares the path: alone it would have emptied the queue.
 const SHARED_QUEUE: (f64, u64) = (0.06, 3);
+/// A probe that only made loss for others, too: use so much of what was delivered before it. Less gave CUBIC no more,
+/// as the next probe without loss takes it back.
 const YIELD: f64 = 0.95;
 
 /// How probing goes.
@@ -55,7 +57,8 @@ impl Adaptive {
     pub(super) fn start_up(&mut self, now: u64) {
         let highest = self.bandwidth.highest();
         let queue = self.shows_queue(self.round.last_floor, SHARED_QUEUE.0, SHARED_QUEUE.1);
-        let shared = (queue && self.state == State::Cruise).then_some(self.round.last_rate);
+        let cruised = self.state == State::Cruise && self.cruise_time > 0;
+        let shared = (queue && cruised).then_some(self.round.last_rate);
         self.probe = Probe { shared, began_at: highest, rate: highest, flat: 0, seen: Tally::default(), ..self.probe };
         self.enter(State::Up, now);
     }
@@ -64,7 +67,7 @@ impl Adaptive {
         let highest = self.bandwidth.highest();
         self.probe.flat += 1;
         if highest > self.probe.rate * ROUND_GROWTH {
-            self.probe.streak += 1;
+            self.probe.streak = self.probe.streak.saturating_add(1);
             self.probe.rate = highest;
             self.probe.flat = 0;
         }
@@ -119,7 +122,9 @@ impl Adaptive {
                 self.bandwidth.set(rate.min(self.bandwidth.highest()) * YIELD);
             }
         } else {
-            self.probe.failures = self.probe.failures.saturating_sub(1);
+            // Who found more has a new path before him; who only made no loss may just have been lucky.
+            let grown = self.bandwidth.highest() > self.probe.began_at * PROBE_GROWTH;
+            self.probe.failures = if grown { 0 } else { self.probe.failures.saturating_sub(1) };
             self.bandwidth.release();
         }
     }

@@ -129,6 +129,7 @@ impl Adaptive {
         let (before, fall) = (self.bandwidth, std::mem::take(&mut self.fall));
         let rate = if hard { fall.best_rate } else { fall.best_rate.max(SOFT_FALL * before.highest()) };
         self.bandwidth.set(rate);
+        self.base_loss.forget_slow();
         self.probe.streak = 0;
         if hard || now.saturating_sub(self.rtt_probe.ended_at()) < SECOND {
             self.rtt_probe.forget_bandwidth();

@@ -83,3 +83,52 @@ impl SentLog {
         self.cursor = self.cursor.saturating_sub(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(sent: u64) -> Batch {
+        Batch {
+            sent,
+            delivered: sent,
+            delivered_at: 0,
+            first_sent: 0,
+            app_limited: false,
+            state: State::Cruise,
+            pace: 0.0,
+        }
+    }
+
+    #[test]
+    fn a_batch_is_found_by_when_it_left() {
+        let mut log = SentLog::default();
+        (1..=100).for_each(|sent| log.push(batch(sent * 10), 1_000_000));
+        // Forwards, backwards, and between two.
+        for (sent, found) in [(10, 10), (500, 500), (990, 990), (10, 10), (505, 500), (2_000, 1_000)] {
+            assert_eq!(log.find(sent).map(|batch| batch.sent), Some(found));
+        }
+        assert!(log.find(9).is_none());
+    }
+
+    #[test]
+    fn memory_is_bounded_without_any_acknowledgement() {
+        let mut log = SentLog::default();
+        (0..1_000_000).for_each(|sent| log.push(batch(sent * 1_000), 250_000_000));
+        assert!(log.len() <= MAX_BATCHES, "{} batches", log.len());
+        // The last quarter of a second is there, the rest is gone.
+        assert!(log.find(999_999_000).is_some_and(|batch| batch.sent > 999_900_000));
+        assert!(log.find(700_000_000).is_none());
+    }
+
+    #[test]
+    fn what_was_forgotten_is_not_found() {
+        let mut log = SentLog::default();
+        (1..=10).for_each(|sent| log.push(batch(sent), 1_000));
+        assert!(log.find(10).is_some());
+        log.clear();
+        assert!(log.find(10).is_none());
+        log.push(batch(20), 1_000);
+        assert!(log.find(10).is_none() && log.find(25).is_some());
+    }
+}
