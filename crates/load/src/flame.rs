@@ -18,7 +18,9 @@ fn draw(samples: impl BufRead, title: String) -> io::Result<Vec<u8>> {
     options.annotate_kernel = true;
     Folder::from(options).collapse(samples, &mut folded)?;
     if folded.is_empty() {
-        return Err(io::Error::other("standard input has no samples with call chains: it is to be what perf script prints"));
+        return Err(io::Error::other(
+            "standard input has no samples with call chains: it is to be what perf script prints",
+        ));
     }
     let mut graph = Vec::new();
     let mut options = Options::default();
@@ -46,7 +48,9 @@ ginnel-engine  4242 10.000002:    1001001 cpu-clock:pppH:
     #[test]
     fn samples_become_a_graph_with_their_names() {
         let graph = String::from_utf8(draw(SAMPLES.as_bytes(), "a bulk run".into()).unwrap()).unwrap();
-        for word in ["<svg", "a bulk run", "ginnel_engine::relay::upstream", "tcp_sendmsg_[k]", "relay::both (2 samples"] {
+        for word in
+            ["<svg", "a bulk run", "ginnel_engine::relay::upstream", "tcp_sendmsg_[k]", "relay::both (2 samples"]
+        {
             assert!(graph.contains(word), "no {word:?}");
         }
     }

@@ -28,29 +28,28 @@ fn open_request(criterion: &mut Criterion) {
     group.finish();
 }
 
+const GREETING: &[u8] = b"\x05\x01\x00";
+const REQUEST: &[u8] = b"\x05\x01\x00\x03\x0fwww.example.org\x01\xbb";
+
 fn socks5(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("socks5");
-    let request = b"\x05\x01\x00\x03\x0fwww.example.org\x01\xbb";
     let login = Credentials::new(b"user", b"password").expect("good credentials");
-    let cases: [(&str, Option<Credentials>, &[&[u8]]); 3] = [
-        ("two_steps", None, &[b"\x05\x01\x00", request]),
-        ("at_once", None, &[b"\x05\x01\x00\x05\x01\x00\x03\x0fwww.example.org\x01\xbb"]),
-        ("login", Some(login), &[b"\x05\x01\x02", b"\x01\x04user\x08password", request]),
-    ];
-    for (name, credentials, messages) in cases {
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                let mut machine = Socks5::new(credentials.clone());
-                let mut last = None;
-                for message in messages {
-                    last = Some(machine.feed(black_box(message)));
-                    black_box(machine.take_answer());
-                }
-                assert!(matches!(last, Some(Ok(Progress::Done { .. }))));
-            });
+    negotiation(criterion, "socks5/two_steps", None, &[GREETING, REQUEST]);
+    negotiation(criterion, "socks5/at_once", None, &[&[GREETING, REQUEST].concat()]);
+    negotiation(criterion, "socks5/login", Some(login), &[b"\x05\x01\x02", b"\x01\x04user\x08password", REQUEST]);
+}
+
+fn negotiation(criterion: &mut Criterion, name: &str, credentials: Option<Credentials>, messages: &[&[u8]]) {
+    criterion.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            let mut machine = Socks5::new(credentials.clone());
+            let mut last = None;
+            for message in messages {
+                last = Some(machine.feed(black_box(message)));
+                black_box(machine.take_answer());
+            }
+            assert!(matches!(last, Some(Ok(Progress::Done { .. }))));
         });
-    }
-    group.finish();
+    });
 }
 
 criterion_group!(benches, open_request, socks5);
