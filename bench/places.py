@@ -10,9 +10,11 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
 from bench.interrupts import INTERRUPTS
 from bench.programs import BenchError
@@ -35,6 +37,11 @@ SYSCTLS = {
     "net/ipv6/conf/all/disable_ipv6": "1",
     "net/ipv6/conf/default/disable_ipv6": "1",
 }
+
+NAMED = Path("/run/netns")
+"""Where `ip` keeps the names of namespaces."""
+REMOVE_TRIES = 5
+"""An impatient Ctrl-C may hit the `ip` that removes one, in the moment before it has a session of its own."""
 
 _namespaces: set[str] = set()
 
@@ -166,7 +173,13 @@ def remove_all() -> None:
 
 
 def _remove(name: str) -> None:
-    # Also when `add` was what failed; a complaint then would hide the reason.
-    with contextlib.suppress(BenchError):
-        ip("netns", "delete", name)
     _namespaces.discard(name)
+    for _ in range(REMOVE_TRIES):
+        try:
+            return ip("netns", "delete", name)
+        except BenchError as error:
+            if not (NAMED / name).exists():
+                return None  # `add` was what failed; a complaint here would hide the reason
+            last = error
+    sys.stderr.write(f"not removed: {last}\n")
+    return None

@@ -86,6 +86,20 @@ def test_all_that_is_left_can_be_removed(fake_ip: Callable[[], FakeIp]) -> None:
     held.__exit__(None, None, None)
 
 
+def test_a_removal_that_fails_is_tried_again_and_told(
+    fake_ip: Callable[[str], FakeIp],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ip = fake_ip("netns delete")
+    monkeypatch.setattr(places, "NAMED", tmp_path)
+    with places.namespace("c") as name:
+        (tmp_path / name).touch()
+    assert len(ip.asked("netns delete")) == places.REMOVE_TRIES > 1
+    assert "not removed: ip netns delete" in capsys.readouterr().err
+
+
 def test_two_runs_do_not_meet(fake_ip: Callable[[], FakeIp]) -> None:
     fake_ip()
     with places.veth_pair() as one, places.veth_pair() as other:
