@@ -102,7 +102,7 @@ class Limits(Table):
             "64KiB",
             "64MiB",
             "The most that may be unread on one stream; the window follows the path.",
-            both="16MiB",
+            both="8MiB",
         ),
     ] = None
     link_window_bytes: Annotated[
