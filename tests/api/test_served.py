@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,40 @@ async def test_counts_reach_the_disk_in_time(
         figures["default"] = used(3, 30, 500)
         await until(lambda: usage_of(state, "default").bytes_sent == 500)
     assert usage_of(state, "default").streams == 3
+
+
+async def test_a_database_that_a_thread_writes_to_is_not_closed(
+    state: Path, figures: dict[str, dict[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite crashes the whole process at that."""
+    monkeypatch.setattr(served_module, "_COUNT_SECONDS", 0.001)
+    writing, go_on, closed_meanwhile = threading.Event(), threading.Event(), []
+    count, close = Roster.count, Roster.close
+
+    def slow(self: Roster, run: str, batch: int, usage: Mapping[str, Usage]) -> None:
+        writing.set()
+        go_on.wait(60)
+        writing.clear()
+        count(self, run, batch, usage)
+
+    def watched(self: Roster) -> None:
+        closed_meanwhile.append(writing.is_set())
+        close(self)
+
+    monkeypatch.setattr(Roster, "count", slow)
+    async with serve(state) as server:
+        figures["default"] = used(2, 30, 400)
+        await until(writing.is_set)
+        monkeypatch.setattr(Roster, "close", watched)
+        assert server._served is not None
+        closing = asyncio.create_task(server._served.aclose())
+        for _ in range(100):  # turns of the loop: more than it takes to close
+            await asyncio.sleep(0)
+        go_on.set()
+        await closing
+    assert closed_meanwhile
+    assert not any(closed_meanwhile)
+    assert usage_of(state, "default").bytes_sent == 400
 
 
 async def test_counts_are_written_at_the_end_and_go_on_at_the_next_start(

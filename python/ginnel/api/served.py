@@ -202,8 +202,7 @@ class ServedUsers:
         self._take()
         async with self._writing:
             try:
-                # In a thread, and on a connection of its own: the disk may take its time.
-                await asyncio.to_thread(self._write_now)
+                await self._write_in_thread()
                 self._count_failed = False
             except GinnelError as error:
                 if not self._count_failed:
@@ -218,7 +217,7 @@ class ServedUsers:
                 self._book.close()
             self._book, self._patience = None, _LAST_PATIENCE_SECONDS
             try:
-                await asyncio.to_thread(self._write_now)
+                await self._write_in_thread()
             except GinnelError as error:
                 users, lost = self._counters.waiting()
                 _log.error(
@@ -228,6 +227,19 @@ class ServedUsers:
                     lost.bytes_received + lost.bytes_sent,
                     error,
                 )
+
+    async def _write_in_thread(self) -> None:
+        """Write in a thread, and on a connection of its own: the disk may take its time.
+
+        Whoever is cancelled waits for the thread all the same: its connection must not be closed under it.
+        """
+        writing = asyncio.ensure_future(asyncio.to_thread(self._write_now))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])
+            writing.exception()  # looked at; what was not written still waits
+            raise
 
     def _write_now(self) -> None:
         if not self._counters.is_waiting:
