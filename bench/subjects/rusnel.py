@@ -9,7 +9,7 @@ from bench.subjects.base import VERSION_TIMEOUT, Lab, Running, Subject, first_li
 
 SERVER_FLAGS = "--insecure", "--allow-socks", "--no-admin-socket"
 CLIENT_FLAGS = "--insecure", "--no-admin-socket"
-"""What later versions want to be told to do what earlier ones did: check no certificate, serve SOCKS, and nothing else."""
+"""What later versions want to be told before they do as earlier ones: check no certificate, and serve SOCKS."""
 
 
 class Rusnel(Subject):
