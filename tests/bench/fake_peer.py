@@ -46,7 +46,7 @@ def main() -> None:
         print(f"{name} 1.2.3")
         return
     if "--help" in words:
-        print("server [--insecure]" if "new" in log else "server")
+        print(words[0], "--insecure --allow-socks" if "new" in log else "")
         return
     host, port, datagrams = place(name, words)
     if datagrams:
