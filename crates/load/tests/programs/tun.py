@@ -13,11 +13,12 @@ import sys
 
 TUNSETIFF = 0x400454CA
 IFF_TUN_NO_PI = 0x1001
+IP = "/usr/bin/env", "ip"
 
 
 def ip(*words: str) -> None:
     """Run ip; CalledProcessError with its words when it fails."""
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+    subprocess.run([*IP, *words], check=True, capture_output=True, text=True)
 
 
 def device(name: str, namespace: str, address: str, peer: str) -> int:
@@ -39,7 +40,7 @@ def main(one: str, other: str, wire: list[str]) -> int:
         first = device(names[0], one, "10.0.0.1", "10.0.0.2")
         second = device(names[1], other, "10.0.0.2", "10.0.0.1")
     except (OSError, subprocess.CalledProcessError) as error:
-        print("not permitted:", getattr(error, "stderr", None) or error, file=sys.stderr, flush=True)
+        sys.stderr.write(f"not permitted: {getattr(error, 'stderr', None) or error}\n")
         return 0
     with subprocess.Popen(wire, stdin=first, stdout=second) as process:
         sys.stdin.read()
@@ -52,5 +53,5 @@ if __name__ == "__main__":
         code = main(sys.argv[1], sys.argv[2], sys.argv[3:])
     finally:
         for made in sys.argv[1:3]:
-            subprocess.run(["ip", "netns", "delete", made], check=False, capture_output=True)
+            subprocess.run([*IP, "netns", "delete", made], check=False, capture_output=True)
     sys.exit(code)
