@@ -56,7 +56,7 @@ fn a_window_that_is_not_used_does_not_grow() {
     // 30 KB every 50 ms for 20 s, without loss: the window stays near what that needs.
     let flow = Flow { demand: Demand::Bursts(30_000, 0.05), ..Flow::new(CUBIC, 0.0) };
     for_each_seed(SEEDS, |seed| {
-        let record = &run(&Path::new(200.0, 50.0, 1.0, 0.0), &[flow.clone()], 20.0, seed)[0];
+        let record = &run(&Path::new(200.0, 50.0, 1.0, 0.0), std::slice::from_ref(&flow), 20.0, seed)[0];
         let window = record.ticks.last().expect("a tick").report.window;
         assert!(window <= 120_000, "a window of {window}");
     });

@@ -83,6 +83,14 @@ fn a_policer_is_not_taken_for_loss_by_chance() {
 }
 
 #[test]
+fn a_policer_near_the_rate_is_not_taken_for_loss_by_chance() {
+    // The burst shows 200 Mbit/s, of which 140 stay: too little of a fall to be one, and 0.8 of 200 still lose.
+    let policer = Some(Policer { rate: 140.0, burst: 5e6 });
+    let path = Path { policer, ..Path::new(200.0, 50.0, 1.0, 0.0) };
+    alone(&path, 15.0, |record| steady(record, 15.0, 138.0, 1.02));
+}
+
+#[test]
 fn overtaken_packets_are_no_reason_to_slow_down() {
     // What is overtaken by three counts as lost and is sent once more, so that no more than the rest can be had.
     for (share, hold) in [(0.02, (1.0, 10.0)), (0.02, (20.0, 60.0)), (0.2, (1.0, 10.0))] {
