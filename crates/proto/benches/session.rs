@@ -31,7 +31,7 @@ impl Pair {
     fn new() -> Self {
         let (now, mut rng) = (Instant::now(), StdRng::seed_from_u64(1));
         let config = QuicConfig::new(&Limits::default(), now, &mut rng);
-        let server = QuicSession::server(&config, DATAGRAM_MAX, RTT, &mut rng);
+        let server = QuicSession::server(&config, DATAGRAM_MAX, RTT, now, &mut rng);
         let params = config.params();
         let mut client = QuicSession::client(&config, DATAGRAM_MAX, params, RTT, now, &mut rng).expect("parameters");
         let stream = client.open().expect("a stream");
