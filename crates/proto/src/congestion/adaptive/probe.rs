@@ -3,16 +3,13 @@
 use super::loss::Tally;
 use super::output::UP_GAIN;
 use super::{Adaptive, State};
-use crate::congestion::clock::SECOND;
 
 /// A cruise lasts from five to seven units, by chance.
 const CRUISE_UNITS: f64 = 5.0;
 /// See `CRUISE_UNITS`.
 const CRUISE_SPREAD: f64 = 2.0;
 /// After probes that only made loss it lasts twice as long for each, up to so many.
-const MAX_FAILURES: u32 = 4;
-/// But not longer than this, in nanoseconds, or than a cruise lasts without failures.
-const MAX_CRUISE: u64 = 4 * SECOND;
+const MAX_FAILURES: u32 = 2;
 /// A probe has found more when the estimate grew by this in a round.
 const ROUND_GROWTH: f64 = 1.15;
 /// And is worth another one at once when it grew by this in all.
@@ -28,12 +25,6 @@ const DRAINED: f64 = 0.98;
 /// `Down` gives up after so many smoothed round trips.
 const DOWN_ROUND_TRIPS: u64 = 2;
 
-/// A cruise that ends above this shares the path: alone it would have emptied the queue.
-const SHARED_QUEUE: (f64, u64) = (0.06, 3);
-/// A probe that only made loss for others, too: use so much of what was delivered before it. Less gave CUBIC no more,
-/// as the next probe without loss takes it back.
-const YIELD: f64 = 0.95;
-
 /// How probing goes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Probe {
@@ -47,8 +38,6 @@ pub(super) struct Probe {
     pub(super) streak: u32,
     /// Probes in a row that only made loss.
     failures: u32,
-    /// There was a queue before the probe although we did not send too much: the last round's delivery rate.
-    shared: Option<f64>,
     /// The fate of what was sent in the probe.
     pub(super) seen: Tally,
 }
@@ -56,10 +45,7 @@ pub(super) struct Probe {
 impl Adaptive {
     pub(super) fn start_up(&mut self, now: u64) {
         let highest = self.bandwidth.highest();
-        let queue = self.shows_queue(self.round.last_floor, SHARED_QUEUE.0, SHARED_QUEUE.1);
-        let cruised = self.state == State::Cruise && self.cruise_time > 0;
-        let shared = (queue && cruised).then_some(self.round.last_rate);
-        self.probe = Probe { shared, began_at: highest, rate: highest, flat: 0, seen: Tally::default(), ..self.probe };
+        self.probe = Probe { began_at: highest, rate: highest, flat: 0, seen: Tally::default(), ..self.probe };
         self.enter(State::Up, now);
     }
 
@@ -100,7 +86,7 @@ impl Adaptive {
         let spread = CRUISE_UNITS + CRUISE_SPREAD * self.draw();
         let units = if std::mem::take(&mut self.startup.just_ended) { 1.0 } else { spread };
         let cruise = (units * self.unit() as f64) as u64;
-        let longer = cruise.saturating_mul(1 << self.probe.failures).min(MAX_CRUISE.max(cruise));
+        let longer = cruise.saturating_mul(1 << self.probe.failures);
         let floor = self.round.floor.min(self.round.last_floor);
         let pays = self.probe.began_at > 0.0
             && self.bandwidth.highest() > self.probe.began_at * PROBE_GROWTH
@@ -118,13 +104,8 @@ impl Adaptive {
         }
         if self.base_loss.exceeded_by(self.probe.seen, self.mtu as f64) {
             self.probe.failures = (self.probe.failures + 1).min(MAX_FAILURES);
-            if let Some(rate) = self.probe.shared.take() {
-                self.bandwidth.set(rate.min(self.bandwidth.highest()) * YIELD);
-            }
         } else {
-            // Who found more has a new path before him; who only made no loss may just have been lucky.
-            let grown = self.bandwidth.highest() > self.probe.began_at * PROBE_GROWTH;
-            self.probe.failures = if grown { 0 } else { self.probe.failures.saturating_sub(1) };
+            self.probe.failures = 0;
             self.bandwidth.release();
         }
     }
