@@ -85,10 +85,20 @@ macro_rules! socket {
                 <$kind>::writable(self).await
             }
             fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
-                self.try_read_buf(buffer)
+                let room = buffer.capacity() - buffer.len();
+                let mut read = 0;
+                let drained = self.try_io(Interest::READABLE, || {
+                    read = self.try_read_buf(buffer)?;
+                    // Nothing is left: the wait that follows need not ask the kernel again.
+                    if read > 0 && read < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+                });
+                if read > 0 { Ok(read) } else { drained.map(|()| read) }
             }
             fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-                self.try_write_vectored(slices)
+                match slices {
+                    [slice] => <$kind>::try_write(self, slice),
+                    slices => self.try_write_vectored(slices),
+                }
             }
             fn shutdown(&self) -> io::Result<()> {
                 socket2::SockRef::from(self).shutdown(Shutdown::Write)
