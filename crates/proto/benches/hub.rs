@@ -15,7 +15,7 @@ use ginnel_proto::hub::gate::GateConfig;
 use ginnel_proto::hub::{Event, Hub, HubConfig, LinkId, Time};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::link::{self, BATCH_PACKETS, Path};
-use ginnel_proto::session::{self, StreamId};
+use ginnel_proto::session::{self, Read, Session, StreamId};
 use hubs::{client, events, later, path, sent, server_path};
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -128,30 +128,48 @@ impl Stream {
             _ => None,
         });
         let far = far.expect("the server hears of the stream");
-        Self { crowd, near, far, buffer: Vec::new(), chunks: Vec::new() }
+        let mut stream = Self { crowd, near, far, buffer: Vec::new(), chunks: Vec::new() };
+        // The byte that was written already.
+        assert_eq!(stream.step(&mut VecDeque::new()), 1);
+        stream
     }
 
-    /// Writes a payload, moves it, reads it, and moves what comes back.
-    fn pump(&mut self, payload: &Bytes) -> usize {
+    /// Writes a payload, and moves packets both ways until it has been read.
+    fn pump(&mut self, payload: &Bytes) {
+        let (mut data, mut left) = (VecDeque::from([payload.clone()]), payload.len());
+        while left > 0 {
+            left -= self.step(&mut data);
+        }
+    }
+
+    /// Writes what fits, moves it, reads it, and moves what comes back. How much was read.
+    fn step(&mut self, data: &mut VecDeque<Bytes>) -> usize {
         let Crowd { time, server, clients, .. } = &mut self.crowd;
         let (from, client, link) = &mut clients[0];
-        time.now += Duration::from_micros(100);
-        time.wall_ns += 100_000;
+        *time = later(*time, Duration::from_micros(100));
         for hub in [&mut *client, &mut *server] {
             if hub.poll_timeout().is_some_and(|at| at <= time.now) {
                 hub.handle_timeout(*time);
             }
         }
         let session = client.session(*link).expect("a link that is up");
-        let written = session.write(self.near, &mut VecDeque::from([payload.clone()])).expect("an open stream");
+        session.write(self.near, data).expect("an open stream");
         carry(client, server, *from, *time, &mut self.buffer);
         let session = server.session(self.far.0).expect("a link that is up");
-        self.chunks.clear();
-        session.read(self.far.1, 1 << 20, &mut self.chunks).expect("an open stream");
+        let read = read_all(session, self.far.1, &mut self.chunks);
         carry(server, client, server_path(), *time, &mut self.buffer);
         while client.poll_event().is_some() || server.poll_event().is_some() {}
-        written
+        read
     }
+}
+
+fn read_all(session: &mut dyn Session, stream: StreamId, chunks: &mut Vec<Bytes>) -> usize {
+    let mut all = 0;
+    while let Read::Data(length @ 1..) = session.read(stream, 1 << 20, chunks).expect("an open stream") {
+        all += length;
+        chunks.clear();
+    }
+    all
 }
 
 fn carry(from: &mut Hub, to: &mut Hub, path: Path, time: Time, buffer: &mut Vec<u8>) {

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::session::quic::{QuicConfig, QuicSession};
-use ginnel_proto::session::{Event, Session, StreamId};
+use ginnel_proto::session::{Event, Read, Session, StreamId};
 use rand::{SeedableRng, rngs::StdRng};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -43,14 +43,24 @@ impl Pair {
         pair
     }
 
-    /// Writes a payload, moves it, reads it, and moves what comes back; one virtual millisecond each way.
-    fn pump(&mut self, payload: &Bytes) -> usize {
-        let mut data = VecDeque::from([payload.clone()]);
-        let written = self.client.write(self.stream, &mut data).expect("an open stream");
+    /// Writes a payload, and moves packets both ways until it has been read.
+    fn pump(&mut self, payload: &Bytes) {
+        let (mut data, mut left) = (VecDeque::from([payload.clone()]), payload.len());
+        while left > 0 {
+            left -= self.step(&mut data);
+        }
+    }
+
+    /// Writes what fits, moves it, reads it, and moves what comes back, a virtual millisecond later. How much was read.
+    fn step(&mut self, data: &mut VecDeque<Bytes>) -> usize {
+        self.client.write(self.stream, data).expect("an open stream");
         carry(&mut self.client, &mut self.server, self.now, &mut self.buffer);
-        self.chunks.clear();
+        let mut all = 0;
         // Before its first byte has come the stream is unknown.
-        let _ = self.server.read(self.stream, 1 << 20, &mut self.chunks);
+        while let Ok(Read::Data(length @ 1..)) = self.server.read(self.stream, 1 << 20, &mut self.chunks) {
+            all += length;
+            self.chunks.clear();
+        }
         self.now += RTT;
         carry(&mut self.server, &mut self.client, self.now, &mut self.buffer);
         for end in [&mut self.client, &mut self.server] {
@@ -61,7 +71,7 @@ impl Pair {
                 assert_ne!(event, Event::Closed);
             }
         }
-        written
+        all
     }
 }
 
