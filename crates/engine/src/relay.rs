@@ -15,7 +15,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::io::Interest;
@@ -61,10 +61,10 @@ impl RelayError {
 /// A connected socket whose directions end separately.
 #[expect(async_fn_in_trait, reason = "both sockets live on the shard's thread, where futures need not be Send")]
 pub trait Socket {
-    /// Waits until there may be something to read.
-    async fn readable(&self) -> io::Result<()>;
-    /// Waits until there may be room to write.
-    async fn writable(&self) -> io::Result<()>;
+    /// Ready when there may be something to read. One caller at a time: only one waker is kept.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// The same for room to write.
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
     /// Reads what is there.
     fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize>;
     /// Writes what fits.
@@ -78,11 +78,11 @@ pub trait Socket {
 macro_rules! socket {
     ($kind:ty) => {
         impl Socket for $kind {
-            async fn readable(&self) -> io::Result<()> {
-                <$kind>::readable(self).await
+            fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_read_ready(cx)
             }
-            async fn writable(&self) -> io::Result<()> {
-                <$kind>::writable(self).await
+            fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_write_ready(cx)
             }
             fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
                 let room = buffer.capacity() - buffer.len();
@@ -186,6 +186,7 @@ async fn gone(socket: &impl Socket, activity: &Activity<'_>, patience: Duration)
 
 /// Socket → stream.
 async fn upstream(socket: &impl Socket, stream: &Stream, activity: &Activity<'_>) -> Result<End, RelayError> {
+    let mut queue = VecDeque::new();
     let mut turn = 0;
     loop {
         if !wait_readable(socket, stream).await? {
@@ -206,7 +207,8 @@ async fn upstream(socket: &impl Socket, stream: &Stream, activity: &Activity<'_>
         };
         turn += bytes.len();
         activity.moved();
-        match stream.write_all(bytes).await {
+        queue.push_back(bytes);
+        match stream.write_queue(&mut queue).await {
             // The next wait says so again, and says what to do.
             Ok(()) | Err(StreamError::Stopped(_)) => {}
             Err(error) => return Err(error.into()),
@@ -237,7 +239,7 @@ fn read_some(socket: &impl Socket, stream: &Stream) -> io::Result<Bytes> {
 async fn discard(socket: &impl Socket) -> RelayError {
     let mut buffer = BytesMut::with_capacity(DISCARD_BYTES);
     loop {
-        if let Err(error) = socket.readable().await {
+        if let Err(error) = poll_fn(|cx| socket.poll_readable(cx)).await {
             return RelayError::Socket(error);
         }
         buffer.clear();
@@ -252,14 +254,10 @@ async fn discard(socket: &impl Socket) -> RelayError {
 
 /// Waits for the socket; `false` when the far side stops reading first.
 async fn wait_readable(socket: &impl Socket, stream: &Stream) -> Result<bool, RelayError> {
-    let mut readable = pin!(socket.readable());
-    poll_fn(|cx| {
-        match stream.poll_stopped(cx) {
-            Poll::Ready(StreamError::Stopped(_)) => return Poll::Ready(Ok(false)),
-            Poll::Ready(error) => return Poll::Ready(Err(error.into())),
-            Poll::Pending => {}
-        }
-        readable.as_mut().poll(cx).map(|result| result.map(|()| true).map_err(RelayError::Socket))
+    poll_fn(|cx| match stream.poll_stopped(cx) {
+        Poll::Ready(StreamError::Stopped(_)) => Poll::Ready(Ok(false)),
+        Poll::Ready(error) => Poll::Ready(Err(error.into())),
+        Poll::Pending => socket.poll_readable(cx).map_ok(|()| true).map_err(RelayError::Socket),
     })
     .await
 }
@@ -285,7 +283,7 @@ async fn downstream(
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     turn = 0;
                     stream.set_stuck(true);
-                    socket.writable().await.map_err(RelayError::Socket)?;
+                    poll_fn(|cx| socket.poll_writable(cx)).await.map_err(RelayError::Socket)?;
                     stream.set_stuck(false);
                 }
                 Err(_) => {

@@ -264,7 +264,9 @@ impl Stream {
             None => Poll::Ready(StreamError::LinkDown),
             Some(StreamState { stopped: Some(code), .. }) => Poll::Ready(StreamError::Stopped(*code)),
             Some(state) => {
-                state.writer = Some(cx.waker().clone());
+                if !state.writer.as_ref().is_some_and(|writer| writer.will_wake(cx.waker())) {
+                    state.writer = Some(cx.waker().clone());
+                }
                 Poll::Pending
             }
         }
@@ -324,9 +326,13 @@ impl Stream {
 
     /// Writes everything.
     pub async fn write_all(&self, bytes: Bytes) -> Result<(), StreamError> {
-        let mut data = VecDeque::from([bytes]);
-        while !data.is_empty() {
-            poll_fn(|cx| self.poll_write(cx, &mut data)).await?;
+        self.write_queue(&mut VecDeque::from([bytes])).await
+    }
+
+    /// The same with a queue, which is left empty unless there is an error.
+    pub(crate) async fn write_queue(&self, queue: &mut VecDeque<Bytes>) -> Result<(), StreamError> {
+        while !queue.is_empty() {
+            poll_fn(|cx| self.poll_write(cx, queue)).await?;
         }
         Ok(())
     }

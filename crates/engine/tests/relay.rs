@@ -64,6 +64,22 @@ async fn half_closed(pair: Pair) {
 }
 
 #[test]
+fn small_messages_go_to_and_fro() {
+    run(|pair| async move {
+        let (mut application, mut target, ..) = path(&pair).await;
+        for round in 0..200 {
+            let (question, mut got) = (pattern(100 + round), vec![0; 100 + round]);
+            application.write_all(&question).await.unwrap();
+            target.read_exact(&mut got).await.unwrap();
+            assert!(got == question, "round {round}");
+            target.write_all(&got).await.unwrap();
+            application.read_exact(&mut got).await.unwrap();
+            assert!(got == question, "round {round}");
+        }
+    });
+}
+
+#[test]
 fn a_target_that_answers_and_closes_at_once_is_heard_to_the_end() {
     run(|pair| async move {
         let (mut application, mut target, ..) = path(&pair).await;

@@ -51,7 +51,7 @@ pub async fn hand_over(
 /// Waits until the owner has closed its end.
 async fn closed(socket: &UnixStream) {
     let mut buffer = bytes::BytesMut::with_capacity(4096);
-    while Socket::readable(socket).await.is_ok() {
+    while socket.readable().await.is_ok() {
         buffer.clear();
         match Socket::try_read(socket, &mut buffer) {
             Ok(0) => return,
