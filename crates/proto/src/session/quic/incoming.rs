@@ -38,16 +38,24 @@ pub(super) struct Incoming {
     held: usize,
     /// How many streams nobody seems to read.
     unread: usize,
-    /// Bytes that may wait in pieces.
+    /// Bytes that may wait in pieces: of a stream whose reader pauses, and of all together.
+    paused_max: usize,
     held_max: usize,
 }
 
 impl Incoming {
-    /// So many bytes may wait in pieces. The link's window must end it long before: what does not
-    /// come out of the library for want of room may be too much for the library.
-    pub(super) fn new(held_max: u64) -> Self {
-        let held_max = usize::try_from(held_max).unwrap_or(usize::MAX);
-        Self { streams: FxHashMap::default(), held: 0, unread: 0, held_max }
+    /// So many bytes may wait in pieces: of a stream whose reader pauses, and of all together. The
+    /// link's window must end the latter long before: what does not come out of the library for
+    /// want of room may be too much for the library.
+    pub(super) fn new(paused_max: u64, held_max: u64) -> Self {
+        let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+        Self {
+            streams: FxHashMap::default(),
+            held: 0,
+            unread: 0,
+            paused_max: size(paused_max),
+            held_max: size(held_max),
+        }
     }
 
     /// Memory that waits in pieces, bytes.
@@ -74,9 +82,14 @@ impl Incoming {
         arrival.frames = 0;
         let order = arrival.order.get_or_insert_with(|| Reassembly::new(arrival.read));
         let before = order.held();
-        let room = self.held_max.saturating_sub(self.held - before);
+        let all = self.held_max.saturating_sub(self.held - before);
+        let paused = self.paused_max.min(all);
         // A stream that is gone has nothing to hold.
         let _ = with_chunks(connection, id, false, |chunks| {
+            // What is in its turn waits for a reader, who gets no more than his window.
+            let waits =
+                !order.is_behind_gap() || matches!(chunks.next(0), Ok(Some(first)) if first.offset == order.next());
+            let room = if waits { paused } else { all };
             while order.end.is_none() && order.held() < room && take_piece(chunks, order) {}
         });
         self.held = self.held + order.held() - before;

@@ -78,6 +78,11 @@ impl Reassembly {
         Some(piece)
     }
 
+    /// Whether nothing that is here is in its turn.
+    pub(super) fn is_behind_gap(&self) -> bool {
+        self.pieces.first_key_value().is_none_or(|(first, _)| *first != self.next)
+    }
+
     /// Drops everything: nobody will read it.
     pub(super) fn clear(&mut self) {
         self.pieces.clear();

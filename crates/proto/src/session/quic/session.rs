@@ -126,7 +126,7 @@ impl QuicSession {
             discarded: Vec::new(),
             closed: false,
             streams_max: config.limits.streams_per_link,
-            incoming: Incoming::new(bounds.link),
+            incoming: Incoming::new(bounds.stream, bounds.link),
             windows: Windows::new(bounds, rtt, now),
             receive_window: bounds.receive_first(),
             send_window: bounds.send_first(),
@@ -181,6 +181,7 @@ impl QuicSession {
             rtt: self.connection.as_ref().map(|_| stats.path.rtt),
             held_up: stats.frame_rx.data_blocked,
             unread: self.incoming.unread() > 0,
+            allowed: self.receive_window + self.incoming.held() as u64,
             sent: stats.path.sent_packets,
             lost: stats.path.lost_packets,
         };
@@ -262,7 +263,8 @@ impl Session for QuicSession {
         let (pace, mtu) = (self.allowed.pace(), u64::from(connection.current_mtu()));
         self.pacer.set_mtu(connection.current_mtu());
         let allowance = self.pacer.allowance(now, pace);
-        if allowance == 0 {
+        // An acknowledgement that is due does not wait for the pacer: what leaves with it is a debt.
+        if allowance == 0 && !self.unanswered.is_due(now) {
             self.paced_until = Some(self.pacer.ready_at(now, pace));
             return None;
         }

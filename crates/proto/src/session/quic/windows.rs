@@ -120,6 +120,8 @@ pub(super) struct Round {
     pub(super) held_up: u64,
     /// Whether there are streams that nobody seems to read.
     pub(super) unread: bool,
+    /// The window as it is, and what is held beside it, bytes.
+    pub(super) allowed: u64,
     /// Packets sent so far, and those of them that were lost.
     pub(super) sent: u64,
     /// See `sent`.
@@ -176,8 +178,11 @@ impl Windows {
         if round.held_up > self.held_up {
             self.held_up = round.held_up;
             best.held_up = true;
-            self.full = self.wanted() >= self.bounds.link;
-            self.added += if self.full { 0 } else { self.bounds.stream.max(self.wanted() / 4) };
+            let allowed = round.allowed.max(self.wanted());
+            self.full = allowed >= self.bounds.link;
+            // More than there was, or the peer would wait for ever: it says this once.
+            let more = if self.full { 0 } else { self.bounds.stream.max(allowed / 4) };
+            self.added += (allowed + more).saturating_sub(self.wanted());
         }
     }
 

@@ -26,7 +26,8 @@ impl Link {
             assert!(end >= self.now + self.rtt);
             self.now = end;
             let (held_up, sent, lost) = self.counts;
-            self.windows.end_round(self.now, &Round { rtt: Some(self.rtt), held_up, unread, sent, lost });
+            let allowed = self.windows.receive(0);
+            self.windows.end_round(self.now, &Round { rtt: Some(self.rtt), held_up, unread, allowed, sent, lost });
         }
     }
 
