@@ -4,6 +4,7 @@ mod fixtures;
 
 use bytes::{Bytes, BytesMut};
 use fixtures::rng;
+use ginnel_proto::congestion::Congestion;
 use ginnel_proto::envelope::OVERHEAD;
 use ginnel_proto::envelope::hello::PARAMS_MAX;
 use ginnel_proto::limits::Limits;
@@ -23,8 +24,12 @@ struct Pair {
 
 impl Pair {
     fn new(seed: u64) -> Self {
-        let (now, limits, mut rng) = (Instant::now(), Limits::default(), rng(seed));
-        let config = QuicConfig::new(&limits, now, &mut rng);
+        Self::with(seed, &Limits::default())
+    }
+
+    fn with(seed: u64, limits: &Limits) -> Self {
+        let (now, mut rng) = (Instant::now(), rng(seed));
+        let config = QuicConfig::new(limits, now, &mut rng);
         let client = QuicSession::client(&config, 1472, config.params(), RTT, now, &mut rng).unwrap();
         let server = QuicSession::server(&config, 1472, RTT, now, &mut rng);
         Self { now, client, server }
@@ -110,6 +115,50 @@ fn every_packet_ends_in_the_envelopes_room_and_none_exceeds_the_path() {
     }
     assert!(received == data);
     assert!((usize::from(DATAGRAM_MIN) + 1..=1472).contains(&longest), "{longest}: the path is discovered");
+}
+
+/// Both ends have filled their windows, and nothing has arrived yet: each must acknowledge all the
+/// same, or each waits for the other.
+#[test]
+fn an_acknowledgement_leaves_although_the_window_is_full() {
+    let mut pair = Pair::new(6);
+    let stream = pair.client.open().unwrap();
+    write(&mut pair.client, stream, &[1; 2_000_000]);
+    pair.exchange(2, |_| {});
+    write(&mut pair.server, stream, &[2; 2_000_000]);
+    let (mut up, mut down) = (Vec::new(), Vec::new());
+    for _ in 0..40 {
+        pair.now += Duration::from_millis(1);
+        up.extend(packets(&mut pair.client, pair.now));
+        down.extend(packets(&mut pair.server, pair.now));
+    }
+    assert!(up.len() > 20 && down.len() > 20, "{} up, {} down", up.len(), down.len());
+    assert!(pair.client.poll_transmit(pair.now, 10, &mut Vec::new()).is_none(), "the window is full");
+    down.drain(..12).for_each(|packet| pair.client.handle(pair.now, BytesMut::from(&packet[..])));
+    let answer = packets(&mut pair.client, pair.now);
+    assert_eq!(answer.len(), 1, "one packet, with the acknowledgement");
+    // The server learns of it: something it had in flight is not any more.
+    let before = pair.server.stats().sent;
+    answer.into_iter().for_each(|packet| pair.server.handle(pair.now, BytesMut::from(&packet[..])));
+    pair.now += Duration::from_millis(5);
+    packets(&mut pair.server, pair.now);
+    assert!(pair.server.stats().sent > before);
+}
+
+#[test]
+fn nothing_leaves_faster_than_the_controller_says() {
+    let rate = 1_000_000;
+    let limits = Limits { congestion: Congestion::Fixed { rate }, ..Limits::default() };
+    let mut pair = Pair::with(7, &limits);
+    let stream = pair.client.open().unwrap();
+    write(&mut pair.client, stream, &[1; 2_000_000]);
+    let mut bytes = 0;
+    for _ in 0..100 {
+        // Ten milliseconds a round.
+        pair.exchange(1, |packets| bytes += packets.iter().map(Vec::len).filter(|length| *length > 300).sum::<usize>());
+        read_all(&mut pair.server, stream);
+    }
+    assert!((600_000..1_050_000).contains(&bytes), "{bytes} bytes in a second");
 }
 
 #[test]
