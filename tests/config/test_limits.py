@@ -26,7 +26,7 @@ PROMISED: dict[type[Table], dict[str, tuple[float, float, float | None, float | 
     Limits: {
         "tcp_buffer": (KIB, 10 * MIB, 64 * KIB, 32 * KIB),
         "socket_buffer": (KIB, 10 * MIB, 256 * KIB, 256 * KIB),
-        "stream_window": (64 * KIB, 64 * MIB, 16 * MIB, 16 * MIB),
+        "stream_window": (64 * KIB, 64 * MIB, 8 * MIB, 8 * MIB),
         "link_window": (MIB, 4095 * MIB, 256 * MIB, 512 * MIB),
         "send_window": (64 * KIB, GIB, 64 * MIB, 64 * MIB),
         "packet_queue": (100, 100_000, 5000, 2000),

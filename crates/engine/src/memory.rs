@@ -79,7 +79,7 @@ impl Core {
     fn relieve_links(&mut self, now: Instant) {
         let mut shed = Vec::new();
         self.memory.crowded = false;
-        for (id, link) in self.links.iter().filter(|(_, link)| link.stuck > 0) {
+        for (id, link) in &self.links {
             let too_many = self.hub.session(*id).map_or(0, |session| session.crowd());
             if too_many > 0 {
                 self.memory.crowded = true;

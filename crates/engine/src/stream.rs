@@ -28,7 +28,8 @@ pub mod code {
     pub const BAD_REQUEST: u32 = 3;
     /// Nothing has moved in the stream for too long.
     pub const IDLE: u32 = 4;
-    /// The end was short of memory, and the stream had been stuck for long.
+    /// The end was short of memory, or what nobody reads filled the link's window, and the stream had
+    /// been stuck for long.
     pub const SHED: u32 = 5;
 }
 

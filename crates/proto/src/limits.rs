@@ -70,7 +70,7 @@ pub struct Limits {
     /// make it hold.
     pub link_window: u32,
     /// The most that may be written to a link and not yet acknowledged, bytes. It follows the
-    /// congestion window, of which it is twice as much.
+    /// congestion window: twice as much, six times on a path that loses packets, 2 MiB at least.
     pub send_window: u64,
     /// How what links send is controlled.
     pub congestion: Congestion,

@@ -135,6 +135,7 @@ fn an_acknowledgement_leaves_although_the_window_is_full() {
     assert!(up.len() > 20 && down.len() > 20, "{} up, {} down", up.len(), down.len());
     assert!(pair.client.poll_transmit(pair.now, 10, &mut Vec::new()).is_none(), "the window is full");
     down.drain(..12).for_each(|packet| pair.client.handle(pair.now, BytesMut::from(&packet[..])));
+    pair.now += Duration::from_millis(25);
     let answer = packets(&mut pair.client, pair.now);
     assert_eq!(answer.len(), 1, "one packet, with the acknowledgement");
     // The server learns of it: something it had in flight is not any more.

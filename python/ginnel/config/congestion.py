@@ -23,7 +23,7 @@ class Sending(Value):
     congestion: Congestion = "adaptive"
     """What decides how fast a link sends: what the path is found to carry, CUBIC (RFC 9438), or a given rate."""
     rate_bits_per_second: int | None = None
-    """What this end may send on a link, headers included, when `congestion` is "fixed"; None otherwise."""
+    """What shall arrive on a link, without headers of IP and UDP, when `congestion` is "fixed"; None otherwise."""
 
     @model_validator(mode="after")
     def _check_rate(self) -> Self:

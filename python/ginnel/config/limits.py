@@ -101,7 +101,7 @@ class Limits(Table):
         size(
             "64KiB",
             "64MiB",
-            "The most that may be unread on one stream; the window follows the path.",
+            "The most that may be unread on one stream, or twice that where packets are lost; it follows the path.",
             both="8MiB",
         ),
     ] = None
@@ -120,7 +120,7 @@ class Limits(Table):
         size(
             "64KiB",
             "1GiB",
-            "The most that may be sent on one link and not yet acknowledged; the window follows the path.",
+            "The most that may be written to one link and not yet acknowledged; it follows the path.",
             both="64MiB",
         ),
     ] = None

@@ -202,13 +202,14 @@ def _client() -> list[Setting]:
 _CONGESTION = """
 What decides how fast a link sends. Each end decides about what it sends itself: a server's setting about
 downloads, a client's about uploads.
-adaptive finds what the path carries and keeps its queue short, whatever is lost by chance.
-cubic takes every loss for congestion, as most of the world does.
-fixed sends at `rate`: only for a line that you know, for it floods one that is slower than told."""
+adaptive (leave it, if in doubt) measures what the path carries and sends that much; packets that are lost at
+random do not slow it down, and its queue stays short.
+cubic slows down at every loss, as ordinary TCP does: slow on paths that lose packets.
+fixed sends at `rate`, whatever happens: only for a line that you know, for it floods one that is slower."""
 _RATE = """
-What this end may send on a link when congestion is "fixed": a bit rate, headers of packets included.
-Where packets are lost it sends up to 25 % more to make up for them, also on a line that is slower than
-told, where the loss is its own doing, and everybody on that line suffers."""
+The bit rate that shall arrive on each link when congestion is "fixed", without the headers of IP and UDP:
+about 92 % of what the line is sold as, divided by the clients that use it at once. Where packets are lost it
+sends up to 25 % more to make up for them, also where the loss is its own doing because it was told too much."""
 
 
 def _common(role: Role) -> list[Setting]:
@@ -226,7 +227,7 @@ def _common(role: Role) -> list[Setting]:
             name="rate_bits_per_second",
             kind=RATE,
             does=_RATE.strip(),
-            without="there is none; fixed needs it, and the others have no use for it.",
+            without="fixed is refused; the others take none.",
             effect=_NEW,
         ),
         Setting(

@@ -102,7 +102,7 @@ pub enum Congestion {
     Cubic,
     /// The rate that the user knows the line to have.
     Fixed {
-        /// Bytes per second that are to arrive, packets as they are on the path.
+        /// Bytes per second that are to arrive, envelope included, headers of IP and UDP not.
         rate: u64,
     },
 }

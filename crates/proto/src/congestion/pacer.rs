@@ -1,9 +1,9 @@
 //! The token bucket that a session asks before it sends.
 //!
 //! Tokens are bytes; they flow in at the controller's pace and pile up to a few milliseconds of it, so
-//! that a late timer costs no throughput. What may not wait for tokens (acknowledgements, probes, the
-//! word that ends a link) is sent all the same and spent all the same: the bucket goes into debt, and
-//! what can wait pays for it.
+//! that a late timer costs no throughput. What may not wait for tokens (an acknowledgement that is due,
+//! and what leaves in its packet) is sent all the same and spent all the same: the bucket goes into
+//! debt, and what can wait pays for it.
 
 use std::time::{Duration, Instant};
 

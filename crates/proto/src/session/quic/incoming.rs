@@ -11,9 +11,13 @@ use rustc_hash::FxHashMap;
 /// A reader that finds nothing in its turn after so many frames waits behind a gap.
 const FRAMES_BEHIND_GAP: u32 = 64;
 
-/// So many frames may wait unread in the library. It looks for gaps at 2,048, and allows 1,024:
-/// with fewer frames than that there cannot be too many.
-const FRAMES_UNREAD_MAX: u32 = 1000;
+/// So many frames may wait unread in the library. It allows 1,024 gaps: with fewer frames than that
+/// there cannot be too many, unless one datagram brings hundreds.
+const FRAMES_UNREAD_MAX: u32 = 512;
+
+/// A stream in more pieces than this is somebody's joke. The rest stays in the library, which ends
+/// the connection.
+pub(super) const PIECES_MAX: usize = 1 << 16;
 
 /// With so many frames unread nobody seems to read a stream for now.
 const FRAMES_UNREAD: u32 = 16;
@@ -87,10 +91,15 @@ impl Incoming {
         // A stream that is gone has nothing to hold.
         let _ = with_chunks(connection, id, false, |chunks| {
             // What is in its turn waits for a reader, who gets no more than his window.
-            let waits =
-                !order.is_behind_gap() || matches!(chunks.next(0), Ok(Some(first)) if first.offset == order.next());
+            let first = match chunks.next(0) {
+                Ok(Some(first)) => first.offset,
+                Ok(None) => return order.end = Some(End::Clean),
+                Err(ReadError::Reset(error)) => return give_up(order, code(error)),
+                Err(ReadError::Blocked) => return,
+            };
+            let waits = !order.is_behind_gap() || first == order.next();
             let room = if waits { paused } else { all };
-            while order.end.is_none() && order.held() < room && take_piece(chunks, order) {}
+            while order.end.is_none() && order.has_room(room) && take_piece(chunks, order) {}
         });
         self.held = self.held + order.held() - before;
     }
@@ -151,10 +160,13 @@ impl Incoming {
         let mut limit = Limit { bytes: max, chunks: READ_CHUNKS_MAX };
         take_ready(order, &mut limit, out);
         // Not while there is more here: a reader takes no more from the library than it can use.
-        if order.end.is_none() && limit.is_open() {
-            with_chunks(connection, id, false, |chunks| pull(chunks, order, room, &mut limit, out))?;
-        }
+        let pulled = if order.end.is_none() && limit.is_open() {
+            with_chunks(connection, id, false, |chunks| pull(chunks, order, room, &mut limit, out))
+        } else {
+            Ok(())
+        };
         self.held = self.held + order.held() - before;
+        pulled?;
         let bytes = max - limit.bytes;
         Ok(match order.end {
             Some(End::Reset(code)) => Read::Reset(code),
@@ -239,7 +251,7 @@ fn pull(chunks: &mut Chunks<'_>, order: &mut Reassembly, room: usize, limit: &mu
                 }
                 take_ready(order, limit, out);
             }
-            Ok(Some(_)) if order.held() < room => {
+            Ok(Some(_)) if order.has_room(room) => {
                 take_piece(chunks, order);
             }
             Ok(Some(_)) | Err(ReadError::Blocked) => return,

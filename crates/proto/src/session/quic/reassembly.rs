@@ -78,6 +78,11 @@ impl Reassembly {
         Some(piece)
     }
 
+    /// Whether one more piece may be kept, with so much memory for all of them.
+    pub(super) fn has_room(&self, room: usize) -> bool {
+        self.held < room && self.pieces.len() < super::incoming::PIECES_MAX
+    }
+
     /// Whether nothing that is here is in its turn.
     pub(super) fn is_behind_gap(&self) -> bool {
         self.pieces.first_key_value().is_none_or(|(first, _)| *first != self.next)

@@ -3,7 +3,7 @@
 use super::congestion::{Allowed, Factory};
 use super::incoming::Incoming;
 use super::windows::{Round, Windows, differs};
-use super::{ACK_DELAY, ACK_EVERY, BadParams, DATAGRAM_MIN, PEER, QuicConfig, client_with, code, null, ours, theirs};
+use super::{ACK_DELAY, BadParams, DATAGRAM_MIN, PEER, QuicConfig, client_with, code, null, ours, theirs};
 use crate::congestion::pacer::Pacer;
 use crate::session::{Event, Gone, PathChange, PathStats, Read, Session, StreamId, WriteError};
 use bytes::{Bytes, BytesMut};
@@ -36,6 +36,10 @@ pub struct QuicSession {
     /// Windows as the library has them.
     receive_window: u64,
     send_window: u64,
+    /// What the library may still owe of windows that were made smaller, at most: it goes on
+    /// granting what it had granted until so much more has been read.
+    shrunk: u64,
+    link_max: u64,
     allowed: Arc<Allowed>,
     pacer: Pacer,
     /// The pacer has stopped us: when to go on.
@@ -43,32 +47,29 @@ pub struct QuicSession {
     unanswered: Unanswered,
 }
 
-/// What has come since something was last sent.
+/// Since when something waits to be acknowledged that has come since we last sent anything.
 ///
-/// While data waits for the congestion window, the library holds back acknowledgements with it. If
-/// both ends do that, each waits for the other, and the ever rarer probes are all that is left. So
-/// an acknowledgement that is due leaves, in one packet, whatever the window says (RFC 9002,
-/// section 7: what only acknowledges is not controlled).
+/// While data waits for the congestion window or the pacer, the library holds back acknowledgements
+/// with it. If both ends do that, each waits for the other, and the ever rarer probes are all that
+/// is left. So an acknowledgement that is overdue leaves, whatever they say (RFC 9002, section 7:
+/// what only acknowledges is not controlled). The library puts data into its packet: 40 of them a
+/// second are no flood.
 #[derive(Default)]
-struct Unanswered {
-    packets: u32,
-    since: Option<Instant>,
-}
+struct Unanswered(Option<Instant>);
 
 impl Unanswered {
     fn received(&mut self, now: Instant, length: usize) {
         if length > PACED_LEAST {
-            self.packets += 1;
-            self.since.get_or_insert(now);
+            self.0.get_or_insert(now);
         }
     }
 
-    fn is_due(&self, now: Instant) -> bool {
-        self.packets >= ACK_EVERY || self.since.is_some_and(|since| now.saturating_duration_since(since) >= ACK_DELAY)
+    fn is_overdue(&self, now: Instant) -> bool {
+        self.0.is_some_and(|since| now.saturating_duration_since(since) >= ACK_DELAY)
     }
 
     fn clear(&mut self) {
-        *self = Self::default();
+        self.0 = None;
     }
 }
 
@@ -130,6 +131,8 @@ impl QuicSession {
             windows: Windows::new(bounds, rtt, now),
             receive_window: bounds.receive_first(),
             send_window: bounds.send_first(),
+            shrunk: 0,
+            link_max: bounds.link,
             allowed,
             pacer: Pacer::new(now, DATAGRAM_MIN),
             paced_until: None,
@@ -191,7 +194,10 @@ impl QuicSession {
             self.events.push_back(Event::Crowded);
         }
         let receive = self.windows.receive(self.incoming.held());
-        if differs(receive, self.receive_window) {
+        let shrunk = self.shrunk + self.receive_window.saturating_sub(receive);
+        // What was granted and taken back many times over would be no bound any more.
+        if differs(receive, self.receive_window) && (receive > self.receive_window || shrunk <= self.link_max) {
+            self.shrunk = shrunk;
             self.receive_window = receive;
             connection.set_receive_window(VarInt::from_u64(receive).unwrap_or(VarInt::MAX));
         }
@@ -263,15 +269,15 @@ impl Session for QuicSession {
         let (pace, mtu) = (self.allowed.pace(), u64::from(connection.current_mtu()));
         self.pacer.set_mtu(connection.current_mtu());
         let allowance = self.pacer.allowance(now, pace);
-        // An acknowledgement that is due does not wait for the pacer: what leaves with it is a debt.
-        if allowance == 0 && !self.unanswered.is_due(now) {
+        // An acknowledgement that is overdue does not wait for the pacer: what leaves with it is a debt.
+        if allowance == 0 && !self.unanswered.is_overdue(now) {
             self.paced_until = Some(self.pacer.ready_at(now, pace));
             return None;
         }
         self.paced_until = None;
         let packets = usize::try_from(allowance / mtu).unwrap_or(max).clamp(1, max);
         let transmit = match connection.poll_transmit(now, packets, out) {
-            None if self.unanswered.is_due(now) => {
+            None if self.unanswered.is_overdue(now) => {
                 self.unanswered.clear();
                 self.allowed.without_window(|| connection.poll_transmit(now, 1, out))?
             }
@@ -315,11 +321,18 @@ impl Session for QuicSession {
         if self.closed {
             return Err(Gone);
         }
-        self.incoming.read(connection, id, max, out)
+        let read = self.incoming.read(connection, id, max, out)?;
+        if let Read::Data(bytes) | Read::End(bytes) = read {
+            self.shrunk = self.shrunk.saturating_sub(bytes as u64);
+            if self.windows.is_full() && bytes > 0 {
+                self.tell_window();
+            }
+        }
+        Ok(read)
     }
 
     fn crowd(&self) -> usize {
-        if self.windows.is_full() { self.incoming.unread().div_ceil(CROWD_PART) } else { 0 }
+        if self.windows.is_full() { self.incoming.unread().div_ceil(CROWD_PART).max(1) } else { 0 }
     }
 
     fn finish(&mut self, id: StreamId) {

@@ -24,6 +24,9 @@ const STREAMS_LEAST: u64 = 4;
 /// What the path holds, times this: a sender that grows fills twice as much in its next round trip.
 const HEADROOM: f64 = 2.5;
 
+/// The least receive window of a link: with less the library would tell of every byte that is read.
+const RECEIVE_MIN: u64 = 64 << 10;
+
 /// What may be written, in windows of what may be in flight: one that is, and one that follows.
 const SEND_WINDOWS: u64 = 2;
 
@@ -64,7 +67,9 @@ impl Bounds {
     /// The bounds of a link whose first round trip took `rtt`, with the most that a stream may hold.
     pub(super) fn new(stream_max: u64, link: u64, send: u64, rtt: Duration) -> Self {
         let needed = (rtt.as_secs_f64() * STREAM_RATE) as u64;
-        let stream = needed.clamp(STREAM_MIN.min(stream_max), stream_max);
+        // A client's first streams begin under the least window, and the library tells of a larger
+        // one only once an eighth of it has been read.
+        let stream = needed.clamp(STREAM_MIN.min(stream_max), stream_max.min(8 * STREAM_MIN));
         Self { stream, link, send }
     }
 
@@ -224,9 +229,9 @@ impl Windows {
     }
 
     /// What the peer may have on its way to us or unread in the library, bytes, while so much is
-    /// held beside it. Nothing, if need be: what fills a gap needs no room in a window.
+    /// held beside it. Next to nothing, if need be: what fills a gap needs no room in a window.
     pub(super) fn receive(&self, held: usize) -> u64 {
-        self.wanted().min(self.bounds.link).saturating_sub(held as u64)
+        self.wanted().min(self.bounds.link).saturating_sub(held as u64).max(RECEIVE_MIN)
     }
 
     /// What may be written and not yet acknowledged, bytes, with so much allowed in flight.
