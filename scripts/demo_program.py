@@ -107,6 +107,9 @@ class Program:
         line = self.output.wait(prefix, timeout)
         if line is None:
             waited = time.monotonic() - start
+            if self.output.ended:
+                # Its last words may be on their way yet.
+                self.errors.join()
             raise self.failure(f"did not write a line that begins with '{prefix}' ({waited:.0f} s)")
         return line
 
