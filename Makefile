@@ -4,8 +4,8 @@
 PY := .venv/bin/python
 DEPS := .venv/.deps
 NATIVE := python/ginnel/_engine.abi3.so
-# What the native module is made of. Tests and benches are not part of it and must not rebuild it.
-SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates \( -name tests -o -name benches \) -prune \
+# What the native module is made of. Tests, benches and loads are not part of it and must not rebuild it.
+SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates \( -name tests -o -name benches -o -name load \) -prune \
 	-o \( -name '*.rs' -o -name Cargo.toml \) -print)
 
 # What cargo builds, and what it builds it in.
@@ -68,7 +68,8 @@ bench: build load ## measure beside direct, a plain relay and peers; WAN=1 on lo
 	@$(PY) -m bench $(if $(WAN),--wan) $(if $(QUICK),--quick) $(if $(COMPARE),--compare $(COMPARE)) $(ARGS)
 
 microbench: | tools ## what one packet, request or look-up costs
-	@cargo bench --locked --quiet -p ginnel-proto -p ginnel-engine $(if $(ARGS),-- $(ARGS))
+	@cargo bench --locked -p ginnel-proto --bench envelope --bench hub --bench parsers --bench session -- $(ARGS)
+	@cargo bench --locked -p ginnel-engine --bench relay -- $(ARGS)
 
 PROFILED := $(TARGET)/profiled
 profile: build load ## flame graphs of a bulk run and of a run of requests, into bench/out; needs perf
@@ -130,4 +131,4 @@ lock: ## write requirements/dev.txt anew (needs uv)
 
 clean: ## remove all that was built here
 	@rm -rf .venv target dist fuzz/target .mypy_cache .pytest_cache .ruff_cache .hypothesis $(NATIVE)
-	@find python scripts tests -name __pycache__ -prune -exec rm -rf {} +
+	@find python scripts bench tests -name __pycache__ -prune -exec rm -rf {} +
