@@ -7,6 +7,7 @@ use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
 use ginnel_proto::hub::gate::Users;
 use ginnel_proto::limits::Limits;
+use ginnel_proto::ports::Ports;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
@@ -52,7 +53,8 @@ impl ServerConfig {
             psks.push(Psk::new(key32("previous_psk", previous)?));
         }
         Ok(ServerSpec {
-            listen: address("listen_host", &self.listen_host, self.listen_port)?,
+            listen: address("listen_host", &self.listen_host, self.listen_port)?.ip(),
+            ports: Ports::one(self.listen_port),
             psks,
             key: PrivateKey::new(key32("private_key", &self.private_key)?),
             users: user_table(self.users)?,
@@ -73,7 +75,7 @@ impl ClientConfig {
         let servers = self.servers.into_iter().map(|(host, port, key)| {
             let server = PublicKey(key32("servers: public key", &key)?);
             let keys = ClientKeys { psk: psk.clone(), server, user: user.clone() };
-            Ok(ServerAddress { host, port, keys })
+            Ok(ServerAddress { host, ports: Ports::one(port), keys })
         });
         Ok(ClientSpec { servers: servers.collect::<PyResult<_>>()? })
     }

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::{Context, Poll, ready};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -19,6 +19,9 @@ const RECEIVE_BYTES: usize = 64 << 10;
 /// fit while the shard is busy elsewhere; without the right to force it, the system caps it.
 const RECEIVE_BUFFER: usize = 16 << 20;
 
+/// Where a datagram went to, on systems that do not tell.
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// What a full datagram costs of the send buffer: its bytes, and the kernel's own around them.
 const PACKET_COST: usize = 2048;
 
@@ -26,8 +29,9 @@ const PACKET_COST: usize = 2048;
 pub struct Received {
     /// Who sent them.
     pub remote: SocketAddr,
-    /// The local address that they were sent to, where the system tells.
-    pub local: Option<IpAddr>,
+    /// The local address and port that they were sent to; the address is unspecified where the
+    /// system does not tell.
+    pub local: SocketAddr,
     /// Length of each datagram; the last may be shorter.
     pub segment: usize,
     /// All of them, end to end, in an allocation of their own.
@@ -58,6 +62,7 @@ pub struct SendOptions {
 pub struct UdpCarrier {
     socket: UdpSocket,
     state: UdpSocketState,
+    port: u16,
     /// The socket is an IPv6 one: IPv4 addresses are mapped into it.
     is_v6: bool,
     buffers: Vec<Vec<u8>>,
@@ -79,6 +84,7 @@ impl UdpCarrier {
         let socket = std::net::UdpSocket::from(socket);
         let state = UdpSocketState::new((&socket).into())?;
         Ok(Self {
+            port: socket.local_addr()?.port(),
             socket: UdpSocket::from_std(socket)?,
             state,
             is_v6: address.is_ipv6(),
@@ -139,7 +145,7 @@ impl UdpCarrier {
                     for (meta, buffer) in metas[..count].iter().zip(&self.buffers) {
                         out.push(Received {
                             remote: canonical(meta.addr),
-                            local: meta.dst_ip.map(|ip| ip.to_canonical()),
+                            local: SocketAddr::new(meta.dst_ip.map_or(UNKNOWN, |ip| ip.to_canonical()), self.port),
                             segment: meta.stride.max(1),
                             // A copy to the size of the batch: the 64 KiB buffer stays here, and
                             // a stream that keeps a slice of the batch keeps no more than it.
@@ -159,13 +165,13 @@ impl UdpCarrier {
     /// Sends datagrams of `segment` bytes (the last may be shorter), no more than
     /// [`max_segments`](Self::max_segments). What is refused is lost, as it might be anywhere on
     /// the way.
-    pub fn try_send(&self, remote: SocketAddr, local: Option<IpAddr>, data: &[u8], segment: usize) -> Sent {
+    pub fn try_send(&self, remote: SocketAddr, local: Option<SocketAddr>, data: &[u8], segment: usize) -> Sent {
         let transmit = quinn_udp::Transmit {
             destination: if self.is_v6 { mapped(remote) } else { remote },
             ecn: None,
             contents: data,
             segment_size: (segment < data.len()).then_some(segment),
-            src_ip: local,
+            src_ip: local.map(|local| local.ip()).filter(|ip| !ip.is_unspecified()),
         };
         let mut tries = 0;
         loop {

@@ -9,6 +9,7 @@ use ginnel_proto::hub::{Event, Hub, LinkId, Time};
 use ginnel_proto::keeper::{Action, Keeper, Kept};
 use ginnel_proto::limits::{CLOCK_TICK, SERVER_ADDRESSES, SERVER_LOOKUP_TIME};
 use ginnel_proto::link::{self, Lost};
+use ginnel_proto::ports::Ports;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -24,8 +25,8 @@ use tokio::time::timeout;
 pub struct ServerAddress {
     /// A name or an IP address.
     pub host: String,
-    /// Its UDP port.
-    pub port: u16,
+    /// Its UDP ports.
+    pub ports: Ports,
     /// The keys to use with it.
     pub keys: ClientKeys,
 }
@@ -277,13 +278,13 @@ impl Keeping {
             match action {
                 Action::LookUp(index) => {
                     let Some(server) = self.servers.get(index) else { continue };
-                    let (host, port) = (server.host.clone(), server.port);
+                    let (host, port) = (server.host.clone(), server.ports.first());
                     self.lookups.spawn_local(async move { (index, addresses(&host, port).await) });
                 }
                 Action::Up { link, peer, rtt } => report(Report::Up { link, peer, rtt }),
                 Action::Down { link, peer, why } => report(Report::Down { link, peer, why }),
                 Action::Retry(pause) => {
-                    let peer = self.servers.first().map(|server| format!("{}:{}", server.host, server.port));
+                    let peer = self.servers.first().map(|server| format!("{}:{}", server.host, server.ports.first()));
                     report(Report::Retry { peer: peer.unwrap_or_default(), pause });
                 }
             }

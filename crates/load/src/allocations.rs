@@ -17,6 +17,7 @@ use ginnel_engine::memory::uncounted;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk};
 use ginnel_proto::limits::Limits;
+use ginnel_proto::ports::Ports;
 use serde_json::json;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -135,7 +136,8 @@ impl Tunnel {
             (Psk::new(rand::random()), PrivateKey::new(rand::random()), PrivateKey::new(rand::random()));
         let keys = ClientKeys { psk: psk.clone(), server: key.public(), user: user.clone() };
         let server = Role::Server(ServerSpec {
-            listen: LOOPBACK,
+            listen: LOOPBACK.ip(),
+            ports: Ports::one(LOOPBACK.port()),
             psks: vec![psk],
             key,
             users: users([("load".to_owned(), user.public().0)]),
@@ -144,7 +146,7 @@ impl Tunnel {
         });
         let server = Host::start(server, Limits::server(), LogLevels::default(), uncounted)?;
         let address = server.local_address();
-        let servers = vec![ServerAddress { host: address.ip().to_string(), port: address.port(), keys }];
+        let servers = vec![ServerAddress { host: address.ip().to_string(), ports: Ports::one(address.port()), keys }];
         let client =
             Host::start(Role::Client(ClientSpec { servers }), Limits::client(), LogLevels::default(), uncounted)?;
         ask(&client, 1, Command::Connect { timeout: PATIENCE })?;

@@ -276,7 +276,7 @@ impl Lab {
         for _ in 0..ARRIVALS_AT_ONCE {
             let Some(arrival) = self.network.arrive(self.now) else { break };
             let (node, local) = match arrival.to {
-                To::Server => (&mut self.server, Some(self.network.server().ip())),
+                To::Server => (&mut self.server, Some(self.network.server())),
                 To::Client(wire) => (&mut self.clients[wire], None),
             };
             let path = Path { remote: arrival.from, local };

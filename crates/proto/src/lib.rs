@@ -17,6 +17,8 @@ pub mod limits;
 pub mod link;
 pub mod open;
 pub mod parse;
+pub mod ports;
+pub mod profile;
 pub mod session;
 pub mod socks5;
 pub mod target;

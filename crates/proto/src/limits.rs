@@ -8,6 +8,7 @@
 pub mod settings;
 
 use crate::congestion::Congestion;
+use crate::profile::Profile;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -74,6 +75,10 @@ pub struct Limits {
     pub send_window: u64,
     /// How what links send is controlled.
     pub congestion: Congestion,
+    /// How this end shapes what it sends.
+    pub profile: Profile,
+    /// On a client, to a server with several ports: how long one of them is used, ±30 %.
+    pub hop_interval: Duration,
 
     /// Name resolution, in all.
     pub resolve_time: Duration,
@@ -161,6 +166,8 @@ impl Limits {
             link_window: 256 << 20,
             send_window: 64 << 20,
             congestion: Congestion::Adaptive,
+            profile: Profile::plain(),
+            hop_interval: Duration::from_secs(30),
             resolve_time: LOOKUP_TIME,
             connect_time: CONNECT_TIMEOUT,
             step_time: Duration::from_secs(5),

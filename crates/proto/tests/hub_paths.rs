@@ -179,7 +179,7 @@ fn a_client_is_not_bound_to_a_local_address() {
     let mut pair = Pair::new(&deployment);
     let link = pair.dial(&deployment, 0);
     let at = |local: &str| Path { local: Some(local.parse().unwrap()), ..server_path() };
-    for local in ["198.51.100.7", "10.0.0.8", "10.0.0.9"] {
+    for local in ["198.51.100.7:9", "10.0.0.8:9", "10.0.0.9:9"] {
         for _ in 0..3 {
             let up = sent(&mut pair.client, pair.time);
             assert!(up.iter().all(|(path, _)| path.local.is_none()), "{up:?}");

@@ -81,7 +81,7 @@ fn only_the_right_answer_from_the_right_address_proves_it() {
     }
     assert!(!peer.roaming.proven(now, elsewhere(), challenge));
     assert!(!peer.roaming.proven(now, home(), challenge));
-    let other_local = Path { local: Some("192.0.2.1".parse().unwrap()), ..away() };
+    let other_local = Path { local: Some("192.0.2.1:443".parse().unwrap()), ..away() };
     assert!(!peer.roaming.proven(now, other_local, challenge));
     assert_eq!(*peer.roaming.path(), home());
     assert!(peer.roaming.proven(now, away(), challenge));
@@ -108,7 +108,7 @@ fn an_old_packet_from_a_new_address_says_nothing() {
 #[test]
 fn another_local_address_is_another_path() {
     let mut peer = Peer::new();
-    let hopped = Path { local: Some("192.0.2.1".parse().unwrap()), ..home() };
+    let hopped = Path { local: Some("192.0.2.1:443".parse().unwrap()), ..home() };
     let challenge = peer.receive(0, hopped, 1200, true).expect("a challenge");
     let now = peer.at(1);
     assert!(peer.roaming.proven(now, hopped, challenge));

@@ -52,7 +52,7 @@ pub(super) async fn run(
     let (shard, driving) = Shard::start(hub, carrier, limits, gauge);
     // A server has nothing to open; that will be the business of services.
     shard.stop_accepting();
-    let server = spec.servers.first().map(|server| format!("{}:{}", server.host, server.port));
+    let server = spec.servers.first().map(|server| format!("{}:{}", server.host, server.ports.first()));
     let reports = inbox.clone();
     let client = Client::start(shard.clone(), spec.servers, move |report| reports.push_event(event(report)));
     debug!(target: "engine", role = "client", %address, version = env!("CARGO_PKG_VERSION"), "engine started");

@@ -28,8 +28,9 @@ use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
 use ginnel_proto::hub::HubConfig;
 use ginnel_proto::hub::gate::Users;
 use ginnel_proto::limits::Limits;
+use ginnel_proto::ports::Ports;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
@@ -44,8 +45,10 @@ const DRAIN_STEP: Duration = Duration::from_millis(10);
 
 /// What a server is made of.
 pub struct ServerSpec {
-    /// Where to listen for UDP; port 0 lets the system choose.
-    pub listen: SocketAddr,
+    /// The address to listen on for UDP.
+    pub listen: IpAddr,
+    /// Its ports; port 0, alone, lets the system choose.
+    pub ports: Ports,
     /// The deployment's secrets: current first, then the previous one if it is being changed.
     pub psks: Vec<Psk>,
     /// The server's own key.

@@ -10,6 +10,7 @@ use ginnel_engine::memory::uncounted;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk};
 use ginnel_proto::limits::Limits;
+use ginnel_proto::ports::Ports;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,7 +61,8 @@ pub(crate) fn one_user() -> ginnel_proto::hub::gate::Users {
 
 fn server_role(directory: &Directory, listen: SocketAddr) -> Role {
     Role::Server(ServerSpec {
-        listen,
+        listen: listen.ip(),
+        ports: Ports::one(listen.port()),
         psks: vec![psk()],
         key: server_key(),
         users: one_user(),
@@ -72,7 +74,7 @@ fn server_role(directory: &Directory, listen: SocketAddr) -> Role {
 /// The servers of a client of that one user.
 pub(crate) fn servers(server: SocketAddr) -> Vec<ServerAddress> {
     let keys = ClientKeys { psk: psk(), server: server_key().public(), user: user_key() };
-    vec![ServerAddress { host: server.ip().to_string(), port: server.port(), keys }]
+    vec![ServerAddress { host: server.ip().to_string(), ports: Ports::one(server.port()), keys }]
 }
 
 /// A host, and the messages that nobody has asked for yet.

@@ -13,6 +13,7 @@ use ginnel_proto::envelope::replay::{NoJournal, ReplayCache};
 use ginnel_proto::hub::gate::GateConfig;
 use ginnel_proto::hub::{Hub, HubConfig};
 use ginnel_proto::limits::Limits;
+use ginnel_proto::ports::Ports;
 use std::cell::RefCell;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -99,7 +100,7 @@ impl Pair {
         let hub = Hub::client(config(2, &limits), shard::now());
         let (shard, _) = Shard::start(hub, UdpCarrier::bind_any(SEND).and_then(change).unwrap(), limits, gauge);
         let keys = ClientKeys { psk, server: key.public(), user };
-        let servers = vec![ServerAddress { host: address.ip().to_string(), port: address.port(), keys }];
+        let servers = vec![ServerAddress { host: address.ip().to_string(), ports: Ports::one(address.port()), keys }];
         let reports = Rc::new(RefCell::new(Vec::new()));
         let seen = reports.clone();
         let client = Client::start(shard, servers, move |report| seen.borrow_mut().push(report));

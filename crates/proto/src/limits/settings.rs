@@ -58,6 +58,7 @@ macro_rules! settings {
 /// All of them.
 pub const SETTINGS: &[Setting] = settings! {
     "keep_alive" keep_alive: time 1.0, 3600.0;
+    "hop_interval" hop_interval: time 1.0, 86_400.0;
     "silence" silence: time 2.0, 600.0;
     "link_idle" link_idle: time 10.0, 3600.0;
     "stream_idle" stream_idle: time 1.0, 604_800.0;

@@ -19,7 +19,7 @@ use liveness::{Due, Liveness};
 use rand::{CryptoRng, RngExt};
 use roaming::Roaming;
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -37,8 +37,9 @@ const _: () = assert!(BATCH_PACKETS * DATAGRAM_LARGEST as usize <= 65_507);
 pub struct Path {
     /// The peer's address.
     pub remote: SocketAddr,
-    /// The local address that the peer uses, where the system tells: answers leave from it.
-    pub local: Option<IpAddr>,
+    /// On a server: the local address and port that the peer uses. Answers leave from there. The address is
+    /// unspecified where the system does not tell it.
+    pub local: Option<SocketAddr>,
 }
 
 /// A batch of sealed datagrams for one path, all of `segment` bytes but the last.
