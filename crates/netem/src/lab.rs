@@ -11,7 +11,7 @@ use ginnel_proto::envelope::keys::{PrivateKey, Psk};
 use ginnel_proto::envelope::replay::ReplayCache;
 use ginnel_proto::hub::gate::{GateConfig, Users};
 use ginnel_proto::hub::{Hub, HubConfig, LinkId};
-use ginnel_proto::keeper::Keeper;
+use ginnel_proto::keeper::{Candidate, Keeper};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::link::{BATCH_PACKETS, Path};
 use ginnel_proto::session::StreamId;
@@ -153,7 +153,7 @@ impl Lab {
         if node.addresses.is_empty() {
             node.addresses.push(server);
         }
-        node.keeper = Some(Keeper::new(node.time(self.now).now, vec![keys], seed));
+        node.keeper = Some(Keeper::new(node.time(self.now).now, vec![Candidate { keys, ports: None }], seed));
     }
 
     /// The server's process is killed: it says nothing more, and hears nothing.
