@@ -145,7 +145,7 @@ fn data() -> Value {
         [
             case(aead, 0x0102_0304_0506, Kind::Session, false, false, b"of the session", b"of the session"),
             case(aead, 1, Kind::Session, true, false, b"", b""),
-            case(aead, 7, Kind::Trimmed, true, true, b"40 zeros\x00\x28\0\0\0\x03", b"40 zeros\x00\x28"),
+            case(aead, 7, Kind::Trimmed, true, true, b"40 zeros\x00\x28\0\0\0\0\x03", b"40 zeros\x00\x28"),
             case(aead, COUNTER_MAX, Kind::Control, false, true, &probe, &probe[..9]),
         ]
     });

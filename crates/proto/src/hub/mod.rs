@@ -342,9 +342,11 @@ impl Hub {
     }
 
     /// The link itself, to look at.
-    pub fn link(&mut self, id: LinkId) -> Option<&Link> {
-        let slot = self.slot(id)?;
-        self.living(slot).map(|living| &living.link)
+    pub fn link(&self, id: LinkId) -> Option<&Link> {
+        match &self.entries[self.slot(id)?].state {
+            State::Living(living) => Some(&living.link),
+            State::Dialing(_) | State::Held(_) => None,
+        }
     }
 
     /// Measures a link's round-trip time: [`link::Event::Echoed`].
