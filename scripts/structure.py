@@ -23,7 +23,16 @@ CRATES = {
     "load": {"edge", "engine", "carrier", "proto"},
 }
 # Python from bottom to top: a module imports from its own room and from the floors below it.
-FLOORS = "errors", "config", "_native", "policy", "control", "api", "cli dashboard __init__", "__main__"
+FLOORS = (
+    "errors",
+    "capture config",
+    "_native",
+    "policy",
+    "control",
+    "api",
+    "cli dashboard __init__",
+    "__main__",
+)
 FLOOR_OF = {room: height for height, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 IMPURE = re.compile(
