@@ -45,7 +45,7 @@ def test_a_word_at_no_fixed_place_is_found() -> None:
 def test_a_bias_too_small_for_any_one_offset_is_found() -> None:
     def spoil(datagram: bytearray, number: int, flow: int, draw: random.Random) -> None:
         for at in range(len(datagram)):
-            if draw.random() < 0.03:
+            if draw.random() < 0.06:
                 datagram[at] |= 0x80
 
     assert any("not uniform, taken all together" in one.what for one in found(sample(2500, spoil)))
