@@ -12,11 +12,10 @@ STEADY = 1 / 4096
 """Spread of the steps, as a part of the range, below which it moves on purpose: random lower bytes spread more."""
 
 
-def describe(datagrams: Sequence[bytes], offset: int, turned: bool = False) -> str:
+def describe(datagrams: Sequence[bytes], offset: int, turned: bool = False) -> str | None:
     """The field whose most significant byte is at `offset` and whose steps are the steadiest, in words.
 
-    `turned`: the datagrams are given back to front. A field that never moves is a constant of its flow, such as a
-    connection's number.
+    None where nothing moves steadily. `turned`: the datagrams are given back to front.
     """
     moving = []
     for width in WIDTHS:
@@ -29,7 +28,7 @@ def describe(datagrams: Sequence[bytes], offset: int, turned: bool = False) -> s
             if typical and spread < STEADY:
                 moving.append((spread, width, order, typical))
     if not moving:
-        return "a field that stands still, or moves without order"
+        return None
     _, width, order, typical = min(moving)
     name = "little" if (order == "big") == turned else "big"
     field = "byte" if width == 1 else f"{name}-endian field of {width} bytes"
