@@ -30,11 +30,11 @@ CROWD = 60
 """Links that are set up in the capture of handshakes, and then idle together."""
 
 AT_ONCE = 8
-IDLE_SECONDS = 12.0
+IDLE_SECONDS = 11.0
 """Real time that must pass: keep-alives are sent at least 0.6 s apart, and the judge wants hundreds."""
 
 BULK_LINKS = 12
-BULK_SIZE = 500_000
+BULK_SIZE = 300_000
 """Bytes each way on each of the links, all of them zero: what shows on the wire comes from ginnel, not from them."""
 
 CHATTY_LINKS = 20
