@@ -87,6 +87,12 @@ def test_too_little_is_not_judged_and_says_how_much_is_needed() -> None:
     assert judge([]).word == "unjudged"
 
 
+@pytest.mark.parametrize("size", [0, 1, 2])
+@pytest.mark.parametrize(("flows", "each"), [(1, 600), (50, 1)])
+def test_the_smallest_datagrams_are_judged_too(size: int, flows: int, each: int) -> None:
+    assert judge(link(flows, each, sizes=(size, size))).word == "findings"
+
+
 def test_neighbouring_offsets_are_one_finding() -> None:
     def zeros(datagram: bytearray, number: int, flow: int, draw: random.Random) -> None:
         datagram[10:14] = bytes(4)
