@@ -38,6 +38,8 @@ def put(at: int, function: object) -> Spoil:
         (lambda d: d[8] + 99, "bound to the byte 4 further in"),
         (lambda d: d[12] << 3 | d[12] >> 5, "bound to the byte 8 further in"),
         (lambda d: SHUFFLED[d[5]], "bound to the byte 1 further in"),
+        # Neither their sum nor their difference tells: only the nibbles side by side do.
+        (lambda d: d[4] & 0xF0 | d[5] >> 4, "bound to the byte 1 further in"),
     ],
 )
 def test_a_function_of_a_neighbour_is_found(function: object, words: str) -> None:
