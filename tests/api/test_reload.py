@@ -7,9 +7,10 @@ import pytest
 
 from ginnel.api.client import Client
 from ginnel.api.server import Server
-from ginnel.config.address import Address
+from ginnel.config.address import Endpoint
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
+from ginnel.config.ports import Ports
 from ginnel.config.values import ClientConfig, ServerConfig
 from ginnel.errors import ClosedError, ConfigError
 from tests.fake_engine import REFUSED_STREAMS, Engine
@@ -39,7 +40,7 @@ async def test_an_engine_starts_with_its_limits_and_levels(
     [
         ({}, []),
         ({"drain_seconds": 9.0}, []),
-        ({"listen": Address("::1", 5)}, []),
+        ({"listen": Endpoint("::1", Ports.one(5))}, []),
         ({"allow_private": True}, [("set_allow_private", True)]),
         (
             {"log": LogConfig(areas={"link": "off", "users": "off"})},
@@ -105,7 +106,7 @@ async def test_a_drain_that_was_reloaded_is_the_one_at_the_end(engines: list[Eng
 
 async def test_what_waits_for_the_next_start_is_told_until_then(engines: list[Engine], state: Path) -> None:
     async with Server(state=state) as server:
-        new = ServerConfig.build(state=state, listen=Address("::1", 5))
+        new = ServerConfig.build(state=state, listen=Endpoint("::1", Ports.one(5)))
         for _ in range(2):
             report = await server.reload(new)
             assert [change.key for change in report.waiting] == ["listen"]

@@ -49,11 +49,16 @@ async def test_the_example_of_the_documentation(engines: list[Engine], state: Pa
     users = dict(engines[0].calls[0][1])
     assert set(users) == {"default", "laptop"}
     # The engine knows the laptop before the laptop connects, and by the key that is in its link.
-    assert users["laptop"] == fake_engine.public_key(engines[1].config.private_key)
+    assert users["laptop"] == fake_engine.public_key(engines[1].config.servers[0][4])
     assert engines[1].config.servers == [
-        ("127.0.0.1", 40_000, fake_engine.public_key(engines[0].config.private_key))
+        (
+            "127.0.0.1",
+            [(40_000, 40_000)],
+            fake_engine.public_key(engines[0].config.private_key),
+            engines[0].config.psk,
+            engines[1].config.servers[0][4],
+        )
     ]
-    assert engines[1].config.psk == engines[0].config.psk
 
 
 async def test_the_first_start_makes_everything_and_the_second_keeps_it(
@@ -138,7 +143,7 @@ async def test_a_user_added_from_outside_is_noticed(
         link, _ = await asyncio.to_thread(stored_link, state, "phone")
         await until(lambda: server.users() == ("default", "phone"))
         (call,) = (call for call in engines[0].calls if call[0] == "set_users")
-        assert dict(call[1])["phone"] == fake_engine.public_key(link.private_key.reveal())
+        assert dict(call[1])["phone"] == fake_engine.public_key(link.servers[0].private_key.reveal())
 
 
 async def test_users_that_vanish_while_it_runs_stop_nothing(

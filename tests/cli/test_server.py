@@ -12,7 +12,7 @@ from tests.cli.program import running
 def test_the_first_start_from_nothing(tmp_path: Path) -> None:
     with running(tmp_path, "server", "--state", str(tmp_path / "state")) as server:
         link = server.out.readline().rstrip("\n")
-        port = ShareLink.parse(link).servers[0].port
+        port = ShareLink.parse(link).servers[0].ports
         server.signal(signal.SIGTERM)
         code, rest, said = server.end()
     assert code == 0

@@ -4,14 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from ginnel.config.address import Address
+from ginnel.config.address import Endpoint
 from ginnel.config.load import Loaded, Source
+from ginnel.config.ports import Ports
 from ginnel.config.secret import Secret
 from ginnel.config.values import ClientConfig, ServerConfig
 from ginnel.errors import ConfigError
 from tests.config.test_values import LINK
 
-OTHER = LINK.model_copy(update={"psk": Secret(b"\x01" * 32)})
+OTHER = LINK.model_copy(
+    update={"servers": (LINK.servers[0].model_copy(update={"psk": Secret(b"\x01" * 32)}),)}
+)
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +64,7 @@ def test_every_kind_of_setting_of_a_server() -> None:
         """
     ).usable()
     assert isinstance(config, ServerConfig)
-    assert config.listen == Address("0.0.0.0", 443)  # noqa: S104 - what a server listens on unless told otherwise
+    assert config.listen == Endpoint("0.0.0.0", Ports.one(443))  # noqa: S104 - what a server listens on unless told otherwise
     assert config.state == Path("state")
     assert config.advertise == ("vpn.example.net", 444)
     assert config.allow_private

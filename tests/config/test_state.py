@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from ginnel.config.ports import Ports
+from ginnel.config.profile import Profile
 from ginnel.config.roster import MAX_USERS, User
 from ginnel.config.secret import Secret
 from ginnel.config.state import (
@@ -25,12 +27,15 @@ from ginnel.config.state import (
 )
 from ginnel.errors import ConfigError, StateError, StateInUse
 
+PROFILE = Profile.derive(Secret(bytes(32)))
+
 
 def some_state(**changes: Any) -> ServerState:
     fields: dict[str, Any] = {
         "psk": Secret(bytes(32)),
         "private_key": Secret(bytes(range(32))),
-        "port": 38411,
+        "ports": Ports.one(38411),
+        "profile": PROFILE,
     }
     return ServerState.build(**{**fields, **changes})
 
@@ -54,7 +59,7 @@ def refusal(directory: StateDirectory) -> StateError:
     "kept",
     [
         some_state(),
-        some_state(previous_psk=Secret(bytes([7] * 32)), reachable="a.example:1", port=None),
+        some_state(previous_psk=Secret(bytes([7] * 32)), reachable="a.example:1", ports=None),
     ],
 )
 def test_what_is_written_is_read_again(state: Path, kept: ServerState) -> None:
@@ -82,15 +87,15 @@ def test_only_its_owner_can_read_it_whatever_the_umask(tmp_path: Path) -> None:
 def test_the_file_is_replaced_never_rewritten(directory: StateDirectory) -> None:
     path = directory.path / "server.json"
     with path.open() as old:
-        directory.update(lambda _: some_state(port=1))
-        assert json.load(old)["port"] == 38411
-    assert json.loads(path.read_text())["port"] == 1
+        directory.update(lambda _: some_state(ports=Ports.one(1)))
+        assert json.load(old)["ports"] == "38411"
+    assert json.loads(path.read_text())["ports"] == "1"
     assert sorted(entry.name for entry in directory.path.iterdir()) == ["server.json"]
 
 
 def test_a_change_that_changes_nothing_writes_nothing(directory: StateDirectory) -> None:
     before = (directory.path / "server.json").stat()
-    assert directory.update(lambda before: before or some_state(port=1)) == some_state()
+    assert directory.update(lambda before: before or some_state(ports=Ports.one(1))) == some_state()
     after = (directory.path / "server.json").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
@@ -103,7 +108,7 @@ def test_a_write_that_fails_leaves_the_old_state_and_no_litter(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StateError, match=r"cannot write the state in .*: No space left on device"):
-        directory.update(lambda _: some_state(port=1))
+        directory.update(lambda _: some_state(ports=Ports.one(1)))
     monkeypatch.undo()
     assert directory.read() == some_state()
     assert sorted(entry.name for entry in directory.path.iterdir()) == ["server.json"]

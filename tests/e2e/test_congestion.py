@@ -135,7 +135,7 @@ BAD: list[tuple[Any, str]] = [
 
 def setup(congestion: tuple[str, float | None]) -> ClientSetup:
     server = (LOOPBACK, 9, bytes(range(32)))
-    return ClientSetup(servers=[server], psk=bytes(32), private_key=bytes(32), congestion=congestion)
+    return ClientSetup(servers=[server], congestion=congestion)
 
 
 @pytest.mark.parametrize(("congestion", "error"), BAD)

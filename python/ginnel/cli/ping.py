@@ -84,11 +84,11 @@ async def _measure(
 
 def _with_checks(error: LinkError, client: Client) -> LinkError:
     """Add what to check, in the order in which it is likely and easy."""
-    ports = ", ".join(str(server.port) for server in client.config.link.servers)
+    ports = ", ".join(str(server.ports) for server in client.config.link.servers)
     error.hint = (error.hint + "\n" if error.hint else "") + (
         "Check, on the server:  is `ginnel server` running, and does `ginnel link` print this same share link?\n"
         f"In between:            does every firewall, and the hoster's, let UDP port {ports} in?\n"
-        "Here:                  is the clock right to two minutes? Does UDP leave this network at all?\n"
+        "Here:                  does UDP leave this network at all?\n"
         f"Or:                    are more than {MAX_LINKS_OF_USER} clients of this user connected at once? "
         "`ginnel link NAME` makes another user."
     )
