@@ -182,15 +182,28 @@ async def test_a_state_of_version_1_starts_with_its_users(engines: list[Engine],
         server.share_link("anna")
         links = [server.share_link(name) for name in ("default", "anna")]
     kept = json.loads((state / "server.json").read_text())
-    kept |= {"version": 1, "users": [{"name": name, "generation": 1} for name in ("default", "anna")]}
+    port, profile = int(kept.pop("ports")), kept.pop("profile")
+    kept |= {
+        "version": 1,
+        "port": port,
+        "users": [{"name": name, "generation": 1} for name in ("default", "anna")],
+    }
     for path in state.iterdir():
         path.unlink()
     (state / "server.json").touch(0o600)
     (state / "server.json").write_text(json.dumps(kept))
     async with Server(state=state, listen="127.0.0.1:4433") as server:
         assert not server.new_keys
-        assert [server.share_link(name) for name in ("default", "anna")] == links
+        now = [server.share_link(name) for name in ("default", "anna")]
+        # The keys and the port are the same, and there is a profile again, though another one.
+        assert [ShareLink.parse(one).servers for one in now] == [
+            ShareLink.parse(one).servers for one in links
+        ]
         assert server.users() == ("default", "anna")
+    kept = json.loads((state / "server.json").read_text())
+    assert kept["profile"].keys() == profile.keys()
+    async with Server(state=state, listen="127.0.0.1:4433") as server:
+        assert [server.share_link(name) for name in ("default", "anna")] == now
 
 
 async def test_a_first_user_who_was_removed_does_not_come_back(engines: list[Engine], state: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from ginnel.config.address import Endpoint
+from ginnel.config.address import Address, Endpoint
 from ginnel.config.difference import Change, ReloadReport, difference, report_of, role_of, running
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
@@ -28,7 +28,7 @@ def client(**settings: Any) -> ClientConfig:
     ("settings", "line"),
     [
         (
-            {"listen": Address("::1", 5)},
+            {"listen": Endpoint("::1", Ports.one(5))},
             "listen: the default is now [::1]:5, at the next start",
         ),
         ({"state": Path("t")}, "state: s is now t, at the next start"),
@@ -73,7 +73,9 @@ def test_nothing_changes_between_equal_ones() -> None:
 
 
 def test_secrets_are_masked() -> None:
-    other = LINK.model_copy(update={"psk": Secret(b"\x01" * 32)})
+    other = LINK.model_copy(
+        update={"servers": (LINK.servers[0].model_copy(update={"psk": Secret(b"\x01" * 32)}),)}
+    )
     listener = Socks5Config(address=Address("127.0.0.1", 1), username="u", password=SecretStr("PASSWORD"))
     another = listener.model_copy(update={"password": SecretStr("PASSWORT")})
     changes = difference(client(socks5=(listener,)), client(link=other, socks5=(another,)))

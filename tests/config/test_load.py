@@ -66,7 +66,7 @@ def test_every_kind_of_setting_of_a_server() -> None:
     assert isinstance(config, ServerConfig)
     assert config.listen == Endpoint("0.0.0.0", Ports.one(443))  # noqa: S104 - what a server listens on unless told otherwise
     assert config.state == Path("state")
-    assert config.advertise == ("vpn.example.net", 444)
+    assert config.advertise == ("vpn.example.net", Ports.one(444))
     assert config.allow_private
     assert config.drain_seconds == 60
     assert (config.congestion, config.rate_bits_per_second) == ("fixed", 184_000_000)

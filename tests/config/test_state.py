@@ -177,7 +177,14 @@ def damaged(**changes: Any) -> str:
 
 def first(**changes: Any) -> str:
     """A file as version 1 wrote it."""
-    return damaged(**{"version": 1, "users": [{"name": "default"}], **changes})
+    return old(**{"version": 1, "users": [{"name": "default"}], **changes})
+
+
+def old(**changes: Any) -> str:
+    """A file as version 2 wrote it: with one port, and without a profile."""
+    data = json.loads(some_state().model_dump_json())
+    data = {name: value for name, value in data.items() if name not in ("ports", "profile")}
+    return json.dumps({**data, "version": 2, "port": 38411, **changes})
 
 
 @pytest.mark.parametrize(
@@ -191,15 +198,23 @@ def first(**changes: Any) -> str:
         (damaged(psk="ab"), r"is damaged: psk: a key is 32 bytes"),
         (damaged(psk="zz" * 32), r"is damaged: psk: "),
         (damaged(psk=5), r"is damaged: psk: a key is 32 bytes"),
-        (damaged(port=0), r"is damaged: port: "),
-        (damaged(port="80"), r"is damaged: port: "),
-        (damaged(prot=1), r"is damaged: unknown key 'prot'. Did you mean 'port'\?"),
+        (old(port=0), r"is damaged: port: "),
+        (old(port="80"), r"is damaged: port: "),
+        (damaged(ports=80), r"is damaged: ports: "),
+        (damaged(ports="70000"), r"is damaged: ports = '70000' has no valid port"),
+        (damaged(prots=1), r"is damaged: unknown key 'prots'. Did you mean 'ports'\?"),
+        (damaged(profile=None), r"is damaged: profile: "),
+        (damaged(profile={"preset": "light"}), r"is damaged: profile.junk_count: Field required"),
+        (
+            damaged(profile={**json.loads(PROFILE.model_dump_json()), "junk_count": [5, 2]}),
+            r"is damaged: profile.junk_count = \[5, 2\] is the wrong way round",
+        ),
         (first(users=[{"name": "A"}]), r"is damaged: users.0.name: "),
         (first(users=[{"name": "a\n"}]), r"is damaged: users.0.name: "),
         (first(users=[{"name": "a"}, {"name": "a"}]), r"is damaged: users: two users have the same name"),
         (first(users=[{"name": "a", "generation": 0}]), r"is damaged: users.0.generation: "),
         (damaged(users=[]), r"is damaged: unknown key 'users'"),
-        (damaged(version=3), r"was written by a newer ginnel \(format 3; this one reads 2\)"),
+        (damaged(version=4), r"was written by a newer ginnel \(format 4; this one reads 3\)"),
         (damaged(version=0), r"is damaged: version: "),
         (" " * (MAX_FILE_BYTES + 1), r"is too long: more than 4,194,304 bytes"),
     ],
@@ -314,9 +329,23 @@ def test_users_of_version_1_move_to_the_roster(state: Path) -> None:
     assert directory.read() == some_state()
     assert roster_of(directory) == (User("default", 1), User("anna", 3))
     kept = json.loads((state / "server.json").read_text())
-    assert kept["version"] == 2
+    assert kept["version"] == 3
     assert "users" not in kept
     assert directory.read() == some_state()
+
+
+def test_a_state_of_version_2_gets_a_profile_and_keeps_it(state: Path) -> None:
+    directory = StateDirectory(state)
+    directory.create()
+    (state / "server.json").touch(0o600)
+    (state / "server.json").write_text(old())
+    found = directory.read()
+    # Drawn from the secret, as clients do whose links are as old.
+    assert found == some_state(profile=Profile.derive(Secret(bytes(32))))
+    kept = json.loads((state / "server.json").read_text())
+    assert (kept["version"], kept["ports"]) == (3, "38411")
+    assert "port" not in kept
+    assert directory.read() == found
 
 
 def test_as_many_users_as_allowed_move(state: Path) -> None:
@@ -383,7 +412,7 @@ def test_a_crash_at_any_step_of_the_move_loses_nobody(tmp_path: Path) -> None:
         code = subprocess.run(program, check=False).returncode
         assert code in (0, -signal.SIGKILL)
         kept = json.loads((directory.path / "server.json").read_text())
-        if kept["version"] == 2:
+        if kept["version"] == 3:
             assert roster_of(directory) == users, f"step {number}: the keys stand there without the users"
         assert directory.read() == some_state(), f"step {number}"
         assert roster_of(directory) == users, f"step {number}"

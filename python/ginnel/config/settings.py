@@ -32,6 +32,13 @@ from ginnel.config.values import (
     Socks5Config,
 )
 
+
+class _PortCount(Count):
+    """How many ports."""
+
+    example = "20"
+
+
 Effect = Literal["at once", "for new links and streams", "at the next start"]
 """When a change of a setting takes effect in a program that runs."""
 
@@ -130,7 +137,7 @@ def _server() -> list[Setting]:
         Setting(
             key="ports",
             name="ports",
-            kind=Count(1, MAX_PORTS),
+            kind=_PortCount(1, MAX_PORTS),
             does="How many ports to draw, in a row, so that a firewall opens them with one rule. Not beside `listen`.",
             without="those of the last start; at the first, one.",
             effect=_START,

@@ -23,7 +23,7 @@ from ginnel.config.database import BUSY_SECONDS
 from ginnel.config.mistakes import is_link
 from ginnel.config.ports import Ports
 from ginnel.config.private import check_private, told
-from ginnel.config.profile import DEFAULT_PRESET, Profile
+from ginnel.config.profile import Profile
 from ginnel.config.roster import MAX_GENERATION, MAX_USERS, USER_NAME, Roster, User
 from ginnel.config.secret import Secret
 from ginnel.config.value import Value, explain
@@ -111,12 +111,15 @@ class _OldState(_Kept):
     """Of version 1; those of version 2 are in the roster."""
 
     def moved(self) -> ServerState:
-        """Return it as it is written now: without the users, with a profile that is drawn here."""
+        """Return it as it is written now: without the users, and with a profile.
+
+        That is drawn from the secret, as clients draw theirs whose links are as old and carry none.
+        """
         names = _Kept.model_fields.keys() - {"version"}
         return ServerState.build(
             **{name: getattr(self, name) for name in names},
             ports=None if self.port is None else Ports.one(self.port),
-            profile=Profile.fresh(DEFAULT_PRESET),
+            profile=Profile.derive(self.psk),
         )
 
 
