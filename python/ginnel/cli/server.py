@@ -23,8 +23,10 @@ SUMMARY = "Serve: make keys at the first start, print the share link, connect cl
 EXAMPLES = (
     ("ginnel server", "keys, port and address are found or made"),
     ("ginnel server --listen 443 --advertise vpn.example.net", "a known port, and a name in the share link"),
-    ("ginnel server --ports 20", "20 ports in a row, between which clients hop"),
-    ("ginnel server --quiet > link.txt", "only the share link, into a file"),
+    (
+        "ginnel server --ports 20 --quiet > link.txt",
+        "20 ports to hop between; only the share link, into a file",
+    ),
 )
 _PORT_NOTES = {
     "drawn": "drawn for this deployment, kept for the next start",
