@@ -11,6 +11,7 @@ from ginnel.config.address import Endpoint
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
 from ginnel.config.ports import Ports
+from ginnel.config.profile import ProfileConfig
 from ginnel.config.values import ClientConfig, ServerConfig
 from ginnel.errors import ClosedError, ConfigError
 from tests.fake_engine import REFUSED_STREAMS, Engine
@@ -168,3 +169,39 @@ async def test_a_client_that_keeps_trying_starts_without_an_answer(
         assert trying.link is None
         assert (await trying.socks5("127.0.0.1:0")).address.port == 1081
         assert not any(call[0] == "connect" for call in engines[1].calls)
+
+
+async def test_a_profile_is_told_to_the_engine_and_kept(engines: list[Engine], state: Path) -> None:
+    async with Server(state=state) as server:
+        first = engines[0].config.profile
+        new = server.config.model_copy(update={"profile": ProfileConfig(junk_count=(0, 0))})
+        report = await server.reload(new)
+        assert [str(change) for change in report.applied] == [
+            "profile.junk_count: the default is now 0 to 0, for new links and streams"
+        ]
+        assert commands(engines[0])[-1][3] == {**first, "junk_count": (0, 0)}
+        light = server.config.model_copy(update={"profile": ProfileConfig(preset="light")})
+        await server.reload(light)
+        drawn = commands(engines[0])[-1][3]
+        assert drawn["burst_packets"] == (0, 0)
+        # What is refused is not kept.
+        bad = light.model_copy(
+            update={"profile": ProfileConfig(preset="balanced"), "limits": Limits(streams=REFUSED_STREAMS)}
+        )
+        with pytest.raises(ConfigError):
+            await server.reload(bad)
+        assert server.config == light
+    async with Server(state=state):
+        assert engines[1].config.profile == drawn
+
+
+async def test_a_clients_profile_is_told_too(engines: list[Engine], client: Client) -> None:
+    new = client.config.model_copy(update={"profile": ProfileConfig(preset="light")})
+    await client.reload(new)
+    assert commands(engines[0])[-1] == (
+        "set_limits",
+        new.engine_limits(),
+        ("adaptive", None),
+        new.own_profile().pairs(),
+    )
+    assert new.own_profile().preset == "light"

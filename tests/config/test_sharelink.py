@@ -115,7 +115,9 @@ def read_vector(vector: dict[str, Any]) -> ShareLink:
     return ShareLink(
         servers=tuple(servers),
         profile=profile
-        and Profile(**{name: value if name == "preset" else tuple(value) for name, value in profile.items()}),
+        and Profile.build(
+            **{name: value if name == "preset" else tuple(value) for name, value in profile.items()}
+        ),
         session=vector["session"],
         carrier=vector["carrier"],
         label=vector["label"],

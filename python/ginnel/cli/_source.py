@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ginnel.config.linktext import MAX_TEXT, SCHEME
+from ginnel.config.linktext import MAX_TEXT, QUOTES, SCHEME
 from ginnel.config.mistakes import CREDENTIALS_HINT, cut
 from ginnel.config.sharelink import ShareLink
 from ginnel.errors import ConfigError, ShareLinkError
@@ -53,9 +53,9 @@ def resolve_links(arguments: Sequence[str]) -> list[ShareLink]:
                     "the share link is empty", hint="Each a link, a file, or - for standard input."
                 )
             text = _text(argument.strip(), "cat links/*.txt | ginnel join -")
-        # What stands before the first scheme, if anything does, is told as what it is: no link.
+        # What stands before the first scheme, but for a quotation mark, is told as what it is: no link.
         pieces = re.split(f"(?={SCHEME})", text, flags=re.IGNORECASE)
-        texts += [piece for piece in pieces if piece.strip()] or [text]
+        texts += [piece for piece in pieces if piece.strip(QUOTES)] or [text]
     links = []
     for number, text in enumerate(texts, start=1):
         try:

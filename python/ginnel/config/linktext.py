@@ -17,6 +17,8 @@ SCHEME: Final = "ginnel://"
 MAX_TEXT: Final = 16_384
 """Characters that are looked at, white space included; the longest link has fewer than 6,000."""
 CHECKSUM_BYTES: Final = 4
+QUOTES: Final = "'\"`<>“”‘’«» \t\r\n"
+"""What may stand around a link."""
 
 # White space is what a terminal, mail or chat puts in when it wraps a line; these are what they put in unseen.
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
@@ -55,7 +57,7 @@ def _clean(text: str) -> str:
         raise ShareLinkError(
             f"this is too long to be a share link: more than {MAX_TEXT:,} characters", length=len(text)
         )
-    link = "".join(text.translate(_INVISIBLE).split()).strip("'\"`<>“”‘’«»")
+    link = "".join(text.translate(_INVISIBLE).split()).strip(QUOTES)
     if not link:
         raise ShareLinkError(f"the share link is empty; one begins with {SCHEME}", length=0)
     if link[: len(SCHEME)].lower() != SCHEME:
