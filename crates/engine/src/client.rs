@@ -6,7 +6,7 @@ use crate::stream::Stream;
 use crate::trace::Stage;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::hub::{Event, Hub, LinkId, Time};
-use ginnel_proto::keeper::{Action, Keeper, Kept};
+use ginnel_proto::keeper::{Action, Candidate, Keeper, Kept};
 use ginnel_proto::limits::{CLOCK_TICK, SERVER_ADDRESSES, SERVER_LOOKUP_TIME};
 use ginnel_proto::link::{self, Lost};
 use ginnel_proto::ports::Ports;
@@ -31,6 +31,12 @@ pub struct ServerAddress {
     pub keys: ClientKeys,
 }
 
+impl ServerAddress {
+    fn candidate(&self) -> Candidate {
+        Candidate { keys: self.keys.clone(), ports: Some(self.ports.clone()) }
+    }
+}
+
 /// A stream that can be had at once is had, however little patience there is.
 const OPEN_LEAST: Duration = Duration::from_millis(1);
 
@@ -45,6 +51,8 @@ pub enum Report {
         peer: SocketAddr,
         /// How long the handshake took.
         rtt: Duration,
+        /// How far this machine's clock is ahead of the server's, seconds.
+        clock_ahead: f64,
     },
     /// The link is down.
     Down {
@@ -117,8 +125,8 @@ impl Client {
     /// Starts to keep a link to the first of `servers` that answers.
     pub fn start(shard: Shard, servers: Vec<ServerAddress>, report: impl Fn(Report) + 'static) -> Self {
         let client = Self { shard, state: Rc::default(), changed: Rc::default(), wanted: Rc::default() };
-        let keys = servers.iter().map(|server| server.keys.clone()).collect();
-        let keeper = Keeper::new(Instant::now(), keys, rand::random());
+        let candidates = servers.iter().map(ServerAddress::candidate).collect();
+        let keeper = Keeper::new(Instant::now(), candidates, rand::random());
         let keeping =
             Keeping { client: client.clone(), keeper, servers, lookups: JoinSet::new(), clocks: Clocks::new() };
         let keeping = tokio::task::spawn_local(keeping.run(report));
@@ -281,7 +289,9 @@ impl Keeping {
                     let (host, port) = (server.host.clone(), server.ports.first());
                     self.lookups.spawn_local(async move { (index, addresses(&host, port).await) });
                 }
-                Action::Up { link, peer, rtt } => report(Report::Up { link, peer, rtt }),
+                Action::Up { link, peer, rtt, clock_ahead } => {
+                    report(Report::Up { link, peer, rtt, clock_ahead });
+                }
                 Action::Down { link, peer, why } => report(Report::Down { link, peer, why }),
                 Action::Retry(pause) => {
                     let peer = self.servers.first().map(|server| format!("{}:{}", server.host, server.ports.first()));

@@ -11,9 +11,10 @@ use ginnel_proto::envelope::keys::{PrivateKey, Psk};
 use ginnel_proto::envelope::replay::ReplayCache;
 use ginnel_proto::hub::gate::{GateConfig, Users};
 use ginnel_proto::hub::{Hub, HubConfig, LinkId};
-use ginnel_proto::keeper::Keeper;
+use ginnel_proto::keeper::{Candidate, Keeper};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::link::{BATCH_PACKETS, Path};
+use ginnel_proto::ports::Ports;
 use ginnel_proto::session::StreamId;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -44,13 +45,16 @@ pub struct Setup {
     pub limits: Limits,
     /// What the server does with streams.
     pub service: Service,
+    /// The ports that clients may use of the server; `None`: one.
+    pub ports: Option<Ports>,
 }
 
 impl Setup {
     /// A good network, IPv4, default limits, and a server that echoes.
     pub fn new(seed: u64) -> Self {
         let (to_server, to_client) = (Conditions::default(), Conditions::default());
-        Self { seed, to_server, to_client, ipv6: false, limits: Limits::default(), service: Service::Echo }
+        let (limits, service) = (Limits::default(), Service::Echo);
+        Self { seed, to_server, to_client, ipv6: false, limits, service, ports: None }
     }
 
     /// The same conditions both ways.
@@ -153,7 +157,8 @@ impl Lab {
         if node.addresses.is_empty() {
             node.addresses.push(server);
         }
-        node.keeper = Some(Keeper::new(node.time(self.now).now, vec![keys], seed));
+        node.keeper =
+            Some(Keeper::new(node.time(self.now).now, vec![Candidate { keys, ports: self.setup.ports.clone() }], seed));
     }
 
     /// The server's process is killed: it says nothing more, and hears nothing.
@@ -276,7 +281,7 @@ impl Lab {
         for _ in 0..ARRIVALS_AT_ONCE {
             let Some(arrival) = self.network.arrive(self.now) else { break };
             let (node, local) = match arrival.to {
-                To::Server => (&mut self.server, Some(self.network.server())),
+                To::Server(address) => (&mut self.server, Some(address)),
                 To::Client(wire) => (&mut self.clients[wire], None),
             };
             let path = Path { remote: arrival.from, local };
@@ -291,20 +296,21 @@ impl Lab {
     fn settle(&mut self) {
         let (now, buffer, network) = (self.now, &mut self.buffer, &mut self.network);
         for (wire, node) in self.clients.iter_mut().enumerate() {
-            while drain(node, now, buffer, |to, segment, batch| {
+            while drain(node, now, buffer, |path, segment, batch| {
                 // Nobody is at any other address.
-                if to == network.server() {
-                    network.send_to_server(now, wire, segment, batch);
+                if path.remote.ip() == network.server().ip() {
+                    network.send_to_server(now, wire, path.remote.port(), segment, batch);
                 }
             }) {}
         }
-        while drain(&mut self.server, now, buffer, |to, segment, batch| {
-            network.send_to_client(now, to, segment, batch);
+        while drain(&mut self.server, now, buffer, |path, segment, batch| {
+            let port = path.local.unwrap_or(network.server()).port();
+            network.send_to_client(now, port, path.remote, segment, batch);
         }) {}
     }
 }
 
-fn drain(node: &mut Node, now: Duration, buffer: &mut Vec<u8>, mut send: impl FnMut(SocketAddr, usize, &[u8])) -> bool {
+fn drain(node: &mut Node, now: Duration, buffer: &mut Vec<u8>, mut send: impl FnMut(Path, usize, &[u8])) -> bool {
     if node.is_stopped() {
         return false;
     }
@@ -312,7 +318,7 @@ fn drain(node: &mut Node, now: Duration, buffer: &mut Vec<u8>, mut send: impl Fn
     let time = node.time(now);
     while let Some(transmit) = node.hub.poll_transmit(time, BATCH_PACKETS, buffer) {
         moved = true;
-        send(transmit.path.remote, transmit.segment, buffer);
+        send(transmit.path, transmit.segment, buffer);
     }
     moved
 }

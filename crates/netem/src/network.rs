@@ -5,7 +5,7 @@ use crate::pipe::{Counters, Pipe, Tally};
 use bytes::{Bytes, BytesMut};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -43,8 +43,8 @@ pub enum Change {
 /// Where a datagram has arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum To {
-    /// At the server.
-    Server,
+    /// At the server, at this address of its.
+    Server(SocketAddr),
     /// At the client of this wire.
     Client(Wire),
 }
@@ -98,6 +98,8 @@ pub struct Network {
     flights: BinaryHeap<Reverse<Flight>>,
     schedule: BTreeMap<(Duration, u64), (Wire, Change)>,
     order: u64,
+    /// Ports of the server through which nothing passes, either way.
+    blocked: BTreeSet<u16>,
 }
 
 impl Network {
@@ -112,12 +114,22 @@ impl Network {
             flights: BinaryHeap::new(),
             schedule: BTreeMap::new(),
             order: 0,
+            blocked: BTreeSet::new(),
         }
     }
 
     /// The server's address.
     pub fn server(&self) -> SocketAddr {
         self.server
+    }
+
+    /// From now on nothing passes through this port of the server, or everything does again.
+    pub fn block(&mut self, port: u16, blocked: bool) {
+        if blocked {
+            self.blocked.insert(port);
+        } else {
+            self.blocked.remove(&port);
+        }
     }
 
     /// Adds a client, which the server sees at `public`.
@@ -204,10 +216,14 @@ impl Network {
         self.flights.len()
     }
 
-    /// A client sends a batch of datagrams, each of `segment` bytes but the last.
-    pub fn send_to_server(&mut self, now: Duration, wire: Wire, segment: usize, batch: &[u8]) {
+    /// A client sends a batch of datagrams, each of `segment` bytes but the last, to a port of the
+    /// server.
+    pub fn send_to_server(&mut self, now: Duration, wire: Wire, port: u16, segment: usize, batch: &[u8]) {
+        if self.blocked.contains(&port) {
+            return;
+        }
         let ends = &mut self.wires[wire];
-        let (server, headers) = (self.server, headers(self.server));
+        let (server, headers) = (SocketAddr::new(self.server.ip(), port), headers(self.server));
         // One allocation a batch: its datagrams share it.
         let mut batch = BytesMut::from(batch);
         while !batch.is_empty() {
@@ -237,15 +253,18 @@ impl Network {
         assert!(self.flights.len() < UNDER_WAY_MAX, "{UNDER_WAY_MAX} datagrams under way at {now:?}");
     }
 
-    /// The server sends a batch of datagrams to an address.
-    pub fn send_to_client(&mut self, now: Duration, to: SocketAddr, segment: usize, batch: &[u8]) {
+    /// The server sends a batch of datagrams to an address, from one of its ports.
+    pub fn send_to_client(&mut self, now: Duration, port: u16, to: SocketAddr, segment: usize, batch: &[u8]) {
+        if self.blocked.contains(&port) {
+            return;
+        }
         let Some(&wire) = self.owners.get(&to) else {
             let stray = self.strays.entry(to).or_default();
             batch.chunks(segment).for_each(|datagram| stray.count(datagram.len()));
             return;
         };
         let pipe = &mut self.wires[wire].to_client;
-        let (from, headers) = (self.server, headers(self.server));
+        let (from, headers) = (SocketAddr::new(self.server.ip(), port), headers(self.server));
         let mut batch = BytesMut::from(batch);
         while !batch.is_empty() {
             let datagram = batch.split_to(segment.min(batch.len()));
@@ -284,11 +303,11 @@ impl Network {
         }
         while self.flights.peek().is_some_and(|Reverse(flight)| flight.at <= now) {
             let Reverse(Flight { wire, from, to, datagram, .. }) = self.flights.pop()?;
-            if to == self.server {
+            if to.ip() == self.server.ip() {
                 if let Some(wire) = wire.filter(|wire| self.wires[*wire].public == from) {
                     self.wires[wire].to_server.counters.delivered.count(datagram.len());
                 }
-                return Some(Arrival { to: To::Server, from, datagram });
+                return Some(Arrival { to: To::Server(to), from, datagram });
             }
             let Some(wire) = wire else { continue };
             let ends = &mut self.wires[wire];

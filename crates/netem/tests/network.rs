@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 const COUNT: usize = 10_000;
+/// The server's.
+const PORT: u16 = 1;
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn address(text: &str) -> SocketAddr {
@@ -24,12 +26,12 @@ fn send(network: &mut Network, wire: Wire, length: usize, gap: Duration) -> Vec<
     for number in 0..COUNT {
         let mut datagram = vec![0; length];
         datagram[..8].copy_from_slice(&number.to_be_bytes());
-        network.send_to_server(gap * number as u32, wire, length, &datagram);
+        network.send_to_server(gap * number as u32, wire, PORT, length, &datagram);
     }
     let mut arrivals = Vec::new();
     while let Some(now) = network.next() {
         while let Some(arrival) = network.arrive(now) {
-            assert_eq!(arrival.to, To::Server);
+            assert_eq!(arrival.to, To::Server(network.server()));
             let number = arrival.datagram.first_chunk().unwrap();
             arrivals.push((now, usize::from_be_bytes(*number)));
         }
@@ -119,8 +121,8 @@ fn the_mtu_counts_the_headers_of_ip_and_udp() {
         let mut network = Network::new(address(server), 1);
         let conditions = Conditions { mtu: 1280, ..Conditions::default() };
         let wire = network.add_wire(address("192.0.2.2:2"), conditions, conditions);
-        network.send_to_server(Duration::ZERO, wire, fits, &vec![0; fits]);
-        network.send_to_server(Duration::ZERO, wire, fits + 1, &vec![0; fits + 1]);
+        network.send_to_server(Duration::ZERO, wire, PORT, fits, &vec![0; fits]);
+        network.send_to_server(Duration::ZERO, wire, PORT, fits + 1, &vec![0; fits + 1]);
         let counters = network.counters(wire, Direction::ToServer);
         assert_eq!((network.under_way(), counters.oversized), (1, 1), "{server}");
     }
@@ -129,7 +131,7 @@ fn the_mtu_counts_the_headers_of_ip_and_udp() {
 #[test]
 fn a_batch_arrives_as_its_segments() {
     let (mut network, wire) = network(1, Conditions::default());
-    network.send_to_server(Duration::ZERO, wire, 1000, &[7; 2500]);
+    network.send_to_server(Duration::ZERO, wire, PORT, 1000, &[7; 2500]);
     let now = network.next().unwrap();
     let lengths = std::iter::from_fn(|| network.arrive(now)).map(|arrival| arrival.datagram.len());
     assert_eq!(lengths.collect::<Vec<_>>(), [1000, 1000, 500]);
@@ -142,7 +144,7 @@ fn nothing_passes_during_a_black_out() {
     for second in 0..10 {
         let now = Duration::from_millis(1000 * second + 500);
         while network.arrive(now).is_some() {}
-        network.send_to_server(now, wire, 100, &[0; 100]);
+        network.send_to_server(now, wire, PORT, 100, &[0; 100]);
     }
     let counters = network.counters(wire, Direction::ToServer);
     assert_eq!((counters.sent.datagrams, counters.blacked_out), (10, 3));
@@ -154,13 +156,13 @@ fn an_old_address_is_dead_and_a_foreign_one_counted() {
     let (old, new, foreign) = (network.public(wire), address("192.0.2.3:3"), address("192.0.2.4:4"));
     network.schedule(5 * MILLISECOND, wire, Change::Address(new));
     for to in [old, foreign] {
-        network.send_to_client(Duration::ZERO, to, 100, &[0; 100]);
+        network.send_to_client(Duration::ZERO, PORT, to, 100, &[0; 100]);
     }
-    network.send_to_server(Duration::ZERO, wire, 100, &[1; 100]);
+    network.send_to_server(Duration::ZERO, wire, PORT, 100, &[1; 100]);
     assert_eq!(network.arrive(10 * MILLISECOND).unwrap().from, old);
     assert!(network.arrive(10 * MILLISECOND).is_none(), "nobody is at the old address any more");
-    network.send_to_server(10 * MILLISECOND, wire, 100, &[1; 100]);
-    network.send_to_client(10 * MILLISECOND, new, 100, &[2; 100]);
+    network.send_to_server(10 * MILLISECOND, wire, PORT, 100, &[1; 100]);
+    network.send_to_client(10 * MILLISECOND, PORT, new, 100, &[2; 100]);
     assert_eq!(network.arrive(20 * MILLISECOND).unwrap().from, new);
     assert_eq!(network.arrive(20 * MILLISECOND).unwrap().to, To::Client(wire));
     assert_eq!(network.counters(wire, Direction::ToClient).dead, 1);
@@ -172,7 +174,7 @@ fn an_observer_comes_before_the_original() {
     let (mut network, wire) = network(1, Conditions::default());
     let observer = address("192.0.2.66:6");
     network.observe(wire, observer, 1.0);
-    network.send_to_server(Duration::ZERO, wire, 100, &[1; 100]);
+    network.send_to_server(Duration::ZERO, wire, PORT, 100, &[1; 100]);
     let arrivals = std::iter::from_fn(|| network.arrive(10 * MILLISECOND)).map(|arrival| arrival.from);
     assert_eq!(arrivals.collect::<Vec<_>>(), [observer, address("192.0.2.2:2")]);
     assert_eq!(network.observer_sent(wire).bytes, 100);

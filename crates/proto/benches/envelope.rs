@@ -81,7 +81,7 @@ fn open(criterion: &mut Criterion) {
 
 fn header(criterion: &mut Criterion) {
     let key = HeaderKey::new(&HEADER_KEY);
-    let header = Header { session: 1, counter: 2, kind: Kind::Session, padded: false };
+    let header = Header { session: 1, counter: 2, kind: Kind::Session, epoch: false, padded: false };
     criterion.bench_function("header/seal", |bencher| bencher.iter(|| key.seal(black_box(header))));
     let mut datagram = vec![0; OVERHEAD];
     datagram.extend(key.seal(header));

@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use ginnel_proto::envelope::OVERHEAD;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::session::quic::{QuicConfig, QuicSession};
 use ginnel_proto::session::{Event, Read, Session, StreamId};
@@ -77,8 +78,8 @@ impl Pair {
 
 fn carry(from: &mut QuicSession, to: &mut QuicSession, now: Instant, buffer: &mut Vec<u8>) {
     buffer.clear();
-    while let Some(segment) = from.poll_transmit(now, BATCH, buffer) {
-        for packet in buffer.chunks(segment) {
+    while let Some(batch) = from.poll_transmit(now, BATCH, OVERHEAD, buffer) {
+        for packet in buffer.chunks(batch.segment) {
             to.handle(now, BytesMut::from(packet));
         }
         buffer.clear();

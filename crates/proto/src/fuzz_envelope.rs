@@ -7,15 +7,17 @@
 //! Behind keys, a fuzzer meets nothing but refusal; so each body also looks at its input as at
 //! plaintext that somebody with the keys has sealed.
 
-use crate::envelope::control::{CONTROL_MAX, Control};
+use crate::envelope::control::{CONTROL_MAX, Control, PADDING};
 use crate::envelope::data::{Aead, OpenError, Opener, Sealer};
 use crate::envelope::handshake::{ClientKeys, DATAGRAM_MAX, Direction, HandshakeError, Initiation, Request};
 use crate::envelope::header::{HEADER_LEN, Header, HeaderKey, Kind};
 use crate::envelope::hello::{Hello, LinkIdentity, PARAMS_MAX, SessionKind, Welcome};
 use crate::envelope::keys::{OuterKeys, PrivateKey, Psk};
 use crate::envelope::replay::{Entry, HANDSHAKES_REMEMBERED, ReplayCache};
-use crate::envelope::{OVERHEAD, TAG_LEN};
+use crate::envelope::{OVERHEAD, TAG_LEN, Version};
 use crate::fuzz::Body;
+use crate::link::shape::untrim;
+use crate::profile::Span;
 use aes::Aes128;
 use aes::cipher::{BlockEncrypt, KeyInit};
 use bytes::BytesMut;
@@ -30,8 +32,12 @@ pub const BODIES: &[(&str, Body)] = &[
     ("envelope_hello", envelope_hello),
     ("envelope_journal", envelope_journal),
     ("envelope_request", envelope_request),
+    ("envelope_trimmed", envelope_trimmed),
     ("envelope_welcome", envelope_welcome),
 ];
+
+/// Bytes of a request.
+const SIZE: Span = Span::new(265, 1200);
 
 const HEADER_KEY: [u8; HEADER_LEN] = [8; HEADER_LEN];
 
@@ -56,7 +62,7 @@ fn is_header(datagram: &[u8]) -> bool {
     let Some(block) = datagram.last_chunk::<HEADER_LEN>() else { return false };
     let mut block = (*block).into();
     Aes128::new(&HEADER_KEY.into()).decrypt_block(&mut block);
-    block[11..] == [0; 5] && matches!(block[10], 0x00 | 0x01 | 0x10 | 0x11)
+    block[11..] == [0; 5] && matches!(block[10] & !0x18, 0x00..=0x02)
 }
 
 /// First byte: which AEAD, and whether the payload is padded. The others: a datagram, and the
@@ -119,8 +125,8 @@ fn ends() -> Ends {
 /// A handshake datagram to a server, and the Noise message of one.
 pub fn envelope_request(data: &[u8]) {
     let Ends { keys, server, outer, mut rng } = ends();
-    let mut read = |noise: &[u8]| {
-        if let Ok(request) = Request::read(&keys.psk, &server, noise, &mut rng) {
+    let mut read = |version, noise: &[u8]| {
+        if let Ok(request) = Request::read(version, &keys.psk, &server, noise, &mut rng) {
             assert!(request.hello.params.len() <= PARAMS_MAX);
             let length = data.len().max(noise.len());
             if let Some((answer, _)) = request.answer(&outer, &welcome(), data, &mut rng) {
@@ -129,29 +135,31 @@ pub fn envelope_request(data: &[u8]) {
         }
     };
     match outer.unwrap_request(data) {
-        Ok(noise) => {
+        Ok((version, noise)) => {
             assert!(noise.len() < data.len());
-            read(&noise);
+            read(version, &noise);
         }
         Err(HandshakeError::NotOurs | HandshakeError::Malformed) => {}
         Err(other) => panic!("{other:?}"),
     }
-    read(data);
+    read(Version::V1, data);
+    read(Version::V2, data);
     if data.len() <= DATAGRAM_MAX - 43 {
-        let wrapped = outer.wrap(Direction::Request, data, 0, &mut StdRng::seed_from_u64(2));
-        assert_eq!(outer.unwrap_request(&wrapped).as_deref(), Ok(data));
+        let wrapped = outer.wrap(Version::V2, Direction::Request, data, 0, &mut StdRng::seed_from_u64(2));
+        assert_eq!(outer.unwrap_request(&wrapped), Ok((Version::V2, data.to_vec())));
     }
 }
 
 /// A handshake datagram to a client, and the Noise message of one; the right answer still counts.
 pub fn envelope_answer(data: &[u8]) {
     let Ends { keys, server, outer, mut rng } = ends();
-    let (mut initiation, request) = Initiation::new(&keys, &outer, &hello(), &mut rng);
+    let (mut initiation, request) = Initiation::new(Version::V2, &keys, &outer, &hello(), SIZE, &mut rng);
     let Some(nonce) = request.first_chunk().copied() else { panic!("a nonce") };
     assert!(initiation.complete(&outer, data).is_err());
-    let wrapped = outer.wrap(Direction::AnswerTo(&nonce), data, 0, &mut rng);
+    let wrapped = outer.wrap(Version::V2, Direction::AnswerTo(&nonce), data, 0, &mut rng);
     assert!(initiation.complete(&outer, &wrapped).is_err());
-    let read = outer.unwrap_request(&request).and_then(|noise| Request::read(&keys.psk, &server, &noise, &mut rng));
+    let read = outer.unwrap_request(&request);
+    let read = read.and_then(|(version, noise)| Request::read(version, &keys.psk, &server, &noise, &mut rng));
     let Ok(Some((answer, _))) = read.map(|read| read.answer(&outer, &welcome(), &request, &mut rng)) else {
         panic!("a good request has an answer")
     };
@@ -198,9 +206,28 @@ pub fn envelope_control(data: &[u8]) {
     let Some(control) = Control::decode(data) else { return };
     assert!(data.len() <= CONTROL_MAX);
     let mut padded = Vec::new();
-    control.encode_padded(&mut StdRng::seed_from_u64(1), &mut padded);
+    control.encode_padded(PADDING, &mut StdRng::seed_from_u64(1), &mut padded);
     assert_eq!(padding_end(&padded, true), Some(data.len()));
     assert_eq!(padded[..data.len()], *data);
+}
+
+/// A session packet without the zeros at its end.
+pub fn envelope_trimmed(data: &[u8]) {
+    let packet = BytesMut::from(&[data, &[0xff; OVERHEAD]].concat()[..]);
+    let Some((rest, zeros)) = data.split_last_chunk::<2>() else {
+        assert!(untrim(packet, 1472).is_none());
+        return;
+    };
+    let zeros = usize::from(u16::from_be_bytes(*zeros));
+    match untrim(packet, 1472) {
+        Some(whole) => {
+            assert!(whole.len() <= 1472);
+            assert_eq!(whole.len(), rest.len() + zeros + OVERHEAD);
+            assert_eq!(whole[..rest.len()], *rest);
+            assert!(whole[rest.len()..].iter().all(|byte| *byte == 0));
+        }
+        None => assert!(rest.len() + zeros + OVERHEAD > 1472),
+    }
 }
 
 /// A journal of accepted handshakes.

@@ -8,6 +8,7 @@
 pub mod settings;
 
 use crate::congestion::Congestion;
+use crate::envelope::Version;
 use crate::profile::Profile;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -79,6 +80,15 @@ pub struct Limits {
     pub profile: Profile,
     /// On a client, to a server with several ports: how long one of them is used, ±30 %.
     pub hop_interval: Duration,
+    /// On a client: the version of the protocol that it speaks.
+    pub version: Version,
+    /// How long a link's keys are used, ±25 %, before a client asks for new ones. Idle ones keep them.
+    pub rekey_time: Duration,
+    /// How many bytes a link carries with one key, both directions together; a client asks for new
+    /// ones after half of it to all.
+    pub rekey_bytes: u64,
+    /// How long what was sealed with former keys is still opened.
+    pub rekey_overlap: Duration,
 
     /// Name resolution, in all.
     pub resolve_time: Duration,
@@ -168,6 +178,10 @@ impl Limits {
             congestion: Congestion::Adaptive,
             profile: Profile::plain(),
             hop_interval: Duration::from_secs(30),
+            version: Version::CURRENT,
+            rekey_time: Duration::from_secs(120),
+            rekey_bytes: 1 << 36,
+            rekey_overlap: Duration::from_secs(15),
             resolve_time: LOOKUP_TIME,
             connect_time: CONNECT_TIMEOUT,
             step_time: Duration::from_secs(5),
@@ -271,6 +285,9 @@ pub const HOLD_ROUND_TRIPS: u32 = 2;
 
 /// How often the doubted link is probed while a handshake is held.
 pub const HOLD_PROBES: u32 = 6;
+
+/// A link that is doubted for this long is replaced by one to any server of its share link.
+pub const FAILOVER_TIME: Duration = Duration::from_secs(3);
 
 /// A held handshake is dropped after this: the server forgets it after ten seconds.
 pub const HELD_TIME: Duration = Duration::from_secs(8);
@@ -414,3 +431,20 @@ pub const MAX_ATTEMPTS: usize = 8;
 /// The pause between two questions of the kernel whether the peer of a TCP connection still lives,
 /// once the first went unanswered.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+// What a link looks like from outside.
+
+/// Session packets after such a pause begin a burst, whose first sizes are drawn one by one.
+pub const BURST_GAP: Duration = Duration::from_millis(500);
+
+/// A pair of addresses on which a client has sent nothing for so long gets junk first.
+pub const JUNK_IDLE: Duration = Duration::from_secs(60);
+
+/// A question for new keys is asked again after this, doubling, as long as the link is used.
+pub const REKEY_AGAIN: Duration = Duration::from_millis(500);
+
+/// The longest time until it is asked again.
+pub const REKEY_AGAIN_MAX: Duration = Duration::from_secs(8);
+
+/// Addresses that a client remembers to have dialled lately.
+pub const PAIRS_REMEMBERED: usize = 1024;

@@ -3,17 +3,20 @@
 mod fixtures;
 
 use fixtures::{hello, rng, welcome};
-use ginnel_proto::envelope::control::{CONTROL_MAX, Control};
+use ginnel_proto::envelope::control::{CONTROL_MAX, Control, PADDING};
 use ginnel_proto::envelope::hello::{BadPayload, Hello, PARAMS_MAX, Welcome};
+use ginnel_proto::envelope::keys::PublicKey;
 use std::collections::HashSet;
 
 const TOKEN: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
-const ALL: [Control; 5] = [
+const ALL: [Control; 7] = [
     Control::Probe(TOKEN),
     Control::Echo(TOKEN),
     Control::Challenge(TOKEN),
     Control::ChallengeEcho(TOKEN),
     Control::Close(3),
+    Control::Rekey(9, PublicKey([7; 32])),
+    Control::RekeyAnswer(9, PublicKey([8; 32])),
 ];
 
 /// What the opener of a padded packet leaves.
@@ -29,7 +32,7 @@ fn a_control_message_is_what_it_was_and_of_no_one_length() {
         let mut lengths = HashSet::new();
         for _ in 0..500 {
             let mut padded = Vec::new();
-            control.encode_padded(&mut rng, &mut padded);
+            control.encode_padded(PADDING, &mut rng, &mut padded);
             assert_eq!(Control::decode(stripped(&padded)), Some(control));
             assert!(stripped(&padded).len() <= CONTROL_MAX);
             lengths.insert(padded.len());
@@ -43,14 +46,14 @@ fn a_control_message_of_another_kind_or_length_says_nothing() {
     let mut rng = rng(1);
     for control in ALL {
         let mut padded = Vec::new();
-        control.encode_padded(&mut rng, &mut padded);
+        control.encode_padded(PADDING, &mut rng, &mut padded);
         let message = stripped(&padded);
         for length in 0..message.len() {
             assert_eq!(Control::decode(&message[..length]), None);
         }
         assert_eq!(Control::decode(&[message, &[0]].concat()), None);
     }
-    for kind in 5..=255 {
+    for kind in 7..=255 {
         assert_eq!(Control::decode(&[kind]), None);
         assert_eq!(Control::decode(&[&[kind][..], &TOKEN].concat()), None);
     }

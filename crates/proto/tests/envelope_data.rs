@@ -55,8 +55,8 @@ fn a_packet_opens_to_what_was_sealed() {
             assert!(length < 16 || sealed[..length] != payload, "{aead:?} leaves {length} bytes in the clear");
             let (header, verdict, opened) = ends.open(&sealed);
             let counter = FIRST + number as u64;
-            assert_eq!(header, Header { session: SESSION, counter, kind: Kind::Session, padded: false });
-            assert_eq!((verdict, opened), (Ok(Opened { newest: true }), payload));
+            assert_eq!(header, Header { session: SESSION, counter, kind: Kind::Session, epoch: false, padded: false });
+            assert_eq!((verdict, opened), (Ok(Opened { newest: true, next_key: false }), payload));
         }
     }
 }
@@ -95,10 +95,10 @@ fn every_packet_opens_once() {
         let mut ends = Ends::new(aead);
         let sealed: Vec<_> = (0..5).map(|_| ends.seal(Kind::Session, false, b"once")).collect();
         for (at, newest) in [(1, true), (4, true), (0, false), (2, false)] {
-            assert_eq!(ends.open(&sealed[at]).1, Ok(Opened { newest }), "{at}");
+            assert_eq!(ends.open(&sealed[at]).1, Ok(Opened { newest, next_key: false }), "{at}");
             assert_eq!(ends.open(&sealed[at]).1, Err(OpenError::Replayed), "{at}");
         }
-        assert_eq!(ends.open(&sealed[3]).1, Ok(Opened { newest: false }));
+        assert_eq!(ends.open(&sealed[3]).1, Ok(Opened { newest: false, next_key: false }));
     }
 }
 
@@ -110,9 +110,9 @@ fn what_has_left_the_window_is_refused() {
         ends.seal(Kind::Session, false, b"");
     }
     let late = ends.seal(Kind::Session, false, b"late");
-    assert_eq!(ends.open(&late).1, Ok(Opened { newest: true }));
+    assert_eq!(ends.open(&late).1, Ok(Opened { newest: true, next_key: false }));
     assert_eq!(ends.open(&early[0]).1, Err(OpenError::Replayed));
-    assert_eq!(ends.open(&early[1]).1, Ok(Opened { newest: false }));
+    assert_eq!(ends.open(&early[1]).1, Ok(Opened { newest: false, next_key: false }));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn every_bit_of_a_packet_is_authenticated_and_a_forgery_moves_nothing() {
                 assert_eq!(ends.opener.open(&header, &mut forged.clone()), Err(OpenError::Forged), "bit {bit}");
             }
         }
-        assert_eq!(ends.open(&sealed).1, Ok(Opened { newest: true }));
+        assert_eq!(ends.open(&sealed).1, Ok(Opened { newest: true, next_key: false }));
     }
 }
 
@@ -160,7 +160,7 @@ fn each_aead_is_the_one_of_its_name() {
 fn a_datagram_too_short_to_be_one_is_refused() {
     for length in 0..OVERHEAD {
         let mut opener = Opener::new(Aead::Aes128Gcm, &KEY);
-        let header = Header { session: SESSION, counter: 1, kind: Kind::Session, padded: true };
+        let header = Header { session: SESSION, counter: 1, kind: Kind::Session, epoch: false, padded: true };
         let refused = opener.open(&header, &mut BytesMut::zeroed(length));
         let expected = if length < HEADER_LEN { OpenError::Malformed } else { OpenError::Forged };
         assert_eq!(refused, Err(expected), "{length}");
@@ -175,7 +175,7 @@ fn counters_end_and_never_repeat() {
         for counter in [COUNTER_MAX - 1, COUNTER_MAX] {
             let sealed = ends.seal(Kind::Session, false, b"last");
             let (header, verdict, _) = ends.open(&sealed);
-            assert_eq!((header.counter, verdict), (counter, Ok(Opened { newest: true })));
+            assert_eq!((header.counter, verdict), (counter, Ok(Opened { newest: true, next_key: false })));
         }
         let mut packet = vec![5; OVERHEAD + 4];
         for _ in 0..3 {

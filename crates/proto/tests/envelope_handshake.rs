@@ -2,7 +2,8 @@
 
 mod fixtures;
 
-use fixtures::{Deployment, hello, rng, unwrap, welcome, wrap, wrap_body};
+use fixtures::{ANY_SIZE, Deployment, hello, rng, unwrap, welcome, wrap, wrap_as, wrap_body};
+use ginnel_proto::envelope::Version;
 use ginnel_proto::envelope::handshake::{DATAGRAM_MAX, HandshakeError, Initiation, REQUEST_MIN, Request, digest};
 use ginnel_proto::envelope::hello::{Hello, PARAMS_MAX, Welcome};
 use ginnel_proto::envelope::keys::{LinkKeys, PublicKey};
@@ -82,10 +83,10 @@ fn every_bit_of_the_noise_messages_counts_too() {
     let (mut initiation, request) = deployment.initiate(&mut rng);
     let nonce: [u8; 24] = request[..24].try_into().unwrap();
     let (answer, _) = deployment.answer(&request, &mut rng);
-    let mut noise = deployment.outer.unwrap_request(&request).unwrap();
+    let (_, mut noise) = deployment.outer.unwrap_request(&request).unwrap();
     for bit in 0..noise.len() * 8 {
         noise[bit / 8] ^= 1 << (bit % 8);
-        let refused = Request::read(&deployment.psk, &deployment.server, &noise, &mut rng);
+        let refused = Request::read(Version::CURRENT, &deployment.psk, &deployment.server, &noise, &mut rng);
         assert_eq!(refused.err(), Some(HandshakeError::Forged), "bit {bit}");
         noise[bit / 8] ^= 1 << (bit % 8);
     }
@@ -112,9 +113,10 @@ fn every_truncation_is_refused() {
     for length in 0..answer.len() {
         assert!(initiation.complete(&deployment.outer, &answer[..length]).is_err(), "{length}");
     }
-    let noise = deployment.outer.unwrap_request(&request).unwrap();
+    let (_, noise) = deployment.outer.unwrap_request(&request).unwrap();
     for length in 0..noise.len() {
-        assert!(Request::read(&deployment.psk, &deployment.server, &noise[..length], &mut rng).is_err(), "{length}");
+        let read = Request::read(Version::CURRENT, &deployment.psk, &deployment.server, &noise[..length], &mut rng);
+        assert!(read.is_err(), "{length}");
     }
 }
 
@@ -122,15 +124,15 @@ fn every_truncation_is_refused() {
 fn a_datagram_of_a_wrong_length_version_or_inner_length_is_refused() {
     let (outer, nonce) = (&Deployment::new().outer, [5; 24]);
     let sealed = |body: &[u8]| outer.unwrap_request(&wrap_body(&outer.to_server, nonce, b"", body));
-    assert_eq!(sealed(&[1, 0, 2, 7, 8, 0]), Ok(vec![7, 8]));
-    assert_eq!(sealed(&[1, 0, 2, 7, 8]), Ok(vec![7, 8]));
+    assert_eq!(sealed(&[1, 0, 2, 7, 8, 0]), Ok((Version::V1, vec![7, 8])));
+    assert_eq!(sealed(&[2, 0, 2, 7, 8]), Ok((Version::V2, vec![7, 8])));
     assert_eq!(sealed(&[1, 0, 2, 7]), Err(HandshakeError::Malformed), "a message beyond the datagram");
     assert_eq!(sealed(&[1, 0xff, 0xff, 7]), Err(HandshakeError::Malformed));
     assert_eq!(sealed(&[0, 0, 1, 7]), Err(HandshakeError::Malformed), "version 0");
-    assert_eq!(sealed(&[2, 0, 1, 7]), Err(HandshakeError::Malformed), "version 2");
+    assert_eq!(sealed(&[3, 0, 1, 7]), Err(HandshakeError::Malformed), "version 3");
     assert_eq!(sealed(&[1, 0]), Err(HandshakeError::NotOurs), "no room for a length");
     let longest = wrap(&outer.to_server, nonce, b"", &[7], DATAGRAM_MAX - 24 - 16 - 4);
-    assert_eq!((longest.len(), outer.unwrap_request(&longest)), (DATAGRAM_MAX, Ok(vec![7])));
+    assert_eq!((longest.len(), outer.unwrap_request(&longest)), (DATAGRAM_MAX, Ok((Version::CURRENT, vec![7]))));
     let longer = wrap(&outer.to_server, nonce, b"", &[7], DATAGRAM_MAX - 24 - 16 - 3);
     assert_eq!(outer.unwrap_request(&longer), Err(HandshakeError::NotOurs));
 }
@@ -144,15 +146,15 @@ fn only_the_right_secret_server_and_user_complete_it() {
         let (_, request) = wrong.initiate(&mut rng);
         assert_eq!(right.outer.unwrap_request(&request), Err(HandshakeError::NotOurs));
         // The outer key alone, from wherever, opens no Noise message to another server.
-        let noise = wrong.outer.unwrap_request(&request).unwrap();
-        let read = Request::read(&right.psk, &right.server, &noise, &mut rng);
+        let (_, noise) = wrong.outer.unwrap_request(&request).unwrap();
+        let read = Request::read(Version::CURRENT, &right.psk, &right.server, &noise, &mut rng);
         // Message 1 does not depend on the secret, which is mixed in at the end of message 2.
         assert_eq!(read.is_ok(), wrong.server == right.server);
     }
     // A message 2 made with another secret does not authenticate.
     let (mut initiation, request) = right.initiate(&mut rng);
-    let noise = right.outer.unwrap_request(&request).unwrap();
-    let read = Request::read(&wrong_psk.psk, &right.server, &noise, &mut rng).unwrap();
+    let (_, noise) = right.outer.unwrap_request(&request).unwrap();
+    let read = Request::read(Version::CURRENT, &wrong_psk.psk, &right.server, &noise, &mut rng).unwrap();
     let (answer, _) = read.answer(&right.outer, &welcome(), &request, &mut rng).unwrap();
     assert_eq!(initiation.complete(&right.outer, &answer).err(), Some(HandshakeError::Forged));
     // Another user is another user.
@@ -191,7 +193,8 @@ fn the_answer_is_never_longer_than_the_request_and_no_length_is_common() {
     let (mut requests, mut answers) = (HashSet::new(), HashSet::new());
     for seed in 0..2000 {
         let mut rng = rng(seed);
-        let (_, request) = Initiation::new(&deployment.client_keys(), &deployment.outer, &hello, &mut rng);
+        let (_, request) =
+            Initiation::new(Version::CURRENT, &deployment.client_keys(), &deployment.outer, &hello, ANY_SIZE, &mut rng);
         let read = deployment.read(&request, &mut rng).unwrap();
         let (answer, _) = read.answer(&deployment.outer, &welcome, &request, &mut rng).expect("long enough");
         assert!((REQUEST_MIN..=DATAGRAM_MAX).contains(&request.len()));
@@ -203,11 +206,29 @@ fn the_answer_is_never_longer_than_the_request_and_no_length_is_common() {
     assert!(requests.len() > 700 && answers.len() > 500, "{} {}", requests.len(), answers.len());
 }
 
+/// A version that somebody with the deployment's secret changes on the way authenticates nothing.
+#[test]
+fn a_version_is_part_of_what_both_ends_prove() {
+    let (deployment, mut rng) = (Deployment::new(), rng(13));
+    for (spoken, claimed) in [(Version::V1, Version::V2), (Version::V2, Version::V1)] {
+        let (mut initiation, request) = deployment.initiate_as(spoken, &mut rng);
+        let (_, noise) = deployment.outer.unwrap_request(&request).unwrap();
+        let refused = Request::read(claimed, &deployment.psk, &deployment.server, &noise, &mut rng);
+        assert!(matches!(refused, Err(HandshakeError::Forged)));
+        let read = Request::read(spoken, &deployment.psk, &deployment.server, &noise, &mut rng).unwrap();
+        let (answer, _) = read.answer(&deployment.outer, &welcome(), &request, &mut rng).unwrap();
+        let noise = unwrap(&deployment.outer.to_client, &request[..24], &answer).unwrap();
+        let changed = wrap_as(claimed as u8, &deployment.outer.to_client, [4; 24], &request[..24], &noise, 0);
+        assert!(matches!(initiation.complete(&deployment.outer, &changed), Err(HandshakeError::Malformed)));
+        assert!(initiation.complete(&deployment.outer, &answer).is_ok());
+    }
+}
+
 #[test]
 fn a_request_too_short_for_the_answer_has_none() {
     let (deployment, mut rng) = (Deployment::new(), rng(9));
     let (_, request) = deployment.initiate(&mut rng);
-    let noise = deployment.outer.unwrap_request(&request).unwrap();
+    let (_, noise) = deployment.outer.unwrap_request(&request).unwrap();
     let short = wrap(&deployment.outer.to_server, [4; 24], b"", &noise, 0);
     let welcome = Welcome { params: vec![0; PARAMS_MAX], ..welcome() };
     let answer = |request: &[u8], rng: &mut _| {
@@ -221,10 +242,10 @@ fn a_request_too_short_for_the_answer_has_none() {
 fn the_fingerprint_is_of_the_noise_message() {
     let (deployment, mut rng) = (Deployment::new(), rng(10));
     let (_, request) = deployment.initiate(&mut rng);
-    let noise = deployment.outer.unwrap_request(&request).unwrap();
+    let (_, noise) = deployment.outer.unwrap_request(&request).unwrap();
     let again = wrap(&deployment.outer.to_server, [4; 24], b"", &noise, 77);
     assert_ne!(again, request);
-    assert_eq!(digest(&deployment.outer.unwrap_request(&again).unwrap()), digest(&noise));
+    assert_eq!(digest(&deployment.outer.unwrap_request(&again).unwrap().1), digest(&noise));
     assert_ne!(digest(&noise), digest(&noise[..noise.len() - 1]));
 }
 
@@ -247,14 +268,14 @@ fn nobody_authenticates_with_a_key_of_small_order() {
     let (mut message, server) = ([0; DATAGRAM_MAX], deployment.server.public());
     let mut noise =
         snow::Builder::with_resolver("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s".parse().unwrap(), Box::new(ZeroStatic))
-            .prologue(b"ginnel/1")
+            .prologue(b"ginnel/2")
             .and_then(|builder| builder.psk(2, deployment.psk.expose()))
             .and_then(|builder| builder.local_private_key(&[0; 32]))
             .and_then(|builder| builder.remote_public_key(&server.0))
             .and_then(snow::Builder::build_initiator)
             .unwrap();
     let written = noise.write_message(&hello().encode(), &mut message).unwrap();
-    let read = Request::read(&deployment.psk, &deployment.server, &message[..written], &mut rng);
+    let read = Request::read(Version::CURRENT, &deployment.psk, &deployment.server, &message[..written], &mut rng);
     assert_eq!(read.map(|request| request.user).err(), Some(HandshakeError::Forged), "{:?}", PublicKey([0; 32]));
 }
 

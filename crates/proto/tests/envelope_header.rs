@@ -22,8 +22,13 @@ const PLAIN: [u8; HEADER_LEN] = [0xa1, 0xa2, 0xa3, 0xa4, 1, 2, 3, 4, 5, 6, 0x11,
 fn a_header_is_what_it_was() {
     let key = HeaderKey::new(&KEY);
     for counter in [0, 1, 0x0102_0304_0506, COUNTER_MAX] {
-        for (kind, padded) in [(Kind::Session, false), (Kind::Session, true), (Kind::Control, true)] {
-            let header = Header { session: 0xfffe_fdfc, counter, kind, padded };
+        for (kind, epoch, padded) in [
+            (Kind::Session, false, false),
+            (Kind::Session, true, true),
+            (Kind::Control, false, true),
+            (Kind::Trimmed, true, false),
+        ] {
+            let header = Header { session: 0xfffe_fdfc, counter, kind, epoch, padded };
             let mut datagram = vec![0; OVERHEAD];
             datagram[OVERHEAD - HEADER_LEN..].copy_from_slice(&key.seal(header));
             assert_eq!(key.open(&datagram), Some(header));
@@ -33,7 +38,8 @@ fn a_header_is_what_it_was() {
 
 #[test]
 fn its_fields_stand_where_the_protocol_says() {
-    let header = Header { session: 0xa1a2_a3a4, counter: 0x0102_0304_0506, kind: Kind::Control, padded: true };
+    let header =
+        Header { session: 0xa1a2_a3a4, counter: 0x0102_0304_0506, kind: Kind::Control, epoch: false, padded: true };
     assert_eq!(HeaderKey::new(&KEY).open(&datagram(PLAIN)), Some(header));
 }
 
@@ -57,7 +63,8 @@ fn unknown_kinds_and_flags_are_refused() {
             HeaderKey::new(&KEY).open(&datagram(plain)).is_some()
         })
         .collect();
-    assert_eq!(known, [0x00, 0x01, 0x10, 0x11]);
+    let flags = [0x00, 0x08, 0x10, 0x18].into_iter().flat_map(|flags| (0..3).map(move |kind| flags | kind));
+    assert_eq!(known, flags.collect::<Vec<u8>>());
 }
 
 #[test]

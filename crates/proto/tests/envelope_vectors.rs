@@ -8,15 +8,17 @@ mod fixtures;
 mod vectors;
 
 use bytes::BytesMut;
-use fixtures::{Deployment, WALL_NS, hello, rng, welcome, wrap};
-use ginnel_proto::envelope::control::Control;
+use fixtures::{Deployment, WALL_NS, hello, rng, welcome, wrap_as};
+use ginnel_proto::envelope::control::{Control, PADDING};
 use ginnel_proto::envelope::data::{Aead, Opener, Sealer};
-use ginnel_proto::envelope::handshake::{Initiation, Request, digest};
+use ginnel_proto::envelope::handshake::{Request, digest};
 use ginnel_proto::envelope::header::{COUNTER_MAX, Header, HeaderKey, Kind};
 use ginnel_proto::envelope::hello::{Hello, PARAMS_MAX, Welcome};
+use ginnel_proto::envelope::keys::Chain;
 use ginnel_proto::envelope::keys::{LinkKeys, OuterKeys, PrivateKey, Psk, PublicKey, SplitKey, derive_user_key};
+use ginnel_proto::envelope::rekey::{Ephemerals, EpochKeys};
 use ginnel_proto::envelope::replay::Entry;
-use ginnel_proto::envelope::{OVERHEAD, TAG_LEN};
+use ginnel_proto::envelope::{OVERHEAD, TAG_LEN, Version};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -60,7 +62,8 @@ fn generate() -> Value {
         "welcome": [welcome_case(&welcome()), welcome_case(&Welcome {
             aead: Aead::ChaCha20Poly1305, params: Vec::new(), ..welcome()
         })],
-        "handshake": handshake(),
+        "handshakes": [handshake(Version::V1), handshake(Version::V2)],
+        "rekey": rekey(),
         "control": controls(),
         "replay": [replay(WALL_NS, counting(0xd0)), replay(u64::MAX, [0xff; 16])],
     })
@@ -94,23 +97,25 @@ fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Session => "session",
         Kind::Control => "control",
+        Kind::Trimmed => "trimmed",
     }
 }
 
 fn headers() -> Value {
     let key = counting(0x40);
-    let case = |session: u32, counter: u64, kind: Kind, padded: bool| {
-        let block = HeaderKey::new(&key).seal(Header { session, counter, kind, padded });
+    let case = |session: u32, counter: u64, kind: Kind, epoch: bool, padded: bool| {
+        let block = HeaderKey::new(&key).seal(Header { session, counter, kind, epoch, padded });
         json!({
-            "key": hex(key), "session": session, "counter": counter, "kind": kind_name(kind), "padded": padded,
-            "block": hex(block),
+            "key": hex(key), "session": session, "counter": counter, "kind": kind_name(kind), "epoch": u8::from(epoch),
+            "padded": padded, "block": hex(block),
         })
     };
     json!([
-        case(0, 0, Kind::Session, false),
-        case(0xa1a2_a3a4, 0x0102_0304_0506, Kind::Session, true),
-        case(1, 2, Kind::Control, false),
-        case(u32::MAX, COUNTER_MAX, Kind::Control, true),
+        case(0, 0, Kind::Session, false, false),
+        case(0xa1a2_a3a4, 0x0102_0304_0506, Kind::Session, true, true),
+        case(1, 2, Kind::Control, false, false),
+        case(3, 4, Kind::Trimmed, true, false),
+        case(u32::MAX, COUNTER_MAX, Kind::Control, false, true),
     ])
 }
 
@@ -123,22 +128,25 @@ fn aead_name(aead: Aead) -> &'static str {
 
 fn data() -> Value {
     let (key, header_key, session): (_, _, u32) = (counting(0xa0), counting(0x40), 0xa1a2_a3a4);
-    let case = |aead, counter: u64, kind, padded, plaintext: &[u8], payload: &[u8]| {
+    let case = |aead, counter: u64, kind, epoch: bool, padded, plaintext: &[u8], payload: &[u8]| {
         let mut packet = [plaintext, &[0; OVERHEAD]].concat();
         let mut sealer = Sealer::new(aead, &key, HeaderKey::new(&header_key), session, counter);
+        sealer.rekey(&key, epoch);
         sealer.seal(kind, padded, &mut packet).unwrap();
         json!({
             "aead": aead_name(aead), "key": hex(key), "header_key": hex(header_key), "session": session,
-            "counter": counter, "kind": kind_name(kind), "padded": padded, "plaintext": hex(plaintext),
+            "counter": counter, "kind": kind_name(kind), "epoch": u8::from(epoch), "padded": padded,
+            "plaintext": hex(plaintext),
             "payload": hex(payload), "bytes": hex(packet),
         })
     };
     let probe = [&[0][..], &counting::<8>(0x11), &[0; 11], &[0, 11]].concat();
     let cases = [Aead::Aes128Gcm, Aead::ChaCha20Poly1305].map(|aead| {
         [
-            case(aead, 0x0102_0304_0506, Kind::Session, false, b"a packet of the session", b"a packet of the session"),
-            case(aead, 1, Kind::Session, false, b"", b""),
-            case(aead, COUNTER_MAX, Kind::Control, true, &probe, &probe[..9]),
+            case(aead, 0x0102_0304_0506, Kind::Session, false, false, b"of the session", b"of the session"),
+            case(aead, 1, Kind::Session, true, false, b"", b""),
+            case(aead, 7, Kind::Trimmed, true, true, b"40 zeros\x00\x28\0\0\0\0\x03", b"40 zeros\x00\x28"),
+            case(aead, COUNTER_MAX, Kind::Control, false, true, &probe, &probe[..9]),
         ]
     });
     json!(cases.as_flattened())
@@ -179,15 +187,16 @@ fn ephemeral(number: u64) -> [u8; 32] {
     key
 }
 
-fn handshake() -> Value {
+fn handshake(version: Version) -> Value {
     let (deployment, mut server_rng) = (deployment(), rng(2));
-    let (mut initiation, request) = deployment.initiate(&mut rng(1));
-    let noise = deployment.outer.unwrap_request(&request).unwrap();
-    let read = Request::read(&deployment.psk, &deployment.server, &noise, &mut server_rng).unwrap();
+    let (mut initiation, request) = deployment.initiate_as(version, &mut rng(1));
+    let (_, noise) = deployment.outer.unwrap_request(&request).unwrap();
+    let read = Request::read(version, &deployment.psk, &deployment.server, &noise, &mut server_rng).unwrap();
     let (answer, _) = read.answer(&deployment.outer, &welcome(), &request, &mut server_rng).unwrap();
     let answer_noise = fixtures::unwrap(&deployment.outer.to_client, &request[..24], &answer).unwrap();
     let (_, keys) = initiation.complete(&deployment.outer, &answer).unwrap();
     json!({
+        "version": version as u8,
         "psk": hex(deployment.psk.expose()),
         "server_private": hex(deployment.server.expose()),
         "user_private": hex(deployment.user.expose()),
@@ -202,7 +211,27 @@ fn handshake() -> Value {
         "data_to_server": hex(keys.to_server),
         "data_to_client": hex(keys.to_client),
         "header_to_client": hex(keys.header_to_client),
+        "chain": if version.has_rekey() { hex(keys.chain.expose()) } else { String::new() },
     })
+}
+
+/// The keys of a link after its handshake's, and after those.
+fn rekey() -> Value {
+    let mut chain = Chain::new(counting(0x90));
+    let cases = [(0x11, 0x33), (0x55, 0x77)].map(|(client, server)| {
+        let before = hex(chain.expose());
+        let (client, server) = (PrivateKey::new(counting(client)), PrivateKey::new(counting(server)));
+        let ephemerals = Ephemerals { client: client.public(), server: server.public() };
+        let keys = EpochKeys::derive(&chain, &client, &server.public(), &ephemerals).unwrap();
+        chain = keys.chain.clone();
+        json!({
+            "chain_before": before, "client_private": hex(client.expose()), "server_private": hex(server.expose()),
+            "client_public": hex(client.public().0), "server_public": hex(server.public().0),
+            "chain": hex(keys.chain.expose()), "data_to_server": hex(keys.to_server),
+            "data_to_client": hex(keys.to_client),
+        })
+    });
+    json!(cases)
 }
 
 fn control_of(name: &str, token: [u8; 8]) -> Control {
@@ -211,21 +240,25 @@ fn control_of(name: &str, token: [u8; 8]) -> Control {
         "echo" => Control::Echo(token),
         "challenge" => Control::Challenge(token),
         "challenge echo" => Control::ChallengeEcho(token),
+        "rekey" => Control::Rekey(1, PublicKey(counting(token[0]))),
+        "rekey answer" => Control::RekeyAnswer(u32::MAX, PublicKey(counting(token[0]))),
         name => Control::Close(name.strip_prefix("close ").and_then(|code| code.parse().ok()).expect("a code")),
     }
 }
 
 fn controls() -> Value {
     let token = counting(0xc0);
-    let names = ["probe", "echo", "challenge", "challenge echo", "close 0", "close 1", "close 2", "close 3"];
-    let cases = names.map(|name| {
+    let closes = ["close 0", "close 1", "close 2", "close 3", "close 4"];
+    let names = ["probe", "echo", "challenge", "challenge echo", "rekey", "rekey answer"];
+    let names = [&names[..], &closes].concat();
+    let cases = names.into_iter().map(|name| {
         let mut padded = Vec::new();
-        control_of(name, token).encode_padded(&mut rng(1), &mut padded);
+        control_of(name, token).encode_padded(PADDING, &mut rng(1), &mut padded);
         let (plain, padding) = padded.split_last_chunk::<2>().unwrap();
         let message = &plain[..plain.len() - usize::from(u16::from_be_bytes(*padding))];
         json!({"message": name, "token": hex(token), "bytes": hex(message)})
     });
-    json!(cases)
+    json!(cases.collect::<Vec<_>>())
 }
 
 fn replay(time_ns: u64, digest: [u8; 16]) -> Value {
@@ -272,9 +305,14 @@ fn keys_follow_from_the_vectors_secrets() {
 }
 
 fn header_of(case: &Value) -> Header {
-    let kind = if text(case, "kind") == "control" { Kind::Control } else { Kind::Session };
+    let kind = match text(case, "kind") {
+        "control" => Kind::Control,
+        "trimmed" => Kind::Trimmed,
+        _ => Kind::Session,
+    };
+    let epoch = number(case, "epoch") == 1;
     let padded = case["padded"].as_bool().expect("a flag");
-    Header { session: number(case, "session") as u32, counter: number(case, "counter"), kind, padded }
+    Header { session: number(case, "session") as u32, counter: number(case, "counter"), kind, epoch, padded }
 }
 
 #[test]
@@ -292,7 +330,9 @@ fn data_datagrams_open_as_the_vectors_say() {
         let mut datagram = BytesMut::from(&bytes(case, "bytes")[..]);
         let header = HeaderKey::new(&array(case, "header_key")).open(&datagram).expect("a header");
         assert_eq!(header, header_of(case));
-        let opened = Opener::new(aead, &array(case, "key")).open(&header, &mut datagram);
+        let mut opener = Opener::new(aead, &array(case, "key"));
+        opener.expect(&array(case, "key"));
+        let opened = opener.open(&header, &mut datagram);
         assert!(opened.is_ok_and(|opened| opened.newest));
         assert_eq!(datagram[..datagram.len() - OVERHEAD], bytes(case, "payload"), "{case}");
     }
@@ -319,46 +359,76 @@ fn payloads_control_messages_and_journal_entries_read_as_the_vectors_say() {
     }
 }
 
-#[test]
-fn the_servers_end_reads_the_vectors_request() {
-    let case = &load(FILE)["handshake"];
-    let (psk, server) = (Psk::new(array(case, "psk")), PrivateKey::new(array(case, "server_private")));
-    let outer = OuterKeys::derive(&psk, &server.public());
-    let noise = outer.unwrap_request(&bytes(&case["request"], "bytes")).expect("under the outer key");
-    assert_eq!(noise, bytes(&case["request"], "noise"));
-    assert_eq!(digest(&noise), array(&case["request"], "digest"));
-    let request = Request::read(&psk, &server, &noise, &mut rng(5)).expect("authentic");
-    assert_eq!(request.hello.encode(), bytes(&case["request"], "hello"));
-    assert_eq!(request.user, PrivateKey::new(array(case, "user_private")).public());
+fn version_of(case: &Value) -> Version {
+    Version::from_byte(number(case, "version") as u8).expect("a version")
 }
 
 #[test]
-fn the_clients_end_reads_the_vectors_answer() {
-    let case = &load(FILE)["handshake"];
-    let deployment = Deployment::of(array(case, "psk"), array(case, "server_private"), array(case, "user_private"));
-    // The one initiation that it answers: of the same randomness.
-    let (mut initiation, request) =
-        Initiation::new(&deployment.client_keys(), &deployment.outer, &hello(), &mut rng(1));
-    assert_eq!(request, bytes(&case["request"], "bytes"));
-    let (welcome, keys) =
-        initiation.complete(&deployment.outer, &bytes(&case["answer"], "bytes")).expect("the right answer");
-    assert_eq!(welcome.encode(), bytes(&case["answer"], "welcome"));
-    assert_eq!(keys.to_server, array(case, "data_to_server"));
-    assert_eq!(keys.to_client, array(case, "data_to_client"));
-    assert_eq!(keys.header_to_client, array(case, "header_to_client"));
+fn the_servers_end_reads_the_vectors_requests() {
+    for case in cases(&load(FILE), "handshakes") {
+        let (psk, server) = (Psk::new(array(case, "psk")), PrivateKey::new(array(case, "server_private")));
+        let outer = OuterKeys::derive(&psk, &server.public());
+        let (version, noise) = outer.unwrap_request(&bytes(&case["request"], "bytes")).expect("under the outer key");
+        assert_eq!((version, &noise), (version_of(case), &bytes(&case["request"], "noise")));
+        assert_eq!(digest(&noise), array(&case["request"], "digest"));
+        let request = Request::read(version, &psk, &server, &noise, &mut rng(5)).expect("authentic");
+        assert_eq!(request.hello.encode(), bytes(&case["request"], "hello"));
+        assert_eq!(request.user, PrivateKey::new(array(case, "user_private")).public());
+    }
+}
+
+#[test]
+fn the_clients_end_reads_the_vectors_answers() {
+    for case in cases(&load(FILE), "handshakes") {
+        let keys = ["psk", "server_private", "user_private"].map(|key| array(case, key));
+        let deployment = Deployment::of(keys[0], keys[1], keys[2]);
+        // The one initiation that it answers: of the same randomness.
+        let (mut initiation, request) = deployment.initiate_as(version_of(case), &mut rng(1));
+        assert_eq!(request, bytes(&case["request"], "bytes"));
+        let (welcome, keys) =
+            initiation.complete(&deployment.outer, &bytes(&case["answer"], "bytes")).expect("the right answer");
+        assert_eq!(welcome.encode(), bytes(&case["answer"], "welcome"));
+        assert_eq!(keys.to_server, array(case, "data_to_server"));
+        assert_eq!(keys.to_client, array(case, "data_to_client"));
+        assert_eq!(keys.header_to_client, array(case, "header_to_client"));
+        if version_of(case).has_rekey() {
+            assert_eq!(keys.chain.expose(), &array(case, "chain"));
+        }
+    }
+}
+
+#[test]
+fn both_ends_make_the_keys_of_the_vectors_rekey() {
+    for case in cases(&load(FILE), "rekey") {
+        let own = ["client_private", "server_private"].map(|end| PrivateKey::new(array(case, end)));
+        let ephemerals = Ephemerals { client: own[0].public(), server: own[1].public() };
+        for (end, other) in [(&own[0], &own[1]), (&own[1], &own[0])] {
+            let chain = Chain::new(array(case, "chain_before"));
+            let keys = EpochKeys::derive(&chain, end, &other.public(), &ephemerals).expect("keys");
+            assert_eq!(keys.to_server, array(case, "data_to_server"));
+            assert_eq!(keys.to_client, array(case, "data_to_client"));
+            assert_eq!(keys.chain.expose(), &array(case, "chain"));
+        }
+    }
 }
 
 // What PROTOCOL.md says, without the code that is tested.
 
 /// Both messages from the private keys of the file alone, with the Noise library used plainly.
 #[test]
-fn a_second_implementation_makes_the_same_handshake() {
-    let case = &load(FILE)["handshake"];
+fn a_second_implementation_makes_the_same_handshakes() {
+    let file = load(FILE);
+    cases(&file, "handshakes").iter().for_each(make_again);
+}
+
+fn make_again(case: &Value) {
+    let version = number(case, "version") as u8;
+    let prologue = format!("ginnel/{}", number(case, "version"));
     let (psk, server, user) = (bytes(case, "psk"), bytes(case, "server_private"), bytes(case, "user_private"));
     let server_public = PrivateKey::new(server.clone().try_into().unwrap()).public();
     let begin = |local: &[u8], ephemeral: &[u8], initiator: bool| {
         let builder = snow::Builder::new("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s".parse().unwrap());
-        let builder = builder.prologue(b"ginnel/1").unwrap().psk(2, psk[..].try_into().unwrap()).unwrap();
+        let builder = builder.prologue(prologue.as_bytes()).unwrap().psk(2, psk[..].try_into().unwrap()).unwrap();
         let builder = builder.local_private_key(local).unwrap().fixed_ephemeral_key_for_testing_only(ephemeral);
         if initiator {
             builder.remote_public_key(&server_public.0).unwrap().build_initiator().unwrap()
@@ -381,10 +451,13 @@ fn a_second_implementation_makes_the_same_handshake() {
     assert_eq!(hkdf(b"", &to_server, b"ginnel/1 data", 32), bytes(case, "data_to_server"));
     assert_eq!(hkdf(b"", &to_client, b"ginnel/1 data", 32), bytes(case, "data_to_client"));
     assert_eq!(hkdf(b"", &to_client, b"ginnel/1 header to client", 16), bytes(case, "header_to_client"));
+    if number(case, "version") == 2 {
+        assert_eq!(hkdf(&to_server, &to_client, b"ginnel/2 chain", 32), bytes(case, "chain"));
+    }
     let outer = |label: &[u8]| hkdf(&server_public.0, &psk, label, 32).try_into().unwrap();
     let whole = |key: [u8; 32], bound: &[u8], case: &Value, noise: &[u8]| {
         let padding = bytes(case, "bytes").len() - 24 - 16 - 3 - noise.len();
-        wrap(&key, array(case, "nonce"), bound, noise, padding)
+        wrap_as(version, &key, array(case, "nonce"), bound, noise, padding)
     };
     let made = whole(outer(b"ginnel/1 handshake to server"), b"", request, &request_noise);
     assert_eq!(made, bytes(request, "bytes"));
@@ -419,12 +492,26 @@ fn a_second_implementation_derives_the_same_user_keys() {
 }
 
 #[test]
+fn a_second_implementation_makes_the_same_new_keys() {
+    for case in cases(&load(FILE), "rekey") {
+        let agreed = x25519_dalek::x25519(array(case, "client_private"), array(case, "server_public"));
+        let label = [b"ginnel/2 rekey ", &bytes(case, "client_public")[..], &bytes(case, "server_public")].concat();
+        let chain = hkdf(&bytes(case, "chain_before"), &agreed, &label, 32);
+        assert_eq!(chain, bytes(case, "chain"));
+        assert_eq!(hkdf(b"", &chain, b"ginnel/2 data to server", 32), bytes(case, "data_to_server"));
+        assert_eq!(hkdf(b"", &chain, b"ginnel/2 data to client", 32), bytes(case, "data_to_client"));
+    }
+}
+
+#[test]
 fn a_second_implementation_makes_the_same_data_datagrams() {
     use aes::cipher::{BlockEncrypt, KeyInit as _};
     use chacha20poly1305::aead::{Aead as _, Payload};
     for case in cases(&load(FILE), "data") {
         let counter = number(case, "counter").to_be_bytes();
-        let flags = u8::from(text(case, "kind") == "control") | if case["padded"] == json!(true) { 0x10 } else { 0 };
+        let kind = ["session", "control", "trimmed"].iter().position(|name| *name == text(case, "kind"));
+        let padded = if case["padded"] == json!(true) { 0x10 } else { 0 };
+        let flags = kind.expect("a kind") as u8 | (number(case, "epoch") as u8) << 3 | padded;
         let session = (number(case, "session") as u32).to_be_bytes();
         let plain = [&session[..], &counter[2..], &[flags], &[0; 5]].concat();
         let mut block = aes::Block::clone_from_slice(&plain);

@@ -5,7 +5,7 @@ mod hubs;
 
 use fixtures::Deployment;
 use ginnel_proto::hub::{Event, Hub, LinkId, Time};
-use ginnel_proto::keeper::{Action, Keeper};
+use ginnel_proto::keeper::{Action, Candidate, Keeper};
 use ginnel_proto::link::{self, Lost};
 use hubs::{ServerOf, begin, client, client_path, deliver, later, sent};
 use std::net::SocketAddr;
@@ -27,7 +27,8 @@ fn address(host: u8) -> SocketAddr {
 impl Keeping {
     fn new(servers: Vec<Vec<SocketAddr>>) -> Self {
         let time = begin();
-        let keys = vec![Deployment::new().client_keys(); servers.len()];
+        let keys = Deployment::new().client_keys();
+        let keys = vec![Candidate { keys, ports: None }; servers.len()];
         let keeper = Keeper::new(time.now, keys, [7; 32]);
         Self { time, hub: client(8, time), keeper, servers, actions: Vec::new() }
     }

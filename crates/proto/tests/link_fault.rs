@@ -7,8 +7,8 @@ use fixtures::rng;
 use ginnel_proto::envelope::data::{Aead, Opener, Sealer};
 use ginnel_proto::envelope::header::{HeaderKey, Kind};
 use ginnel_proto::limits::Limits;
-use ginnel_proto::link::{BATCH_PACKETS, Event, Link, Lost, Path, Side};
-use ginnel_proto::session::{self, Gone, PathChange, PathStats, Read, Session, StreamId, WriteError};
+use ginnel_proto::link::{BATCH_PACKETS, Begin, Event, Link, Lost, Path, Side};
+use ginnel_proto::session::{self, Batch, Gone, PathChange, PathStats, Read, Session, StreamId, WriteError};
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -34,11 +34,14 @@ impl Session for Faulty {
     fn poll_timeout(&mut self) -> Option<Instant> {
         (self.at == "handle_timeout").then_some(self.since)
     }
-    fn poll_transmit(&mut self, _now: Instant, _max: usize, out: &mut Vec<u8>) -> Option<usize> {
+    fn poll_transmit(&mut self, _now: Instant, _max: usize, _spare: usize, out: &mut Vec<u8>) -> Option<Batch> {
         out.extend_from_slice(b"half a packet");
         self.call("poll_transmit");
         out.clear();
         None
+    }
+    fn datagram_len(&self) -> usize {
+        1200
     }
     fn poll_event(&mut self) -> Option<session::Event> {
         None
@@ -83,7 +86,9 @@ fn ends_by_a_fault(at: &'static str) {
     let (mut rng, now) = (rng(1), Instant::now());
     let path = Path { remote: "203.0.113.9:5000".parse().unwrap(), local: None };
     let session = Box::new(Faulty { at, since: now });
-    let mut link = Link::new(Side::Client, ends(), session, path, &Limits::default(), now, &mut rng);
+    let (sealer, opener) = ends();
+    let begin = Begin { side: Side::Client, sealer, opener, chain: None, path, ports: None };
+    let mut link = Link::new(begin, session, &Limits::default(), now, &mut rng);
     let mut out = Vec::new();
     assert!(at == "poll_transmit" || link.poll_transmit(now, BATCH_PACKETS, &mut out, &mut rng).is_none());
     match at {

@@ -36,7 +36,7 @@ fn elsewhere() -> Path {
 impl Peer {
     fn new() -> Self {
         let limits = Limits::default();
-        Self { roaming: Roaming::new(home(), &limits), limits, start: Instant::now(), rng: rng(1) }
+        Self { roaming: Roaming::new(home(), None, &limits), limits, start: Instant::now(), rng: rng(1) }
     }
 
     fn at(&self, ms: u64) -> Instant {

@@ -9,7 +9,7 @@ use ginnel_proto::envelope::OVERHEAD;
 use ginnel_proto::envelope::hello::PARAMS_MAX;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::session::quic::{DATAGRAM_MIN, QuicConfig, QuicSession};
-use ginnel_proto::session::{Event, Read, Session, StreamId};
+use ginnel_proto::session::{Batch, Event, Read, Session, StreamId};
 use rand::{Rng, RngExt, rngs::StdRng};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ impl Pair {
 fn packets(session: &mut QuicSession, now: Instant) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     let mut out = Vec::new();
-    while let Some(segment) = session.poll_transmit(now, 10, &mut out) {
+    while let Some(Batch { segment, .. }) = session.poll_transmit(now, 10, OVERHEAD, &mut out) {
         all.extend(out.chunks(segment).map(<[u8]>::to_vec));
         out.clear();
         assert!(all.len() < 10_000, "a session that never stops");
@@ -133,7 +133,7 @@ fn an_acknowledgement_leaves_although_the_window_is_full() {
         down.extend(packets(&mut pair.server, pair.now));
     }
     assert!(up.len() > 20 && down.len() > 20, "{} up, {} down", up.len(), down.len());
-    assert!(pair.client.poll_transmit(pair.now, 10, &mut Vec::new()).is_none(), "the window is full");
+    assert!(pair.client.poll_transmit(pair.now, 10, OVERHEAD, &mut Vec::new()).is_none(), "the window is full");
     down.drain(..12).for_each(|packet| pair.client.handle(pair.now, BytesMut::from(&packet[..])));
     pair.now += Duration::from_millis(25);
     let answer = packets(&mut pair.client, pair.now);

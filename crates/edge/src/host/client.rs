@@ -1,6 +1,6 @@
 //! A client's loop: what it is told, and what it reports.
 
-use super::command::{Command, Event, Failure, Outcome, Value};
+use super::command::{Command, Event, Fact, Failure, Outcome, Value};
 use super::{ClientSpec, Commands, Common, Inbox, Started, driver_ended, hub_config, links, send_options};
 use crate::inbound::handover::{HandoverError, hand_over};
 use crate::inbound::newcomers::Doorman;
@@ -25,6 +25,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tracing::debug;
+
+/// Seconds that this machine's clock may differ from the server's before a person is told.
+const CLOCK_OFF: f64 = 10.0;
 
 struct Loop {
     common: Rc<Common>,
@@ -199,16 +202,19 @@ fn failure(error: &HandoverError, target: &Target) -> Failure {
 
 fn event(report: Report) -> Event {
     match report {
-        Report::Up { link, peer, rtt } => Event {
-            name: "link_up",
-            facts: vec![
+        Report::Up { link, peer, rtt, clock_ahead } => {
+            let mut facts = vec![
                 ("link", link.to_string().into()),
                 ("peer", peer.into()),
                 ("rtt", rtt.into()),
                 ("session", "quic".into()),
                 ("carrier", "udp".into()),
-            ],
-        },
+            ];
+            if clock_ahead.abs() > CLOCK_OFF {
+                facts.push(("clock_off", Fact::Seconds(clock_ahead)));
+            }
+            Event { name: "link_up", facts }
+        }
         Report::Down { link, peer, why } => Event {
             name: "link_down",
             facts: vec![

@@ -1,23 +1,26 @@
 //! Control messages: what keeps a link alive and tells its ends where they are.
 
 use super::OVERHEAD;
-use rand::{Rng, RngExt};
+use super::keys::{KEY_LEN, PublicKey};
+use crate::profile::Span;
+use rand::Rng;
 
 /// The longest control message, in bytes.
-pub const CONTROL_MAX: usize = 9;
+pub const CONTROL_MAX: usize = 1 + 4 + KEY_LEN;
 
-/// Padding added to control messages at random, in bytes: no two of them need have one length.
-const PADDING: std::ops::Range<usize> = 24..120;
+/// Padding added to control messages at random, in bytes, at least and at most: no two of them
+/// need have one length. A profile may narrow it.
+pub const PADDING: Span = Span::new(24, 119);
 
 /// Bytes of a sealed control message with a token, beside its padding.
-const TOKEN_DATAGRAM: usize = CONTROL_MAX + 2 + OVERHEAD;
+const TOKEN_DATAGRAM: usize = 1 + 8 + 2 + OVERHEAD;
 
-/// The longest datagram of a control message.
-pub const DATAGRAM_MAX: usize = TOKEN_DATAGRAM + PADDING.end - 1;
+/// The longest datagram of a control message with a token.
+pub const DATAGRAM_MAX: usize = TOKEN_DATAGRAM + PADDING.high as usize;
 
 /// A client that moves while it is idle is heard of by one probe: even the shortest must allow
 /// the longest challenge in return, by the rule of three times the bytes received.
-const _: () = assert!(3 * (TOKEN_DATAGRAM + PADDING.start) >= DATAGRAM_MAX);
+const _: () = assert!(3 * (TOKEN_DATAGRAM + PADDING.low as usize) >= DATAGRAM_MAX);
 
 /// One control message of a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +35,10 @@ pub enum Control {
     ChallengeEcho([u8; 8]),
     /// The sender has closed the link. The code says why; see [`close`].
     Close(u8),
+    /// The client's part of the link's keys of this number.
+    Rekey(u32, PublicKey),
+    /// The server's part of them.
+    RekeyAnswer(u32, PublicKey),
 }
 
 /// Codes of [`Control::Close`].
@@ -49,16 +56,18 @@ pub mod close {
 }
 
 impl Control {
-    /// Writes the message, its padding and the padding's length.
-    pub fn encode_padded(&self, rng: &mut impl Rng, out: &mut Vec<u8>) {
+    /// Writes the message, so much padding as is drawn from `padding`, and the padding's length.
+    pub fn encode_padded(&self, padding: Span, rng: &mut impl Rng, out: &mut Vec<u8>) {
         match self {
             Self::Probe(token) => put(out, 0, token),
             Self::Echo(token) => put(out, 1, token),
             Self::Challenge(token) => put(out, 2, token),
             Self::ChallengeEcho(token) => put(out, 3, token),
             Self::Close(code) => put(out, 4, &[*code]),
+            Self::Rekey(number, key) => put_key(out, 5, *number, key),
+            Self::RekeyAnswer(number, key) => put_key(out, 6, *number, key),
         }
-        let padding = rng.random_range(PADDING);
+        let padding = padding.draw(rng);
         out.resize(out.len() + padding, 0);
         out.extend_from_slice(&(padding as u16).to_be_bytes());
     }
@@ -73,6 +82,8 @@ impl Control {
             2 => token().map(Self::Challenge),
             3 => token().map(Self::ChallengeEcho),
             4 => <[u8; 1]>::try_from(body).ok().map(|[code]| Self::Close(code)),
+            5 => take_key(body).map(|(number, key)| Self::Rekey(number, key)),
+            6 => take_key(body).map(|(number, key)| Self::RekeyAnswer(number, key)),
             _ => None,
         }
     }
@@ -81,4 +92,15 @@ impl Control {
 fn put(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
     out.push(kind);
     out.extend_from_slice(body);
+}
+
+fn put_key(out: &mut Vec<u8>, kind: u8, number: u32, key: &PublicKey) {
+    out.push(kind);
+    out.extend_from_slice(&number.to_be_bytes());
+    out.extend_from_slice(&key.0);
+}
+
+fn take_key(body: &[u8]) -> Option<(u32, PublicKey)> {
+    let (number, key) = body.split_first_chunk()?;
+    Some((u32::from_be_bytes(*number), PublicKey(key.try_into().ok()?)))
 }

@@ -59,7 +59,9 @@ pub enum OpenError {
 
 /// Seals the packets that one end of a link sends.
 pub struct Sealer {
+    aead: Aead,
     key: LessSafeKey,
+    epoch: bool,
     header: HeaderKey,
     session: u32,
     next: u64,
@@ -69,7 +71,13 @@ impl Sealer {
     /// `session` is the id that the peer chose; `first` the counter of the first packet, drawn
     /// at random below 2^46 so that no counter tells a packet's age.
     pub fn new(aead: Aead, key: &[u8; 32], header: HeaderKey, session: u32, first: u64) -> Self {
-        Self { key: aead.key(key), header, session, next: first }
+        Self { aead, key: aead.key(key), epoch: false, header, session, next: first }
+    }
+
+    /// Seals with other keys from now on. Counters go on.
+    pub fn rekey(&mut self, key: &[u8; 32], epoch: bool) {
+        self.key = self.aead.key(key);
+        self.epoch = epoch;
     }
 
     /// Seals in place. The last [`OVERHEAD`] bytes of `packet` are spare; what is before them is
@@ -80,7 +88,7 @@ impl Sealer {
             return Err(CounterExhausted);
         }
         self.next += 1;
-        let header = self.header.seal(Header { session: self.session, counter, kind, padded });
+        let header = self.header.seal(Header { session: self.session, counter, kind, epoch: self.epoch, padded });
         debug_assert!(packet.len() >= OVERHEAD);
         let (payload, spare) = packet.split_at_mut(packet.len() - OVERHEAD);
         let tag = self.key.seal_in_place_separate_tag(nonce(counter), Aad::from(&header), payload);
@@ -94,8 +102,21 @@ impl Sealer {
 
 /// Opens the packets that one end of a link receives.
 pub struct Opener {
+    aead: Aead,
     key: LessSafeKey,
+    epoch: bool,
+    /// The key of the other epoch.
+    other: Other,
     window: Window,
+}
+
+/// The key beside the one in use.
+enum Other {
+    None,
+    /// The peer may begin to use it.
+    Next(LessSafeKey),
+    /// What was sealed with it may still be on its way.
+    Former(LessSafeKey),
 }
 
 /// What [`Opener::open`] found besides the payload.
@@ -103,12 +124,27 @@ pub struct Opener {
 pub struct Opened {
     /// The packet is newer than all before it.
     pub newest: bool,
+    /// It is the first under the next key, which is the one in use from now on.
+    pub next_key: bool,
 }
 
 impl Opener {
     /// An opener that has seen no packet yet.
     pub fn new(aead: Aead, key: &[u8; 32]) -> Self {
-        Self { key: aead.key(key), window: Window::default() }
+        Self { aead, key: aead.key(key), epoch: false, other: Other::None, window: Window::default() }
+    }
+
+    /// The peer may use this key of the other epoch from now on. An older key of that epoch opens
+    /// nothing more.
+    pub fn expect(&mut self, key: &[u8; 32]) {
+        self.other = Other::Next(self.aead.key(key));
+    }
+
+    /// Forgets the key before the one in use.
+    pub fn forget_former(&mut self) {
+        if matches!(self.other, Other::Former(_)) {
+            self.other = Other::None;
+        }
     }
 
     /// Opens in place. Afterwards `datagram` is the payload without its padding, followed by
@@ -119,12 +155,33 @@ impl Opener {
         }
         let sealed_len = datagram.len().checked_sub(HEADER_LEN).ok_or(OpenError::Malformed)?;
         let (sealed, block) = datagram.split_at_mut(sealed_len);
-        let opened = self.key.open_in_place(nonce(header.counter), Aad::from(&*block), sealed);
+        let key = match &self.other {
+            _ if header.epoch == self.epoch => &self.key,
+            Other::Next(key) | Other::Former(key) => key,
+            Other::None => return Err(OpenError::Forged),
+        };
+        let opened = key.open_in_place(nonce(header.counter), Aad::from(&*block), sealed);
         let payload = opened.map_err(|_| OpenError::Forged)?;
+        let next_key = header.epoch != self.epoch && self.take_up_next();
         let payload_len = without_padding(header, payload)?;
         let newest = self.window.record(header.counter);
         datagram.truncate(payload_len + OVERHEAD);
-        Ok(Opened { newest })
+        Ok(Opened { newest, next_key })
+    }
+
+    /// The peer uses the next key, if there is one: this end opens with it from now on.
+    fn take_up_next(&mut self) -> bool {
+        match std::mem::replace(&mut self.other, Other::None) {
+            Other::Next(next) => {
+                self.other = Other::Former(std::mem::replace(&mut self.key, next));
+                self.epoch = !self.epoch;
+                true
+            }
+            other => {
+                self.other = other;
+                false
+            }
+        }
     }
 }
 

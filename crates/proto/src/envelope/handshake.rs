@@ -9,7 +9,8 @@
 use super::hello::{BadPayload, Hello, Welcome};
 use super::keys::{LinkKeys, OuterKeys, PrivateKey, Psk, PublicKey};
 use super::noise::{Part, split, start};
-use super::{TAG_LEN, VERSION};
+use super::{TAG_LEN, Version};
+use crate::profile::Span;
 use blake2::digest::consts::U16;
 use blake2::{Blake2s, Digest};
 use chacha20poly1305::aead::AeadInPlace;
@@ -73,6 +74,7 @@ impl OuterKeys {
     /// Wraps a Noise message into a datagram of `length` bytes, or more if it needs more.
     pub(crate) fn wrap(
         &self,
+        version: Version,
         direction: Direction<'_>,
         noise: &[u8],
         length: usize,
@@ -83,7 +85,7 @@ impl OuterKeys {
         rng.fill_bytes(&mut datagram[..NONCE_LEN]);
         let (nonce, rest) = datagram.split_at_mut(NONCE_LEN);
         let (body, tag_space) = rest.split_at_mut(length - NONCE_LEN - TAG_LEN);
-        body[0] = VERSION;
+        body[0] = version as u8;
         body[1..PREFIX_LEN].copy_from_slice(&(noise.len() as u16).to_be_bytes());
         body[PREFIX_LEN..PREFIX_LEN + noise.len()].copy_from_slice(noise);
         let (aead, bound) = self.of(direction);
@@ -94,7 +96,7 @@ impl OuterKeys {
     }
 
     /// Unwraps a datagram to its Noise message.
-    fn unwrap(&self, direction: Direction<'_>, datagram: &[u8]) -> Result<Vec<u8>, HandshakeError> {
+    fn unwrap(&self, direction: Direction<'_>, datagram: &[u8]) -> Result<(Version, Vec<u8>), HandshakeError> {
         if datagram.len() < OUTER_OVERHEAD || datagram.len() > DATAGRAM_MAX {
             return Err(HandshakeError::NotOurs);
         }
@@ -105,17 +107,18 @@ impl OuterKeys {
         aead.decrypt_in_place_detached(nonce.into(), bound, &mut body, tag.into())
             .map_err(|_| HandshakeError::NotOurs)?;
         let noise_len = usize::from(u16::from_be_bytes([body[1], body[2]]));
-        if body[0] != VERSION || PREFIX_LEN + noise_len > body.len() {
+        let version = Version::from_byte(body[0]).ok_or(HandshakeError::Malformed)?;
+        if PREFIX_LEN + noise_len > body.len() {
             return Err(HandshakeError::Malformed);
         }
         body.truncate(PREFIX_LEN + noise_len);
         body.drain(..PREFIX_LEN);
-        Ok(body)
+        Ok((version, body))
     }
 
-    /// Unwraps a request to its Noise message. Cheap, and all that a stranger's bytes are put
+    /// Unwraps a request to its version and its Noise message. Cheap, and all that a stranger's bytes are put
     /// through.
-    pub fn unwrap_request(&self, datagram: &[u8]) -> Result<Vec<u8>, HandshakeError> {
+    pub fn unwrap_request(&self, datagram: &[u8]) -> Result<(Version, Vec<u8>), HandshakeError> {
         self.unwrap(Direction::Request, datagram)
     }
 }
@@ -139,28 +142,39 @@ pub struct ClientKeys {
 
 /// A handshake that a client has begun: one message 1, waiting for its message 2.
 pub struct Initiation {
+    version: Version,
     noise: HandshakeState,
     nonce: Nonce,
 }
 
 impl Initiation {
-    /// Makes a new message 1 of random length. Every attempt is a new one: a datagram is never
-    /// sent twice.
-    pub fn new(keys: &ClientKeys, outer: &OuterKeys, hello: &Hello, rng: &mut impl CryptoRng) -> (Self, Vec<u8>) {
-        let mut noise = start(rng, &keys.psk, &keys.user, Part::InitiatorTo(&keys.server));
+    /// Makes a new message 1, of a length that is drawn from `size`. Every attempt is a new one: a
+    /// datagram is never sent twice.
+    pub fn new(
+        version: Version,
+        keys: &ClientKeys,
+        outer: &OuterKeys,
+        hello: &Hello,
+        size: Span,
+        rng: &mut impl CryptoRng,
+    ) -> (Self, Vec<u8>) {
+        let mut noise = start(version, rng, &keys.psk, &keys.user, Part::InitiatorTo(&keys.server));
         let mut message = [0; DATAGRAM_MAX];
         let written = noise.write_message(&hello.encode(), &mut message);
         // Fails only out of turn or into a short buffer; it is our turn, and the buffer is ample.
         let written = written.expect("message 1 fits");
         debug_assert!(written <= REQUEST_NOISE_OVERHEAD + Hello::MAX);
-        let length = rng.random_range(REQUEST_MIN..=DATAGRAM_MAX);
-        let datagram = outer.wrap(Direction::Request, &message[..written], length, rng);
-        (Self { noise, nonce: nonce_of(&datagram) }, datagram)
+        let length = size.draw(rng).clamp(REQUEST_MIN, DATAGRAM_MAX);
+        let datagram = outer.wrap(version, Direction::Request, &message[..written], length, rng);
+        (Self { version, noise, nonce: nonce_of(&datagram) }, datagram)
     }
 
     /// Reads an answer. A datagram that is not the answer to *this* initiation changes nothing.
     pub fn complete(&mut self, outer: &OuterKeys, datagram: &[u8]) -> Result<(Welcome, LinkKeys), HandshakeError> {
-        let noise = outer.unwrap(Direction::AnswerTo(&self.nonce), datagram)?;
+        let (version, noise) = outer.unwrap(Direction::AnswerTo(&self.nonce), datagram)?;
+        if version != self.version {
+            return Err(HandshakeError::Malformed);
+        }
         let mut payload = [0; DATAGRAM_MAX];
         let read = self.noise.read_message(&noise, &mut payload).map_err(|_| HandshakeError::Forged)?;
         let welcome = Welcome::decode(&payload[..read])?;
@@ -170,6 +184,8 @@ impl Initiation {
 
 /// A message 1 that a server has read and authenticated.
 pub struct Request {
+    /// The version that the client speaks, and that the answer is in.
+    pub version: Version,
     noise: HandshakeState,
     /// What the client says.
     pub hello: Hello,
@@ -180,17 +196,18 @@ pub struct Request {
 impl Request {
     /// Reads the Noise message of a request. Nothing of what it says has been judged yet.
     pub fn read(
+        version: Version,
         psk: &Psk,
         server: &PrivateKey,
         noise: &[u8],
         rng: &mut impl CryptoRng,
     ) -> Result<Self, HandshakeError> {
-        let mut state = start(rng, psk, server, Part::Responder);
+        let mut state = start(version, rng, psk, server, Part::Responder);
         let mut payload = [0; DATAGRAM_MAX];
         let read = state.read_message(noise, &mut payload).map_err(|_| HandshakeError::Forged)?;
         let user = state.get_remote_static().and_then(|key| key.try_into().ok());
         let user = PublicKey(user.ok_or(HandshakeError::Forged)?);
-        Ok(Self { hello: Hello::decode(&payload[..read])?, user, noise: state })
+        Ok(Self { version, hello: Hello::decode(&payload[..read])?, user, noise: state })
     }
 
     /// Makes message 2, never longer than `request`, the datagram that it answers. `None`: the
@@ -209,7 +226,8 @@ impl Request {
             return None;
         }
         let length = rng.random_range(least..=request.len());
-        let datagram = outer.wrap(Direction::AnswerTo(&nonce_of(request)), &message[..written], length, rng);
+        let datagram =
+            outer.wrap(self.version, Direction::AnswerTo(&nonce_of(request)), &message[..written], length, rng);
         let keys = split(&mut self.noise);
         Some((datagram, keys))
     }

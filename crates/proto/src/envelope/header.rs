@@ -16,6 +16,7 @@ pub const HEADER_LEN: usize = 16;
 pub const COUNTER_MAX: u64 = (1 << 48) - 1;
 
 const KIND_MASK: u8 = 0b0000_0111;
+const EPOCH: u8 = 0b0000_1000;
 const PADDED: u8 = 0b0001_0000;
 
 /// What a data datagram carries.
@@ -26,6 +27,8 @@ pub enum Kind {
     Session = 0,
     /// One control message of the link.
     Control = 1,
+    /// One packet of the session without the zeros at its end, and two bytes of how many they were.
+    Trimmed = 2,
 }
 
 /// An opened header block. Nothing in it is authenticated until the payload has been opened.
@@ -37,6 +40,8 @@ pub struct Header {
     pub counter: u64,
     /// What the payload is.
     pub kind: Kind,
+    /// The lowest bit of the number of the link's keys: which of them the payload is sealed with.
+    pub epoch: bool,
     /// Whether the payload ends in padding and two bytes of its length.
     pub padded: bool,
 }
@@ -55,7 +60,8 @@ impl HeaderKey {
         let mut block = [0; HEADER_LEN];
         block[..4].copy_from_slice(&header.session.to_be_bytes());
         block[4..10].copy_from_slice(&header.counter.to_be_bytes()[2..]);
-        block[10] = header.kind as u8 | if header.padded { PADDED } else { 0 };
+        block[10] = header.kind as u8;
+        block[10] |= if header.padded { PADDED } else { 0 } | if header.epoch { EPOCH } else { 0 };
         let mut block = block.into();
         self.0.encrypt_block(&mut block);
         block.into()
@@ -70,12 +76,13 @@ impl HeaderKey {
         }
         let mut block: [u8; HEADER_LEN] = *datagram.last_chunk()?;
         self.0.decrypt_block((&mut block).into());
-        if block[11..] != [0; 5] || block[10] & !(KIND_MASK | PADDED) != 0 {
+        if block[11..] != [0; 5] || block[10] & !(KIND_MASK | EPOCH | PADDED) != 0 {
             return None;
         }
         let kind = match block[10] & KIND_MASK {
             0 => Kind::Session,
             1 => Kind::Control,
+            2 => Kind::Trimmed,
             _ => return None,
         };
         let mut counter = [0; 8];
@@ -84,6 +91,7 @@ impl HeaderKey {
             session: u32::from_be_bytes([block[0], block[1], block[2], block[3]]),
             counter: u64::from_be_bytes(counter),
             kind,
+            epoch: block[10] & EPOCH != 0,
             padded: block[10] & PADDED != 0,
         })
     }

@@ -43,6 +43,10 @@ secret!(
     PrivateKey
 );
 secret!(
+    /// What a link's next keys follow from, together with a fresh key agreement.
+    Chain
+);
+secret!(
     /// A raw key of one direction, as Noise's split hands it out.
     SplitKey
 );
@@ -52,6 +56,14 @@ secret!(
 pub struct PublicKey(pub [u8; KEY_LEN]);
 
 impl PrivateKey {
+    /// What this key and another end's public key agree on (RFC 7748, section 6.1). `None`: a
+    /// public key of small order, which agrees on nothing.
+    pub fn agree(&self, other: &PublicKey) -> Option<[u8; KEY_LEN]> {
+        let shared = x25519_dalek::x25519(self.0, other.0);
+        // Every bit is looked at, whatever the first ones are: the secret is not to be timed.
+        (shared.iter().fold(0, |any, byte| any | byte) != 0).then_some(shared)
+    }
+
     /// The public key that belongs to this private key.
     pub fn public(&self) -> PublicKey {
         PublicKey(x25519_dalek::x25519(self.0, x25519_dalek::X25519_BASEPOINT_BYTES))
@@ -106,6 +118,8 @@ pub struct LinkKeys {
     pub to_client: [u8; KEY_LEN],
     /// Header key of data datagrams, server → client.
     pub header_to_client: [u8; 16],
+    /// What the link's next keys will follow from.
+    pub chain: Chain,
 }
 
 impl LinkKeys {
@@ -115,6 +129,7 @@ impl LinkKeys {
             to_server: expand(b"", to_server.expose(), b"ginnel/1 data"),
             to_client: expand(b"", to_client.expose(), b"ginnel/1 data"),
             header_to_client: expand(b"", to_client.expose(), b"ginnel/1 header to client"),
+            chain: Chain::new(expand(to_server.expose(), to_client.expose(), b"ginnel/2 chain")),
         }
     }
 }
@@ -125,7 +140,7 @@ impl fmt::Debug for LinkKeys {
     }
 }
 
-fn expand<const N: usize>(salt: &[u8], secret: &[u8], label: &[u8]) -> [u8; N] {
+pub(super) fn expand<const N: usize>(salt: &[u8], secret: &[u8], label: &[u8]) -> [u8; N] {
     let mut key = [0; N];
     // HKDF refuses only outputs longer than 255 hashes; ours are one hash or less.
     let _ = SimpleHkdf::<Blake2s256>::new(Some(salt), secret).expand(label, &mut key);

@@ -19,6 +19,7 @@ pub mod header;
 pub mod hello;
 pub mod keys;
 mod noise;
+pub mod rekey;
 pub mod replay;
 pub mod window;
 
@@ -28,5 +29,32 @@ pub const OVERHEAD: usize = TAG_LEN + header::HEADER_LEN;
 /// Length of an AEAD tag (AES-128-GCM and ChaCha20-Poly1305 alike).
 pub const TAG_LEN: usize = 16;
 
-/// The protocol's version, as it stands in every handshake datagram and in every key's label.
-pub const VERSION: u8 = 1;
+/// A version of the protocol, as it stands in every handshake datagram. A server speaks all of
+/// them and answers in that of the request; a client speaks the one it was told to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum Version {
+    /// The previous one: no rekey, no trimmed packets.
+    V1 = 1,
+    /// The current one.
+    V2 = 2,
+}
+
+impl Version {
+    /// The version that clients speak.
+    pub const CURRENT: Self = Self::V2;
+
+    /// The version of this wire value.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::V1),
+            2 => Some(Self::V2),
+            _ => None,
+        }
+    }
+
+    /// Whether links of this version change their keys, and carry packets without their zeros.
+    pub fn has_rekey(self) -> bool {
+        self >= Self::V2
+    }
+}

@@ -1,5 +1,6 @@
 //! The Noise machine (`snow`), set up for one pattern, with our caller's randomness.
 
+use super::Version;
 use super::keys::{KEY_LEN, LinkKeys, PrivateKey, Psk, PublicKey, SplitKey};
 use rand::{CryptoRng, RngExt, SeedableRng, rngs::StdRng};
 use snow::params::{CipherChoice, DHChoice, HashChoice};
@@ -8,7 +9,15 @@ use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, HandshakeState};
 
 const PATTERN: &str = "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s";
-const PROLOGUE: &[u8] = b"ginnel/1";
+
+/// What the two ends must agree on before anything else: a version that somebody changed on the
+/// way authenticates nothing.
+fn prologue(version: Version) -> &'static [u8] {
+    match version {
+        Version::V1 => b"ginnel/1",
+        Version::V2 => b"ginnel/2",
+    }
+}
 
 /// Which part an end plays in a handshake.
 #[derive(Clone, Copy)]
@@ -21,14 +30,20 @@ pub(super) enum Part<'a> {
 
 /// A handshake before its first message. Randomness is drawn from `rng` here, and never later: the
 /// same seed makes the same handshake.
-pub(super) fn start(rng: &mut impl CryptoRng, psk: &Psk, local: &PrivateKey, part: Part<'_>) -> HandshakeState {
+pub(super) fn start(
+    version: Version,
+    rng: &mut impl CryptoRng,
+    psk: &Psk,
+    local: &PrivateKey,
+    part: Part<'_>,
+) -> HandshakeState {
     let mut seed = [0; KEY_LEN];
     rng.fill_bytes(&mut seed);
     let build = || {
         let params = PATTERN.parse()?;
         let resolver = Resolver { seed, contributory: matches!(part, Part::Responder) };
         let builder = Builder::with_resolver(params, Box::new(resolver))
-            .prologue(PROLOGUE)?
+            .prologue(prologue(version))?
             .psk(2, psk.expose())?
             .local_private_key(local.expose())?;
         match part {

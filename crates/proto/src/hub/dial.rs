@@ -1,13 +1,16 @@
 //! A client's handshake in progress: attempts, each a new message 1, until one is answered.
 
 use super::Time;
+use crate::envelope::Version;
 use crate::envelope::data::{Opener, Sealer};
 use crate::envelope::handshake::{ClientKeys, Initiation};
 use crate::envelope::header::HeaderKey;
 use crate::envelope::hello::{Hello, LinkIdentity, SessionKind, Welcome};
 use crate::envelope::keys::{LinkKeys, OuterKeys, PublicKey};
 use crate::limits::{DIAL_ATTEMPTS, HANDSHAKE_RETRY_EAGER, HELD_TIME, Limits};
-use crate::link::Path;
+use crate::link::{Begin, Path, Side};
+use crate::ports::Ports;
+use crate::profile::Profile;
 use rand::{CryptoRng, RngExt};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -17,10 +20,16 @@ use std::time::{Duration, Instant};
 pub(super) struct Dial {
     keys: ClientKeys,
     outer: OuterKeys,
+    /// Where the latest attempt went.
     path: Path,
+    ports: Ports,
     lane: u16,
-    attempts: VecDeque<(Initiation, Instant)>,
+    attempts: VecDeque<Attempt>,
     made: u32,
+    version: Version,
+    profile: Profile,
+    /// Junk that still goes ahead of the next attempt; `None`: not decided yet.
+    junk: Option<usize>,
     wait: Duration,
     wait_max: Duration,
     next: Instant,
@@ -29,10 +38,26 @@ pub(super) struct Dial {
     hold: bool,
 }
 
+/// One message 1, when it left, and where to.
+struct Attempt {
+    initiation: Initiation,
+    sent: Instant,
+    to: SocketAddr,
+}
+
+/// What goes into a message 1 beside the dial's own.
+pub(super) struct Particulars {
+    pub(super) instance: [u8; 16],
+    pub(super) epoch: u32,
+    pub(super) session: u32,
+    pub(super) aes: bool,
+    /// The server's clock, if it was ever learnt.
+    pub(super) clock: Option<ServerClock>,
+}
+
 /// A handshake that has been answered and is not confirmed yet: the server has no link of it.
 pub(super) struct Held {
     pub(super) completed: Option<Completed>,
-    pub(super) path: Path,
     /// When the server will soon have forgotten it.
     pub(super) until: Instant,
 }
@@ -68,15 +93,30 @@ pub(super) struct Completed {
     pub(super) keys: LinkKeys,
     pub(super) server: PublicKey,
     pub(super) rtt: Duration,
+    /// Where the answer came from.
+    pub(super) path: Path,
+    pub(super) ports: Ports,
+    pub(super) version: Version,
     header_to_server: HeaderKey,
 }
 
 impl Dial {
-    pub(super) fn new(keys: ClientKeys, path: Path, lane: u16, deadline: Instant, limits: &Limits) -> Self {
+    pub(super) fn new(
+        keys: ClientKeys,
+        path: Path,
+        ports: Ports,
+        lane: u16,
+        deadline: Instant,
+        limits: &Limits,
+    ) -> Self {
         Self {
             outer: OuterKeys::derive(&keys.psk, &keys.server),
             keys,
             path,
+            ports,
+            version: limits.version,
+            profile: limits.profile,
+            junk: None,
             lane,
             attempts: VecDeque::new(),
             made: 0,
@@ -122,60 +162,72 @@ impl Dial {
         self.keys.server
     }
 
-    /// Makes the next message 1. `clock` is the server's clock, if it was ever learnt.
-    #[expect(clippy::too_many_arguments, reason = "the fields of one Hello, from three owners")]
-    pub(super) fn attempt(
-        &mut self,
-        time: Time,
-        instance: [u8; 16],
-        epoch: u32,
-        session: u32,
-        aes: bool,
-        clock: Option<ServerClock>,
-        rng: &mut impl CryptoRng,
-    ) -> Vec<u8> {
+    /// Chooses the port of the next attempt, unless that is done already. Returns its address.
+    pub(super) fn choose(&mut self, rng: &mut impl CryptoRng) -> SocketAddr {
+        if self.junk.is_none() {
+            let former = (self.made > 0).then(|| self.path.remote.port());
+            self.path.remote.set_port(self.ports.draw(former, rng));
+        }
+        self.path.remote
+    }
+
+    /// The next datagram of junk that goes ahead of the next attempt, if there is one. `new_pair`:
+    /// nothing has gone to this address lately.
+    pub(super) fn junk(&mut self, now: Instant, new_pair: bool, rng: &mut impl CryptoRng) -> Option<Vec<u8>> {
+        let left = self.junk.get_or_insert_with(|| if new_pair { self.profile.junk_count.draw(rng) } else { 0 });
+        *left = left.checked_sub(1)?;
+        let mut datagram = vec![0; self.profile.junk_size.draw(rng)];
+        rng.fill_bytes(&mut datagram);
+        self.next = now + Duration::from_millis(self.profile.junk_spacing.draw(rng) as u64);
+        Some(datagram)
+    }
+
+    /// Makes the next message 1.
+    pub(super) fn attempt(&mut self, time: Time, of: &Particulars, rng: &mut impl CryptoRng) -> Vec<u8> {
         // By the server's clock as we know it, so that a wrong clock here does not lock us out.
         // The attempts take turns with what may have happened since we learnt it: this machine
         // slept, or its clock was set, or both.
-        let time_ns = match (clock, self.made % 3) {
+        let time_ns = match (of.clock, self.made % 3) {
             (Some(clock), 0) => clock.by_wall(time),
             (Some(clock), 1) => clock.by_monotonic(time),
             _ => time.wall_ns,
         };
         let hello = Hello {
             time_ns,
-            identity: LinkIdentity { instance, lane: self.lane },
-            epoch,
-            session,
-            aes,
+            identity: LinkIdentity { instance: of.instance, lane: self.lane },
+            epoch: of.epoch,
+            session: of.session,
+            aes: of.aes,
             kind: SessionKind::Quic,
             params: Vec::new(),
         };
-        let (initiation, datagram) = Initiation::new(&self.keys, &self.outer, &hello, rng);
+        let size = self.profile.request_size;
+        let (initiation, datagram) = Initiation::new(self.version, &self.keys, &self.outer, &hello, size, rng);
         if self.attempts.len() == DIAL_ATTEMPTS {
             self.attempts.pop_front();
         }
-        self.attempts.push_back((initiation, time.now));
+        self.attempts.push_back(Attempt { initiation, sent: time.now, to: self.path.remote });
         self.made += 1;
+        self.junk = None;
         self.next = time.now + self.wait.mul_f64(rng.random_range(0.8..1.2));
         self.wait = (self.wait * 2).min(self.wait_max);
         datagram
     }
 
     /// Tries a datagram as the answer to any attempt, the latest first. It must come from where
-    /// the attempts went: a copy from elsewhere would draw the link there.
+    /// that attempt went: a copy from elsewhere would draw the link there.
     pub(super) fn complete(&mut self, time: Time, path: Path, datagram: &[u8]) -> Option<Completed> {
-        if !same_address(path.remote, self.path.remote) {
-            return None;
-        }
         let outer = &self.outer;
         // An answer that has waited for us too long, while we were stopped, is forgotten over there.
-        let mut fresh = self.attempts.iter_mut().rev().filter(|(_, sent)| time.now < *sent + HELD_TIME);
-        let (welcome, keys, sent) = fresh.find_map(|(initiation, sent)| {
-            initiation.complete(outer, datagram).ok().map(|(welcome, keys)| (welcome, keys, *sent))
+        let fresh = |attempt: &Attempt| time.now < attempt.sent + HELD_TIME && same_address(path.remote, attempt.to);
+        let mut attempts = self.attempts.iter_mut().rev().filter(|attempt| fresh(attempt));
+        let (welcome, keys, sent) = attempts.find_map(|attempt| {
+            let (welcome, keys) = attempt.initiation.complete(outer, datagram).ok()?;
+            Some((welcome, keys, attempt.sent))
         })?;
         let header_to_server = HeaderKey::new(&self.outer.header_to_server);
-        Some(Completed { welcome, keys, server: self.keys.server, rtt: time.now - sent, header_to_server })
+        let (server, rtt, ports, version) = (self.keys.server, time.now - sent, self.ports.clone(), self.version);
+        Some(Completed { welcome, keys, server, rtt, path, ports, version, header_to_server })
     }
 }
 
@@ -185,11 +237,23 @@ fn same_address(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 impl Completed {
-    /// The keys of the link, ready for use.
-    pub(super) fn ends(self, rng: &mut impl CryptoRng) -> (Sealer, Opener) {
-        let Self { welcome, keys, header_to_server, .. } = self;
+    /// How far this machine's clock is ahead of the server's, in seconds.
+    pub(super) fn clock_ahead(&self, time: Time) -> f64 {
+        let answered = i128::from(time.wall_ns) - self.rtt.as_nanos() as i128 / 2;
+        (answered - i128::from(self.welcome.time_ns)) as f64 / 1e9
+    }
+
+    /// What the link begins with.
+    pub(super) fn begin(self, rng: &mut impl CryptoRng) -> Begin {
+        let Self { welcome, keys, path, ports, version, header_to_server, .. } = self;
         let first = rng.random::<u64>() >> 18;
-        let sealer = Sealer::new(welcome.aead, &keys.to_server, header_to_server, welcome.session, first);
-        (sealer, Opener::new(welcome.aead, &keys.to_client))
+        Begin {
+            side: Side::Client,
+            sealer: Sealer::new(welcome.aead, &keys.to_server, header_to_server, welcome.session, first),
+            opener: Opener::new(welcome.aead, &keys.to_client),
+            chain: version.has_rekey().then(|| keys.chain.clone()),
+            path,
+            ports: Some(ports),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! How links begin: handshakes that go out and come in.
 
-use super::dial::{Completed, Dial, Held, ServerClock};
+use super::dial::{Completed, Dial, Held, Particulars, ServerClock};
 use super::gate::{self, Pending};
 use super::room::{Room, Table, room};
 use super::{Event, Hub, LinkId, Living, Role, State, Time};
@@ -8,23 +8,26 @@ use crate::envelope::control::close;
 use crate::envelope::handshake::ClientKeys;
 use crate::envelope::header::{Header, HeaderKey};
 use crate::envelope::hello::SessionKind;
-use crate::limits::HELD_TIME;
-use crate::link::{Link, Path, Side};
+use crate::limits::{HELD_TIME, JUNK_IDLE, PAIRS_REMEMBERED};
+use crate::link::{Begin, Link, Path, Side};
+use crate::ports::Ports;
 use crate::session::quic::QuicSession;
 use bytes::BytesMut;
 use rand::RngExt;
 use std::cell::Cell;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 impl Hub {
     /// Begins a link to a server. Its events are [`Event::Up`] or, after `patience`,
     /// [`Event::NoAnswer`]. `None`: this end has too many links.
     pub fn dial(&mut self, time: Time, keys: ClientKeys, path: Path, lane: u16, patience: Duration) -> Option<LinkId> {
-        let dial = Dial::new(keys, path, lane, time.now + patience, &self.limits);
+        let ports = Ports::one(path.remote.port());
+        let dial = Dial::new(keys, path, ports, lane, time.now + patience, &self.limits);
         self.begin(time, dial)
     }
 
-    /// Begins a handshake whose answer begins no link: it is held, [`Event::Answered`], until
+    /// Begins a handshake, each of its attempts to one of `ports`, whose answer begins no link: it is held, [`Event::Answered`], until
     /// [`confirm_dial`](Self::confirm_dial) makes the link of it. A link that is confirmed takes
     /// the place of an older one at the server; one that is held harms none. With `eager` the
     /// attempts follow closely.
@@ -33,10 +36,11 @@ impl Hub {
         time: Time,
         keys: ClientKeys,
         path: Path,
+        ports: Ports,
         patience: Duration,
         eager: bool,
     ) -> Option<LinkId> {
-        let mut dial = Dial::new(keys, path, 0, time.now + patience, &self.limits).held();
+        let mut dial = Dial::new(keys, path, ports, 0, time.now + patience, &self.limits).held();
         if eager {
             dial.hurry(time.now);
         }
@@ -63,7 +67,7 @@ impl Hub {
             self.drops.forged += 1;
             return;
         };
-        let Pending { user, name, identity, epoch, path: proven, since, sealer, opener } = pending;
+        let Pending { user, name, identity, epoch, path: proven, since, sealer, opener, chain } = pending;
         if let Some(&older) = identities.get(&(user, identity)) {
             if self.entries[older].epoch() >= Some(epoch) {
                 self.drops.replayed += 1;
@@ -81,14 +85,17 @@ impl Hub {
             }
         }
         let rtt = time.now - since;
-        let session = Box::new(QuicSession::server(&self.quic, proven.datagram_max(), rtt, time.now, &mut self.rng));
-        let link = Link::new(Side::Server, (sealer, opener), session, proven, &self.limits, time.now, &mut self.rng);
+        let datagram_max = self.datagram_max(proven);
+        let session = Box::new(QuicSession::server(&self.quic, datagram_max, rtt, time.now, &mut self.rng));
+        let begin = Begin { side: Side::Server, sealer, opener, chain, path: proven, ports: None };
+        let link = Link::new(begin, session, &self.limits, time.now, &mut self.rng);
         let living = Living { link, header: None, owner: Some((user, identity, epoch)) };
         let slot = self.insert(header.session, State::Living(Box::new(living)));
         if let Role::Server { identities, .. } = &mut self.role {
             identities.insert((user, identity), slot);
         }
-        let up = Event::Up { path: proven, rtt: None, user: Some(name), kind: SessionKind::Quic };
+        let kind = SessionKind::Quic;
+        let up = Event::Up { path: proven, rtt: None, user: Some(name), kind, clock_ahead: None };
         self.events.push_back((self.id(slot), up));
         if let State::Living(living) = &mut self.entries[slot].state {
             living.link.handle_opened(time.now, path, header, length, datagram, &mut self.rng);
@@ -129,12 +136,12 @@ impl Hub {
         };
         self.learn_clock(time, &completed);
         if !hold {
-            self.come_up(time, slot, path, completed);
+            self.come_up(time, slot, completed);
             return;
         }
         let rtt = completed.rtt;
         let until = time.now + HELD_TIME;
-        self.entries[slot].state = State::Held(Box::new(Held { completed: Some(completed), path, until }));
+        self.entries[slot].state = State::Held(Box::new(Held { completed: Some(completed), until }));
         self.events.push_back((self.id(slot), Event::Answered { rtt }));
         self.schedule(slot);
     }
@@ -144,8 +151,8 @@ impl Hub {
     pub fn confirm_dial(&mut self, time: Time, id: LinkId) -> bool {
         let Some(slot) = self.slot(id) else { return false };
         let State::Held(held) = &mut self.entries[slot].state else { return false };
-        let (Some(completed), path) = (held.completed.take(), held.path) else { return false };
-        let up = self.come_up(time, slot, path, completed);
+        let Some(completed) = held.completed.take() else { return false };
+        let up = self.come_up(time, slot, completed);
         if !up {
             self.events.push_back((id, Event::NoAnswer));
             self.remove(slot);
@@ -154,23 +161,30 @@ impl Hub {
     }
 
     /// A handshake of ours becomes a link.
-    fn come_up(&mut self, time: Time, slot: usize, path: Path, completed: Completed) -> bool {
-        let rtt = completed.rtt;
+    fn come_up(&mut self, time: Time, slot: usize, completed: Completed) -> bool {
+        let (rtt, path) = (completed.rtt, completed.path);
+        let datagram_max = self.datagram_max(path);
         let params = &completed.welcome.params;
-        let session = QuicSession::client(&self.quic, path.datagram_max(), params, rtt, time.now, &mut self.rng);
+        let session = QuicSession::client(&self.quic, datagram_max, params, rtt, time.now, &mut self.rng);
         let Ok(session) = session else {
             self.drops.handshakes.malformed += 1;
             return false;
         };
         let header = Some(HeaderKey::new(&completed.keys.header_to_client));
-        let ends = completed.ends(&mut self.rng);
-        let session = Box::new(session);
-        let link = Link::new(Side::Client, ends, session, path, &self.limits, time.now, &mut self.rng);
+        let clock_ahead = Some(completed.clock_ahead(time));
+        let begin = completed.begin(&mut self.rng);
+        let link = Link::new(begin, Box::new(session), &self.limits, time.now, &mut self.rng);
         self.entries[slot].state = State::Living(Box::new(Living { link, header, owner: None }));
-        let up = Event::Up { path, rtt: Some(rtt), user: None, kind: SessionKind::Quic };
+        let up = Event::Up { path, rtt: Some(rtt), user: None, kind: SessionKind::Quic, clock_ahead };
         self.events.push_back((self.id(slot), up));
         self.touch(slot);
         true
+    }
+
+    /// The longest datagram to try on a path. It is drawn as well: what finds out about a path has
+    /// lengths that follow from it.
+    fn datagram_max(&mut self, path: Path) -> u16 {
+        path.datagram_max() - self.limits.profile.segment_cut.half().draw(&mut self.rng) as u16
     }
 
     fn learn_clock(&mut self, time: Time, completed: &Completed) {
@@ -179,25 +193,56 @@ impl Hub {
         }
     }
 
-    /// Sends a new message 1 for a link that is being dialled, or gives it up.
+    /// Sends a new message 1 for a link that is being dialled, or what goes ahead of it; or gives it up.
     pub(super) fn attempt(&mut self, time: Time, slot: usize) {
         let entry = &mut self.entries[slot];
-        let (State::Dialing(dial), Role::Client { instance, epoch, clocks }) = (&mut entry.state, &mut self.role)
-        else {
-            return;
-        };
+        let State::Dialing(dial) = &mut entry.state else { return };
         if dial.is_over(time.now) {
             let id = LinkId { slot: slot as u32, generation: entry.generation };
             self.events.push_back((id, Event::NoAnswer));
             self.remove(slot);
             return;
         }
+        let to = dial.choose(&mut self.rng);
+        let new_pair = self.is_new_pair(time, to);
+        let entry = &mut self.entries[slot];
+        let (State::Dialing(dial), Role::Client { instance, epoch, clocks, .. }) = (&mut entry.state, &mut self.role)
+        else {
+            return;
+        };
+        let path = dial.path();
+        while let Some(junk) = dial.junk(time.now, new_pair, &mut self.rng) {
+            if self.handshakes.len() < self.limits.handshake_queue {
+                self.handshakes.push_back((path, junk));
+            }
+            if dial.next_attempt() > time.now {
+                self.schedule(slot);
+                return;
+            }
+        }
         *epoch += 1;
         let clock = clocks.get(&dial.server()).copied();
-        let datagram = dial.attempt(time, *instance, *epoch, entry.session, self.aes, clock, &mut self.rng);
-        let path = dial.path();
+        let of = Particulars { instance: *instance, epoch: *epoch, session: entry.session, aes: self.aes, clock };
+        let datagram = dial.attempt(time, &of, &mut self.rng);
         self.send_handshake(path, datagram);
         self.schedule(slot);
+    }
+
+    /// Takes note that a client sends to this address. Returns whether it has not done so lately:
+    /// whoever watches the path may have forgotten the pair of addresses.
+    fn is_new_pair(&mut self, time: Time, to: SocketAddr) -> bool {
+        let idle = |last: Instant| time.now.saturating_duration_since(last) >= JUNK_IDLE;
+        let of_link = self.entries.iter().filter_map(|(_, entry)| match &entry.state {
+            State::Living(living) if living.link.path().remote == to => living.link.last_sent(),
+            _ => None,
+        });
+        let of_link = of_link.max();
+        let Role::Client { pairs, .. } = &mut self.role else { return false };
+        if pairs.len() >= PAIRS_REMEMBERED {
+            pairs.retain(|_, last| !idle(*last));
+        }
+        let of_dial = if pairs.len() < PAIRS_REMEMBERED { pairs.insert(to, time.now) } else { None };
+        of_dial.into_iter().chain(of_link).all(idle)
     }
 
     pub(super) fn send_handshake(&mut self, path: Path, datagram: Vec<u8>) {

@@ -5,11 +5,12 @@
 
 use super::Time;
 use super::prefixes::Prefixes;
+use crate::envelope::Version;
 use crate::envelope::data::{Aead, Opener, Sealer};
 use crate::envelope::handshake::{self, HandshakeError, Request};
 use crate::envelope::header::{Header, HeaderKey};
 use crate::envelope::hello::{LinkIdentity, Welcome};
-use crate::envelope::keys::{OuterKeys, PrivateKey, Psk, PublicKey};
+use crate::envelope::keys::{Chain, OuterKeys, PrivateKey, Psk, PublicKey};
 use crate::envelope::replay::{Entry, Journal, ReplayCache, SKEW_NS};
 use crate::limits::Limits;
 use crate::limits::PENDING_PER_IDENTITY;
@@ -83,6 +84,8 @@ pub(super) struct Pending {
     pub(super) since: Instant,
     pub(super) sealer: Sealer,
     pub(super) opener: Opener,
+    /// What later keys follow from, in versions that have them.
+    pub(super) chain: Option<Chain>,
 }
 
 /// What a gate must know of the links that are.
@@ -167,7 +170,7 @@ impl Gate {
         links: &impl Links,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, Refusal> {
-        let (outer, noise) = self.unwrap(datagram)?;
+        let (outer, version, noise) = self.unwrap(datagram)?;
         let digest = handshake::digest(&noise);
         if self.replay.contains(&digest) {
             return Err(count(&mut self.refusals.replayed));
@@ -175,7 +178,7 @@ impl Gate {
         if !self.prefixes.admit(path.remote.ip(), time.now) {
             return Err(count(&mut self.refusals.limited));
         }
-        let request = Request::read(&self.outer[outer].psk, &self.key, &noise, rng);
+        let request = Request::read(version, &self.outer[outer].psk, &self.key, &noise, rng);
         let request = request.map_err(|_| count(&mut self.refusals.forged))?;
         let name = self.users.get(&request.user).cloned();
         let name = name.ok_or_else(|| count(&mut self.refusals.unknown_user))?;
@@ -212,15 +215,16 @@ impl Gate {
         let sealer = Sealer::new(aead, &keys.to_client, header, hello.session, first);
         let opener = Opener::new(aead, &keys.to_server);
         let (identity, epoch, since) = (hello.identity, hello.epoch, time.now);
-        let pending = Pending { user, name, identity, epoch, path, since, sealer, opener };
+        let chain = version.has_rekey().then(|| keys.chain.clone());
+        let pending = Pending { user, name, identity, epoch, path, since, sealer, opener, chain };
         self.insert_pending(time.now, session, pending);
         Ok(answer)
     }
 
-    fn unwrap(&mut self, datagram: &[u8]) -> Result<(usize, Vec<u8>), Refusal> {
+    fn unwrap(&mut self, datagram: &[u8]) -> Result<(usize, Version, Vec<u8>), Refusal> {
         for (index, outer) in self.outer.iter().enumerate() {
             match outer.keys.unwrap_request(datagram) {
-                Ok(noise) => return Ok((index, noise)),
+                Ok((version, noise)) => return Ok((index, version, noise)),
                 Err(HandshakeError::NotOurs) => {}
                 Err(_) => return Err(count(&mut self.refusals.malformed)),
             }

@@ -31,6 +31,7 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,8 @@ pub enum Event {
         user: Option<Arc<str>>,
         /// The session inside.
         kind: SessionKind,
+        /// On a client: how far this machine's clock is ahead of the server's, seconds.
+        clock_ahead: Option<f64>,
     },
     /// A handshake of [`Hub::dial_held`] has been answered, and waits to be confirmed.
     Answered {
@@ -145,8 +148,17 @@ struct Entry {
 }
 
 enum Role {
-    Client { instance: [u8; 16], epoch: u32, clocks: FxHashMap<PublicKey, ServerClock> },
-    Server { gate: Box<Gate>, identities: FxHashMap<(PublicKey, LinkIdentity), usize> },
+    Client {
+        instance: [u8; 16],
+        epoch: u32,
+        clocks: FxHashMap<PublicKey, ServerClock>,
+        /// When a handshake last went to which address. Bounded.
+        pairs: FxHashMap<SocketAddr, Instant>,
+    },
+    Server {
+        gate: Box<Gate>,
+        identities: FxHashMap<(PublicKey, LinkIdentity), usize>,
+    },
 }
 
 /// All links of one end.
@@ -183,6 +195,7 @@ impl Hub {
             instance: rng.random(),
             epoch: 0,
             clocks: FxHashMap::default(),
+            pairs: FxHashMap::default(),
         });
         hub.limits.links = hub.limits.links.min(usize::from(u16::MAX));
         hub
@@ -329,9 +342,11 @@ impl Hub {
     }
 
     /// The link itself, to look at.
-    pub fn link(&mut self, id: LinkId) -> Option<&Link> {
-        let slot = self.slot(id)?;
-        self.living(slot).map(|living| &living.link)
+    pub fn link(&self, id: LinkId) -> Option<&Link> {
+        match &self.entries[self.slot(id)?].state {
+            State::Living(living) => Some(&living.link),
+            State::Dialing(_) | State::Held(_) => None,
+        }
     }
 
     /// Measures a link's round-trip time: [`link::Event::Echoed`].

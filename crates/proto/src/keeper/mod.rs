@@ -12,8 +12,9 @@ mod round;
 use crate::envelope::control::close;
 use crate::envelope::handshake::ClientKeys;
 use crate::hub::{self, Hub, LinkId, Time};
-use crate::limits::{HELD_TIME, HOLD_PROBES, HOLD_ROUND_TRIPS, HOLD_TIME, STEADY_LINK};
+use crate::limits::{FAILOVER_TIME, HELD_TIME, HOLD_PROBES, HOLD_ROUND_TRIPS, HOLD_TIME, STEADY_LINK};
 use crate::link::{self, Lost};
+use crate::ports::Ports;
 use pace::{Failure, Pace};
 use rand::{SeedableRng, rngs::StdRng};
 use round::{Dialled, Round};
@@ -34,6 +35,8 @@ pub enum Action {
         peer: SocketAddr,
         /// How long the handshake took.
         rtt: Duration,
+        /// How far this machine's clock is ahead of the server's, seconds.
+        clock_ahead: f64,
     },
     /// The link is down.
     Down {
@@ -63,6 +66,9 @@ pub struct Kept {
     pub doubted: bool,
     server: usize,
     since: Instant,
+    clock_ahead: f64,
+    /// When other servers are to be dialled as well, since this one is silent.
+    failover: Option<Instant>,
 }
 
 impl Kept {
@@ -81,8 +87,17 @@ struct Held {
     interval: Duration,
 }
 
+/// A server that a keeper may use.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The keys to use with it.
+    pub keys: ClientKeys,
+    /// Its ports; `None`: the one of each address that is looked up.
+    pub ports: Option<Ports>,
+}
+
 struct Server {
-    keys: ClientKeys,
+    of: Candidate,
     /// The addresses that its last good look-up brought.
     addresses: Vec<SocketAddr>,
 }
@@ -104,9 +119,9 @@ pub struct Keeper {
 
 impl Keeper {
     /// A keeper that dials at once. `seed`: 32 bytes from the system's generator.
-    pub fn new(now: Instant, servers: Vec<ClientKeys>, seed: [u8; 32]) -> Self {
+    pub fn new(now: Instant, servers: Vec<Candidate>, seed: [u8; 32]) -> Self {
         Self {
-            servers: servers.into_iter().map(|keys| Server { keys, addresses: Vec::new() }).collect(),
+            servers: servers.into_iter().map(|of| Server { of, addresses: Vec::new() }).collect(),
             pace: Pace::new(now),
             round: None,
             next_round: Some(now),
@@ -132,7 +147,8 @@ impl Keeper {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let held = self.held.as_ref().map(|held| held.until.min(held.probe));
         let round = self.round.as_ref().and_then(Round::poll_timeout);
-        [held, round, self.next_round].into_iter().flatten().min()
+        let failover = self.kept.and_then(|kept| kept.failover).filter(|_| self.held.is_none());
+        [held, round, self.next_round, failover].into_iter().flatten().min()
     }
 
     /// Takes note that the time of [`poll_timeout`](Self::poll_timeout) has come.
@@ -145,7 +161,9 @@ impl Keeper {
                 hub.probe(time, kept.link);
             }
         }
-        if self.next_round.is_some_and(|at| at <= time.now) {
+        let failover = self.kept.as_mut().filter(|_| self.held.is_none());
+        let failover = failover.and_then(|kept| kept.failover.take_if(|at| *at <= time.now)).is_some();
+        if failover || self.next_round.is_some_and(|at| at <= time.now) {
             self.begin_round(time, hub);
         }
         self.drive_round(time, hub);
@@ -200,6 +218,11 @@ impl Keeper {
                     round.ended(id);
                 }
             }
+            hub::Event::Up { clock_ahead: Some(ahead), .. } => {
+                if let Some(kept) = self.kept.as_mut().filter(|kept| kept.link == id) {
+                    kept.clock_ahead = *ahead;
+                }
+            }
             hub::Event::Link(event) if self.kept.is_some_and(|kept| kept.link == id) => {
                 self.handle_link(time, hub, *event);
             }
@@ -214,10 +237,16 @@ impl Keeper {
             link::Event::Proven => {
                 kept.proven = true;
                 self.shunned.clear();
-                self.actions.push_back(Action::Up { link: kept.link, peer: kept.peer, rtt: kept.rtt });
+                self.actions.push_back(Action::Up {
+                    link: kept.link,
+                    peer: kept.peer,
+                    rtt: kept.rtt,
+                    clock_ahead: kept.clock_ahead,
+                });
             }
             link::Event::Doubted => {
                 kept.doubted = true;
+                kept.failover = (self.servers.len() > 1).then_some(time.now + FAILOVER_TIME);
                 if kept.is_steady(time.now) {
                     self.pace.steady();
                 }
@@ -227,7 +256,7 @@ impl Keeper {
                 self.handle_timeout(time, hub);
             }
             link::Event::Trusted => {
-                kept.doubted = false;
+                (kept.doubted, kept.failover) = (false, None);
                 self.pace.calmed(time.now);
                 self.end_round(time, hub);
             }
@@ -272,7 +301,10 @@ impl Keeper {
         let confirmed = hub.confirm_dial(time, dialled.link);
         if confirmed {
             let Dialled { link, server, peer } = dialled;
-            self.kept = Some(Kept { link, peer, rtt, proven: false, doubted: false, server, since: time.now });
+            let (since, clock_ahead) = (time.now, 0.0);
+            let kept =
+                Kept { link, peer, rtt, proven: false, doubted: false, server, since, clock_ahead, failover: None };
+            self.kept = Some(kept);
         } else {
             self.fail(time, Failure::ShortLived);
         }

@@ -1,11 +1,12 @@
 //! One round of a keeper: all addresses dialled, nearly at once.
 
 use super::pace::Failure;
-use super::{Action, Keeper};
+use super::{Action, Candidate, Keeper};
 use crate::envelope::control::close;
 use crate::hub::{Hub, LinkId, Time};
 use crate::limits::{DIAL_STAGGER, DIAL_STAGGER_ALL, DIAL_TIME, DIAL_TIME_MIN, DIALS_AT_ONCE, SERVER_ADDRESSES};
 use crate::link::Path;
+use crate::ports::Ports;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -80,11 +81,13 @@ impl Round {
 }
 
 impl Keeper {
-    /// Begins a round, or widens the one that is on: a link that is doubted is replaced only by
-    /// one to the same server.
+    /// Begins a round, or widens the one that is on: a link that is doubted is replaced by one to
+    /// the same server, as long as that is not silent for too long.
     pub(super) fn begin_round(&mut self, time: Time, hub: &mut Hub) {
         self.next_round = None;
-        let only = self.kept.map(|kept| kept.server);
+        // One that stays silent has had its time when its `failover` is over.
+        let only = self.kept.filter(|kept| !kept.doubted || kept.failover.is_some() || self.servers.len() < 2);
+        let only = only.map(|kept| kept.server);
         let round = self.round.get_or_insert_with(|| Round::new(time.now));
         for (index, server) in self.servers.iter().enumerate() {
             if only.is_some_and(|only| only != index) || round.awaited.contains(&index) {
@@ -109,8 +112,9 @@ impl Keeper {
             let left = until.saturating_duration_since(time.now).max(DIAL_TIME_MIN);
             let patience = if seen > DIALS_AT_ONCE { DIAL_TIME_MIN } else { left };
             let path = Path { remote: peer, local: None };
-            let keys = self.servers[server].keys.clone();
-            if let Some(link) = hub.dial_held(time, keys, path, patience, eager) {
+            let Candidate { keys, ports } = self.servers[server].of.clone();
+            let ports = ports.unwrap_or_else(|| Ports::one(peer.port()));
+            if let Some(link) = hub.dial_held(time, keys, path, ports, patience, eager) {
                 round.dials.push(Dialled { link, server, peer });
             }
             round.next = time.now + DIAL_STAGGER.min(DIAL_STAGGER_ALL / u32::try_from(seen).unwrap_or(u32::MAX));

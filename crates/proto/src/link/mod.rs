@@ -4,20 +4,30 @@
 //! It owns what keeps it alive ([`liveness`]) and where its peer is ([`roaming`]); streams are its
 //! session's.
 
+mod hop;
 mod interruption;
 pub mod liveness;
+pub mod rekey;
 pub mod roaming;
+pub mod shape;
+mod transmit;
 
 use crate::envelope::OVERHEAD;
-use crate::envelope::control::{self, Control, close};
+use crate::envelope::control::{Control, close};
 use crate::envelope::data::{OpenError, Opener, Sealer};
 use crate::envelope::header::{Header, Kind};
+use crate::envelope::keys::Chain;
 use crate::limits::{CONTROL_QUEUE, Limits};
+use crate::ports::Ports;
+use crate::profile::Span;
 use crate::session::{self, PathChange, PathStats, Session};
 use bytes::BytesMut;
+use hop::Hopper;
 use liveness::{Due, Liveness};
 use rand::{CryptoRng, RngExt};
+use rekey::Rekey;
 use roaming::Roaming;
+use shape::Shaper;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -105,11 +115,32 @@ pub enum Side {
     Server,
 }
 
+/// What a handshake has left for one end of a link.
+pub struct Begin {
+    /// Which end it is.
+    pub side: Side,
+    /// What it seals with.
+    pub sealer: Sealer,
+    /// What it opens with.
+    pub opener: Opener,
+    /// What later keys follow from; `None` where the version of the link has no rekey.
+    pub chain: Option<Chain>,
+    /// The path of the handshake.
+    pub path: Path,
+    /// On a client: the server's ports.
+    pub ports: Option<Ports>,
+}
+
 /// One end of a living link.
 pub struct Link {
     side: Side,
     sealer: Sealer,
     opener: Opener,
+    rekey: Rekey,
+    shaper: Shaper,
+    /// On a client.
+    hopper: Option<Hopper>,
+    control_padding: Span,
     session: Box<dyn Session>,
     roaming: Roaming,
     liveness: Liveness,
@@ -119,6 +150,8 @@ pub struct Link {
     /// After an interruption: until when the session forgets what it comes to believe of the path
     /// because of it, and how many packets it had lost when it last did.
     interrupted: Option<(Instant, Option<u64>)>,
+    /// A batch that goes behind junk.
+    waiting: Option<(Transmit, Vec<u8>)>,
     /// What the last words of the link are to say, and whether they have been said.
     farewell: Option<u8>,
 }
@@ -126,14 +159,13 @@ pub struct Link {
 impl Link {
     /// A link whose handshake is done.
     pub fn new(
-        side: Side,
-        (sealer, opener): (Sealer, Opener),
+        begin: Begin,
         session: Box<dyn Session>,
-        path: Path,
         limits: &Limits,
         now: Instant,
         rng: &mut impl CryptoRng,
     ) -> Self {
+        let Begin { side, sealer, opener, chain, path, ports } = begin;
         let mut liveness = Liveness::new(side, limits, now, rng);
         if side == Side::Client {
             liveness.expect_proof(now, session.stats().rtt);
@@ -142,13 +174,18 @@ impl Link {
             side,
             sealer,
             opener,
+            shaper: Shaper::new(&limits.profile, chain.is_some(), rng),
+            rekey: Rekey::new(side, chain, limits, now, rng),
+            roaming: Roaming::new(path, ports.clone(), limits),
+            hopper: ports.map(|ports| Hopper::new(ports, limits, now, rng)),
+            control_padding: limits.profile.control_padding,
             session,
-            roaming: Roaming::new(path, limits),
             liveness,
             control: VecDeque::new(),
             events: VecDeque::new(),
             lost: false,
             interrupted: None,
+            waiting: None,
             farewell: None,
         }
     }
@@ -166,6 +203,9 @@ impl Link {
         let opened = self.opener.open(header, &mut datagram)?;
         if self.lost {
             return Ok(());
+        }
+        if opened.next_key {
+            self.next_key(now, rng);
         }
         self.locate(now, path, length, opened.newest, rng);
         self.take_in(now, path, header, datagram, rng);
@@ -188,6 +228,15 @@ impl Link {
         self.take_in(now, path, header, datagram, rng);
     }
 
+    /// The peer has used the link's next keys for the first time.
+    fn next_key(&mut self, now: Instant, rng: &mut impl CryptoRng) {
+        let before = self.rekey.number();
+        self.rekey.taken_up(now, &mut self.sealer);
+        if self.rekey.number() != before {
+            self.shaper.draw_segment(rng);
+        }
+    }
+
     /// Takes note of where an authentic datagram came from.
     fn locate(&mut self, now: Instant, path: Path, length: usize, newest: bool, rng: &mut impl CryptoRng) {
         if let Some(challenge) = self.roaming.received(now, path, length, newest, rng) {
@@ -201,12 +250,7 @@ impl Link {
             self.events.push_back(Event::Trusted);
         }
         match header.kind {
-            Kind::Session => {
-                let taken = self.guarded(|session| session.handle(now, datagram));
-                if taken.is_some() && self.liveness.proven() {
-                    self.events.push_back(Event::Proven);
-                }
-            }
+            Kind::Session | Kind::Trimmed => self.take_in_packet(now, header.kind, datagram, rng),
             Kind::Control => {
                 datagram.truncate(datagram.len() - OVERHEAD);
                 if let Some(control) = Control::decode(&datagram) {
@@ -216,10 +260,25 @@ impl Link {
         }
         if heard.interrupted {
             self.interruption_ends(now);
-        } else if header.kind == Kind::Session {
+        } else if header.kind != Kind::Control {
             self.forget_interruption(now);
         }
         self.settle();
+    }
+
+    fn take_in_packet(&mut self, now: Instant, kind: Kind, packet: BytesMut, rng: &mut impl CryptoRng) {
+        let packet = match kind {
+            Kind::Trimmed => shape::untrim(packet, DATAGRAM_LARGEST.into()),
+            _ => Some(packet),
+        };
+        let Some(packet) = packet else { return };
+        if let Some(ask) = self.rekey.used(now, packet.len(), rng) {
+            self.send_control(ask, *self.roaming.path());
+        }
+        let taken = self.guarded(|session| session.handle(now, packet));
+        if taken.is_some() && self.liveness.proven() {
+            self.events.push_back(Event::Proven);
+        }
     }
 
     fn handle_control(&mut self, now: Instant, path: Path, control: Control, rng: &mut impl CryptoRng) {
@@ -234,14 +293,25 @@ impl Link {
             Control::Challenge(token) => self.send_control(Control::ChallengeEcho(token), path),
             Control::ChallengeEcho(token) => {
                 let from = self.roaming.path().remote;
-                if self.roaming.proven(now, path, token) {
-                    let to = path.remote;
+                let to = path.remote;
+                // A client that only uses another of our ports is where it was.
+                if self.roaming.proven(now, path, token) && to != from {
                     let change = if from.ip() == to.ip() { PathChange::Rebound } else { PathChange::New };
                     self.guarded(|session| session.path_changed(now, change));
                     self.events.push_back(Event::Moved { from, to });
                 }
             }
             Control::Close(code) => self.lose(Lost::ByPeer(code)),
+            Control::Rekey(number, key) => {
+                if let Some(answer) = self.rekey.asked(number, key, &mut self.opener, rng) {
+                    self.send_control(answer, *self.roaming.path());
+                }
+            }
+            Control::RekeyAnswer(number, key) => {
+                if self.rekey.answered(number, key, &mut self.sealer, &mut self.opener) {
+                    self.shaper.draw_segment(rng);
+                }
+            }
         }
     }
 
@@ -257,9 +327,13 @@ impl Link {
             let (control, path) = challenge;
             self.send_control(control, path);
         }
+        self.rekey.handle_timeout(now, &mut self.opener, rng);
         while let Some(due) = self.liveness.handle_timeout(now, rng) {
             match due {
-                Due::Probe(token) => self.send_control(Control::Probe(token), *self.roaming.path()),
+                Due::Probe(token) => {
+                    self.hop_from_silence(now, rng);
+                    self.send_control(Control::Probe(token), *self.roaming.path());
+                }
                 Due::Doubt => self.events.push_back(Event::Doubted),
                 Due::Silent | Due::Hollow => {
                     self.lose(if due == Due::Hollow { Lost::Hollow } else { Lost::Silent });
@@ -275,80 +349,9 @@ impl Link {
         if self.lost {
             return None;
         }
-        let times = [self.session.poll_timeout(), self.roaming.poll_timeout(), self.liveness.poll_timeout()];
+        let (session, rekey) = (self.session.poll_timeout(), self.rekey.poll_timeout());
+        let times = [session, self.roaming.poll_timeout(), self.liveness.poll_timeout(), rekey];
         times.into_iter().flatten().min()
-    }
-
-    /// Fills `out`, which must be empty, with a batch of at most `packets_max` sealed datagrams.
-    /// `None`: nothing to send.
-    pub fn poll_transmit(
-        &mut self,
-        now: Instant,
-        packets_max: usize,
-        out: &mut Vec<u8>,
-        rng: &mut impl CryptoRng,
-    ) -> Option<Transmit> {
-        if let Some(code) = self.farewell.take() {
-            self.control.clear();
-            self.control.push_back((Control::Close(code), *self.roaming.path()));
-        }
-        while let Some((control, path)) = self.control.pop_front() {
-            let transmit = self.transmit_control(now, control, path, out, rng);
-            if transmit.is_some() {
-                return transmit;
-            }
-        }
-        if self.lost {
-            return None;
-        }
-        let max = packets_max.clamp(1, BATCH_PACKETS);
-        // An acknowledgement alone is not answered; only the first question of several matters.
-        let before = self.liveness.asked_since().is_none().then(|| self.session.asked());
-        let segment = self.guarded(|session| session.poll_transmit(now, max, out)).flatten();
-        self.settle();
-        let Some(segment) = segment.filter(|_| !self.lost) else {
-            out.clear();
-            return None;
-        };
-        for packet in out.chunks_mut(segment) {
-            if self.sealer.seal(Kind::Session, false, packet).is_err() {
-                self.lose(Lost::Worn);
-                out.clear();
-                return None;
-            }
-        }
-        match before {
-            Some(before) if self.session.asked() > before => self.liveness.asked(now, self.session.stats().rtt, rng),
-            _ => self.liveness.sent(now),
-        }
-        Some(Transmit { path: *self.roaming.path(), segment })
-    }
-
-    /// Seals a control message; `None` if its path may not be sent so much, or never again.
-    fn transmit_control(
-        &mut self,
-        now: Instant,
-        control: Control,
-        path: Path,
-        out: &mut Vec<u8>,
-        rng: &mut impl CryptoRng,
-    ) -> Option<Transmit> {
-        control.encode_padded(rng, out);
-        out.resize(out.len() + OVERHEAD, 0);
-        if !self.roaming.may_send(&path, out.len()) {
-            out.clear();
-            return None;
-        }
-        if self.sealer.seal(Kind::Control, true, out).is_err() {
-            self.lose(Lost::Worn);
-            out.clear();
-            return None;
-        }
-        if matches!(control, Control::Probe(_)) {
-            self.liveness.asked(now, self.session.stats().rtt, rng);
-        }
-        self.roaming.sent(&path, out.len());
-        Some(Transmit { path, segment: out.len() })
     }
 
     /// The next thing that the link has to tell.
@@ -378,12 +381,22 @@ impl Link {
 
     /// Whether the link is over and has said its last word.
     pub fn is_done(&self) -> bool {
-        self.lost && self.farewell.is_none() && self.control.is_empty()
+        self.lost && self.farewell.is_none() && self.control.is_empty() && self.waiting.is_none()
     }
 
     /// Whether the link is over.
     pub fn is_lost(&self) -> bool {
         self.lost
+    }
+
+    /// On a client: when something was last sent.
+    pub fn last_sent(&self) -> Option<Instant> {
+        self.hopper.as_ref().map(Hopper::last_sent)
+    }
+
+    /// The number of the keys that this end seals with; the handshake's are 0.
+    pub fn keys_number(&self) -> u32 {
+        self.rekey.number()
     }
 
     /// When the peer was last heard.
@@ -451,9 +464,6 @@ impl Link {
         }
     }
 }
-
-/// The longest control datagram fits in every path's smallest.
-const _: () = assert!(control::DATAGRAM_MAX <= 1200);
 
 /// A token that only who receives it can know.
 fn token(rng: &mut impl CryptoRng) -> [u8; 8] {

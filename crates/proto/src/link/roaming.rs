@@ -5,6 +5,7 @@ use super::{Path, token};
 use crate::envelope::control::{Control, DATAGRAM_MAX};
 use crate::limits::Limits;
 use crate::limits::{AMPLIFICATION, CHALLENGE_INTERVAL};
+use crate::ports::Ports;
 use rand::CryptoRng;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ struct Candidate {
 /// The peer's proven path, and the one that it may be moving to.
 pub struct Roaming {
     current: Path,
+    /// On a client: the server's ports, each of which is as good as the others.
+    ports: Option<Ports>,
     candidate: Option<Candidate>,
     interval: Duration,
     time: Duration,
@@ -29,10 +32,11 @@ pub struct Roaming {
 }
 
 impl Roaming {
-    /// Begins at the path that the handshake came over.
-    pub fn new(path: Path, limits: &Limits) -> Self {
+    /// Begins at the path that the handshake came over. `ports`: on a client, those of its server.
+    pub fn new(path: Path, ports: Option<Ports>, limits: &Limits) -> Self {
         Self {
             current: path,
+            ports,
             candidate: None,
             interval: limits.candidate_interval,
             time: limits.candidate_time,
@@ -57,7 +61,7 @@ impl Roaming {
         newest: bool,
         rng: &mut impl CryptoRng,
     ) -> Option<Control> {
-        if path == self.current {
+        if self.is_home(&path) {
             return None;
         }
         if let Some(candidate) = self.candidate.as_mut().filter(|candidate| candidate.path == path) {
@@ -79,7 +83,19 @@ impl Roaming {
     /// over the candidate as long as it does not make us an amplifier.
     pub fn may_send(&self, path: &Path, length: usize) -> bool {
         let candidate = || self.candidate.as_ref().is_some_and(|c| c.path == *path && c.may_send(length));
-        *path == self.current || candidate()
+        self.is_home(path) || candidate()
+    }
+
+    /// The proven path or, on a client, another port of the server there.
+    fn is_home(&self, path: &Path) -> bool {
+        let current = self.current.remote;
+        let sibling = |ports: &Ports| path.remote.ip() == current.ip() && ports.contains(path.remote.port());
+        *path == self.current || self.ports.as_ref().is_some_and(sibling)
+    }
+
+    /// Uses another port of the same server.
+    pub fn hop(&mut self, port: u16) {
+        self.current.remote.set_port(port);
     }
 
     /// Counts what was sent to a candidate.

@@ -96,6 +96,18 @@ pub struct PathStats {
     pub send_window: u64,
 }
 
+/// Packets that leave together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Batch {
+    /// The length of each packet, spare bytes included; the last may be shorter.
+    pub segment: usize,
+    /// Bytes of no meaning at the end of each packet.
+    pub spare: usize,
+    /// It is one packet that finds out whether the path carries one of its length: no byte of that
+    /// may be missing.
+    pub is_probe: bool,
+}
+
 /// The most chunks that one read hands out: as many as one vectored write takes.
 pub const READ_CHUNKS_MAX: usize = 64;
 
@@ -111,10 +123,13 @@ pub trait Session {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     fn poll_timeout(&mut self) -> Option<Instant>;
 
-    /// Appends up to `max` packets to `out` and returns the length of each but the last, which may
-    /// be shorter. Each packet ends in [`OVERHEAD`](crate::envelope::OVERHEAD) spare bytes, which
-    /// the length includes. `None`: nothing to send now.
-    fn poll_transmit(&mut self, now: Instant, max: usize, out: &mut Vec<u8>) -> Option<usize>;
+    /// Appends up to `max` packets to `out`, each of which ends in `spare` bytes of no meaning, at
+    /// least [`OVERHEAD`](crate::envelope::OVERHEAD) of them; the batch says how many there are, for
+    /// some packets have no more than that. `None`: nothing to send now.
+    fn poll_transmit(&mut self, now: Instant, max: usize, spare: usize, out: &mut Vec<u8>) -> Option<Batch>;
+
+    /// The longest packet that the path is known to carry, spare bytes included.
+    fn datagram_len(&self) -> usize;
 
     /// The next thing that the session has to tell.
     fn poll_event(&mut self) -> Option<Event>;

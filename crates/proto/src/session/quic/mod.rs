@@ -81,7 +81,7 @@ impl QuicConfig {
     /// that is never used.
     fn learn_params(&self, now: Instant, rng: &mut impl CryptoRng) -> Vec<u8> {
         let learn = Arc::new(Mutex::new(Vec::new()));
-        let crypto = null::Client { remote: None, learn: Some(learn.clone()) };
+        let crypto = null::Client { remote: None, learn: Some(learn.clone()), room: Arc::default() };
         let client = quic::ClientConfig::new(Arc::new(crypto));
         let mut endpoint = Endpoint::new(self.endpoint.clone(), None, true, Some(rng.random()));
         let transport = self.transport(DATAGRAM_MIN, None, None);

@@ -15,6 +15,7 @@ use quinn_proto::crypto::{
 use quinn_proto::transport_parameters::TransportParameters;
 use quinn_proto::{ConnectError, ConnectionId, Side, TransportError, TransportErrorCode};
 use std::any::Any;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 /// Protects nothing but the packet's number. The rest of its tag is the room that the envelope
@@ -27,6 +28,30 @@ use std::sync::{Arc, Mutex};
 /// held back while hundreds overtook it. The envelope cannot notice that: without the check, one
 /// delayed packet would acknowledge another that was never received.
 struct NullKey;
+
+/// The same for packets that a link may shrink: behind the tag, as many bytes more as are asked for
+/// at the time. Whoever seals such a packet cuts them off, so the peer sees an ordinary tag.
+struct RoomyKey(Arc<Room>);
+
+/// How many bytes packets leave free behind their tag: what is asked for, and what the last one has.
+#[derive(Default)]
+pub(super) struct Room {
+    asked: AtomicUsize,
+    last: AtomicUsize,
+}
+
+impl Room {
+    /// Has packets leave so many bytes free from now on, those of the handshake excepted.
+    pub(super) fn leave(&self, bytes: usize) {
+        self.asked.store(bytes, Relaxed);
+        self.last.store(0, Relaxed);
+    }
+
+    /// What the last packet has left free.
+    pub(super) fn left(&self) -> usize {
+        self.last.load(Relaxed)
+    }
+}
 
 /// Bytes of the check: the packet's number without its lowest 8 bits, which are always sent.
 const NUMBER_CHECK: usize = 2;
@@ -75,12 +100,40 @@ impl PacketKey for NullKey {
     }
 }
 
-fn packet_keys() -> KeyPair<Box<dyn PacketKey>> {
-    KeyPair { local: Box::new(NullKey), remote: Box::new(NullKey) }
+impl PacketKey for RoomyKey {
+    fn encrypt(&self, packet: u64, buf: &mut [u8], header_len: usize) {
+        let room = self.0.asked.load(Relaxed);
+        self.0.last.store(room, Relaxed);
+        let length = buf.len() - room;
+        PacketKey::encrypt(&NullKey, packet, &mut buf[..length], header_len);
+    }
+
+    fn decrypt(&self, packet: u64, header: &[u8], payload: &mut BytesMut) -> Result<(), CryptoError> {
+        PacketKey::decrypt(&NullKey, packet, header, payload)
+    }
+
+    fn tag_len(&self) -> usize {
+        NULL_TAG + self.0.asked.load(Relaxed)
+    }
+
+    fn confidentiality_limit(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn integrity_limit(&self) -> u64 {
+        u64::MAX
+    }
 }
 
+/// Keys of the handshake's packets.
 fn keys() -> Keys {
-    Keys { header: KeyPair { local: Box::new(NullKey), remote: Box::new(NullKey) }, packet: packet_keys() }
+    let header = KeyPair { local: Box::new(NullKey) as _, remote: Box::new(NullKey) as _ };
+    Keys { header, packet: KeyPair { local: Box::new(NullKey), remote: Box::new(NullKey) } }
+}
+
+/// Keys of all other packets.
+fn roomy_keys(room: &Arc<Room>) -> KeyPair<Box<dyn PacketKey>> {
+    KeyPair { local: Box::new(RoomyKey(room.clone())), remote: Box::new(NullKey) }
 }
 
 /// How far the handshake's own flight has been written.
@@ -102,6 +155,7 @@ struct NullSession {
     inbox: Vec<u8>,
     received: u32,
     flight: Flight,
+    room: Arc<Room>,
 }
 
 /// A message never exceeds this; what claims to is a fault of the peer.
@@ -111,9 +165,9 @@ const MESSAGE_MAX: usize = 512;
 const MESSAGES: u32 = 2;
 
 impl NullSession {
-    fn new(side: Side, local: TransportParameters, remote: Option<TransportParameters>) -> Self {
+    fn new(side: Side, local: TransportParameters, remote: Option<TransportParameters>, room: Arc<Room>) -> Self {
         let early = remote.is_some() || side.is_server();
-        Self { side, local, remote, early, inbox: Vec::new(), received: 0, flight: Flight::Initial }
+        Self { side, local, remote, early, inbox: Vec::new(), received: 0, flight: Flight::Initial, room }
     }
 
     /// Which of the peer's messages holds its parameters: a client's first, a server's second.
@@ -200,14 +254,14 @@ impl Session for NullSession {
                 let message = if client { Vec::new() } else { write_params(&self.local) };
                 put_message(out, &message);
                 self.flight = Flight::Done;
-                Some(keys())
+                Some(Keys { packet: roomy_keys(&self.room), ..keys() })
             }
             _ => None,
         }
     }
 
     fn next_1rtt_keys(&mut self) -> Option<KeyPair<Box<dyn PacketKey>>> {
-        Some(packet_keys())
+        Some(roomy_keys(&self.room))
     }
 
     fn is_valid_retry(&self, _orig_dst_cid: &ConnectionId, _header: &[u8], _payload: &[u8]) -> bool {
@@ -253,6 +307,8 @@ pub(super) struct Client {
     pub(super) remote: Option<TransportParameters>,
     /// Receives our own parameters, for whoever only wants to know them.
     pub(super) learn: Option<Arc<Mutex<Vec<u8>>>>,
+    /// What packets leave free behind them.
+    pub(super) room: Arc<Room>,
 }
 
 impl ClientConfig for Client {
@@ -267,12 +323,15 @@ impl ClientConfig for Client {
         {
             *learn = write_params(params);
         }
-        Ok(Box::new(NullSession::new(Side::Client, *params, self.remote)))
+        Ok(Box::new(NullSession::new(Side::Client, *params, self.remote, self.room.clone())))
     }
 }
 
 /// Starts the server's side.
-pub(super) struct Server;
+pub(super) struct Server {
+    /// What packets leave free behind them.
+    pub(super) room: Arc<Room>,
+}
 
 impl ServerConfig for Server {
     fn initial_keys(&self, _version: u32, _dst_cid: &ConnectionId) -> Result<Keys, UnsupportedVersion> {
@@ -284,7 +343,7 @@ impl ServerConfig for Server {
     }
 
     fn start_session(self: Arc<Self>, _version: u32, params: &TransportParameters) -> Box<dyn Session> {
-        Box::new(NullSession::new(Side::Server, *params, None))
+        Box::new(NullSession::new(Side::Server, *params, None, self.room.clone()))
     }
 }
 

@@ -2,10 +2,12 @@
 
 use super::congestion::{Allowed, Factory};
 use super::incoming::Incoming;
+use super::null::Room;
 use super::windows::{Round, Windows, differs};
 use super::{ACK_DELAY, BadParams, DATAGRAM_MIN, PEER, QuicConfig, client_with, code, null, ours, theirs};
 use crate::congestion::pacer::Pacer;
-use crate::session::{Event, Gone, PathChange, PathStats, Read, Session, StreamId, WriteError};
+use crate::envelope::OVERHEAD;
+use crate::session::{Batch, Event, Gone, PathChange, PathStats, Read, Session, StreamId, WriteError};
 use bytes::{Bytes, BytesMut};
 use quinn_proto as quic;
 use quinn_proto::{ConnectionHandle, DatagramEvent, Dir, Endpoint, StreamEvent, VarInt};
@@ -45,6 +47,10 @@ pub struct QuicSession {
     /// The pacer has stopped us: when to go on.
     paced_until: Option<Instant>,
     unanswered: Unanswered,
+    /// What packets leave free behind them.
+    room: Arc<Room>,
+    /// The library's handshake is over: it will not send another packet of it.
+    settled: bool,
 }
 
 /// Since when something waits to be acknowledged that has come since we last sent anything.
@@ -85,7 +91,8 @@ impl QuicSession {
         rng: &mut impl CryptoRng,
     ) -> Result<Self, BadParams> {
         let remote = null::read_params(quic::Side::Client, server_params).map_err(|_| BadParams)?;
-        let crypto = null::Client { remote: Some(remote), learn: None };
+        let room = Arc::new(Room::default());
+        let crypto = null::Client { remote: Some(remote), learn: None, room: room.clone() };
         let allowed = Arc::new(Allowed::default());
         let controller = Factory::new(config, &allowed, rng);
         let transport = config.transport(datagram_max, Some(rtt), Some(controller));
@@ -93,7 +100,7 @@ impl QuicSession {
         let mut endpoint = Endpoint::new(config.endpoint.clone(), None, true, Some(rng.random()));
         // Refuses only an unusable address or version, and both are constants.
         let (handle, connection) = endpoint.connect(now, client, PEER, "ginnel").map_err(|_| BadParams)?;
-        let mut session = Self::new(endpoint, config, allowed, rtt, now);
+        let mut session = Self::new(endpoint, config, allowed, room, rtt, now);
         session.connection = Some((handle, connection));
         session.events.push_back(Event::Ready);
         Ok(session)
@@ -111,14 +118,23 @@ impl QuicSession {
     ) -> Self {
         let allowed = Arc::new(Allowed::default());
         let controller = Factory::new(config, &allowed, rng);
-        let mut server = quic::ServerConfig::new(Arc::new(null::Server), Arc::new(null::NoTokens));
+        let room = Arc::new(Room::default());
+        let mut server =
+            quic::ServerConfig::new(Arc::new(null::Server { room: room.clone() }), Arc::new(null::NoTokens));
         server.transport = config.transport(datagram_max, Some(rtt), Some(controller));
         server.migration(false).max_incoming(1);
         let endpoint = Endpoint::new(config.endpoint.clone(), Some(Arc::new(server)), true, Some(rng.random()));
-        Self::new(endpoint, config, allowed, rtt, now)
+        Self::new(endpoint, config, allowed, room, rtt, now)
     }
 
-    fn new(endpoint: Endpoint, config: &QuicConfig, allowed: Arc<Allowed>, rtt: Duration, now: Instant) -> Self {
+    fn new(
+        endpoint: Endpoint,
+        config: &QuicConfig,
+        allowed: Arc<Allowed>,
+        room: Arc<Room>,
+        rtt: Duration,
+        now: Instant,
+    ) -> Self {
         let bounds = config.bounds(rtt);
         Self {
             endpoint,
@@ -137,6 +153,8 @@ impl QuicSession {
             pacer: Pacer::new(now, DATAGRAM_MIN),
             paced_until: None,
             unanswered: Unanswered::default(),
+            room,
+            settled: false,
         }
     }
 
@@ -263,9 +281,14 @@ impl Session for QuicSession {
         library.into_iter().chain(self.paced_until).chain(self.windows.round_end()).min()
     }
 
-    fn poll_transmit(&mut self, now: Instant, max: usize, out: &mut Vec<u8>) -> Option<usize> {
+    fn poll_transmit(&mut self, now: Instant, max: usize, spare: usize, out: &mut Vec<u8>) -> Option<Batch> {
         debug_assert!(out.is_empty(), "the library counts from the start of its buffer");
         let (_, connection) = self.connection.as_mut()?;
+        self.settled = self.settled || is_settled(connection);
+        // Packets of the library's own handshake have no room but the envelope's, and may share a
+        // batch with others that do.
+        let max = if self.settled { max } else { 1 };
+        self.room.leave(spare - OVERHEAD);
         let (pace, mtu) = (self.allowed.pace(), u64::from(connection.current_mtu()));
         self.pacer.set_mtu(connection.current_mtu());
         let allowance = self.pacer.allowance(now, pace);
@@ -289,7 +312,11 @@ impl Session for QuicSession {
             self.pacer.spend(transmit.size as u64);
         }
         self.settle();
-        Some(segment)
+        Some(Batch { segment, spare: OVERHEAD + self.room.left(), is_probe: segment as u64 > mtu })
+    }
+
+    fn datagram_len(&self) -> usize {
+        self.connection.as_ref().map_or(0, |(_, connection)| connection.current_mtu().into())
     }
 
     fn poll_event(&mut self) -> Option<Event> {
@@ -411,6 +438,13 @@ impl Session for QuicSession {
         let others = sent.crypto + sent.ping + sent.ack_frequency + sent.immediate_ack + sent.new_connection_id;
         streams + windows + blocked + others + u64::from(sent.handshake_done)
     }
+}
+
+/// Whether the library's handshake is over for both ends: a server forgets it when it is complete,
+/// a client when the server says so.
+fn is_settled(connection: &quic::Connection) -> bool {
+    let told = || connection.side().is_server() || connection.stats().frame_rx.handshake_done > 0;
+    !connection.is_handshaking() && told()
 }
 
 /// Allows twice as many streams when half of those allowed are open: the library makes table

@@ -11,7 +11,8 @@ fn params() -> Vec<u8> {
 fn ends() -> (NullSession, NullSession) {
     let (client, server) =
         (read_params(Side::Server, &params()).unwrap(), read_params(Side::Client, &params()).unwrap());
-    (NullSession::new(Side::Client, client, None), NullSession::new(Side::Server, server, None))
+    let room = Arc::default;
+    (NullSession::new(Side::Client, client, None, room()), NullSession::new(Side::Server, server, None, room()))
 }
 
 /// What an end writes now, and whether new keys come with it.
