@@ -7,7 +7,6 @@ flood are 2, and 10 with GINNEL_E2E_FIRE_SECONDS=10, which is what the figures a
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 import time
@@ -17,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from .figures import dropped, figures
 from .flood import Fired, fire, keys
 from .machine import resident_memory, udp_drops
-from .program import Client, Server, beside_loop, ginnel
+from .program import Client, Server, beside_loop
 from .socks import connected
 from .streams import Progress, read_to_end
 from .targets import echo, endless, serve
@@ -46,14 +46,6 @@ def client(server: Server, tmp_path: Path) -> Iterator[Client]:
     """A client of its own."""
     with Client(server.link, tmp_path) as running:
         yield running
-
-
-def figures(server: Server) -> dict[str, dict[str, int]]:
-    """What `ginnel stats --json` says of the server."""
-    asked = ginnel("stats", "--json", "--pid", str(server.process.pid), home=server.state.parent)
-    assert asked.exit_code == 0, asked.describe()
-    said: dict[str, dict[str, int]] = json.loads(asked.stdout[0])
-    return said
 
 
 class Download:
@@ -111,11 +103,6 @@ async def closed_port() -> AsyncIterator[int]:
         yield held.getsockname()[1]
 
 
-def spoken(before: dict[str, dict[str, int]], after: dict[str, dict[str, int]]) -> dict[str, int]:
-    """What was dropped meanwhile, by cause."""
-    return {cause: count - before["drops"][cause] for cause, count in after["drops"].items()}
-
-
 @pytest.mark.parametrize("kind", ["random", "handshake"])
 @pytest.mark.timeout(60 + 4 * SECONDS)
 async def test_a_download_goes_on_under_fire(
@@ -143,10 +130,12 @@ async def test_a_download_goes_on_under_fire(
             control = await asyncio.to_thread(under_fire, nowhere, *pace)
             beside = live.rate
 
-        heard = spoken(before, after)
+        heard = dropped(before, after)
         print(f"\n{kind}: {fired}\n  {lost:,} of them found the socket full; dropped by cause:", end="")
         print(*(f" {cause} {count:,}" for cause, count in heard.items() if count), sep="")
-        print(f"  memory {grown / MIB:+.1f} MiB; download {rate / 1e6:,.0f} Mbit/s, longest stall {stall:.2f} s")
+        print(
+            f"  memory {grown / MIB:+.1f} MiB; download {rate / 1e6:,.0f} Mbit/s, longest stall {stall:.2f} s"
+        )
         print(f"  control: {control}\n  download {beside / 1e6:,.0f} Mbit/s")
 
         assert grown < GROWTH
@@ -159,7 +148,10 @@ async def test_a_download_goes_on_under_fire(
         assert (heard["not_ours"] if kind == "random" else heard["handshake_unknown_user"]) > 0
 
         # Who comes now comes in at once.
-        async with beside_loop(lambda: Client(server.link, tmp_path)) as other:
-            async with serve(echo) as target, connected(other.socks, target.address) as (reader, writer):
-                writer.write(b"hello")
-                assert await reader.readexactly(5) == b"hello"
+        async with (
+            beside_loop(lambda: Client(server.link, tmp_path)) as other,
+            serve(echo) as target,
+            connected(other.socks, target.address) as (reader, writer),
+        ):
+            writer.write(b"hello")
+            assert await reader.readexactly(5) == b"hello"
