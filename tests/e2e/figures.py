@@ -11,9 +11,16 @@ Figures = Mapping[str, Mapping[str, int]]
 """Counters, gauges and drops, each by name."""
 
 
+TRIES = 5
+"""How often a server is asked: one that has just been under fire may have no time for questions yet."""
+
+
 def figures(server: Server) -> Figures:
     """Ask the server."""
-    asked = ginnel("stats", "--json", "--pid", str(server.process.pid), home=server.state.parent)
+    for _ in range(TRIES):
+        asked = ginnel("stats", "--json", "--pid", str(server.process.pid), home=server.state.parent)
+        if asked.exit_code == 0:
+            break
     assert asked.exit_code == 0, asked.describe()
     said: Figures = json.loads(asked.stdout[0])
     return said

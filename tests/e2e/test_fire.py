@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from .figures import dropped, figures
+from .figures import dropped, figures, links
 from .flood import Fired, fire, keys
 from .machine import resident_memory, udp_drops
 from .program import Client, Server, beside_loop
@@ -27,8 +27,8 @@ from .targets import echo, endless, serve
 SECONDS = float(os.environ.get("GINNEL_E2E_FIRE_SECONDS", "2"))
 GROWTH = 32_000_000
 """Bytes by which a server's memory may grow under fire."""
-STALL = 1.0
-"""Seconds in which a download must have moved on, however many strangers shout."""
+STALL = 5.0
+"""Seconds in which a download must have moved on: a sign of life on a machine that has other things to do as well."""
 WARM = 20_000_000
 """Bytes of a download after which its windows have grown and memory is what it will be."""
 MIB = 1024 * 1024
@@ -70,9 +70,14 @@ class Download:
         self._size, self.longest = self.progress.size, 0.0
 
     @property
+    def moved(self) -> int:
+        """Bytes since the last `mark`."""
+        return self.progress.size - self._size
+
+    @property
     def rate(self) -> float:
-        """Bits a second since the last `mark`."""
-        return (self.progress.size - self._size) * 8 / (time.monotonic() - self._since)
+        """Bits a second since then."""
+        return self.moved * 8 / (time.monotonic() - self._since)
 
     @property
     def stall(self) -> float:
@@ -104,7 +109,7 @@ async def closed_port() -> AsyncIterator[int]:
 
 
 @pytest.mark.parametrize("kind", ["random", "handshake"])
-@pytest.mark.timeout(60 + 4 * SECONDS)
+@pytest.mark.timeout(90 + 6 * SECONDS)
 async def test_a_download_goes_on_under_fire(
     server: Server, client: Client, tmp_path: Path, kind: str
 ) -> None:
@@ -113,21 +118,22 @@ async def test_a_download_goes_on_under_fire(
     secret = keys(server.link) if kind == "handshake" else None
     more = ("--kind", kind, *(("--key-file", "-") if secret else ()))
 
-    def under_fire(to: int, *count: str) -> Fired:
-        return fire(to, pid, *more, *count, stdin=secret, seconds=SECONDS)
+    def under_fire(to: int, seconds: float, *count: str) -> Fired:
+        return fire(to, pid, *more, *count, stdin=secret, seconds=seconds)
 
     async with download(client) as live:
         before, memory, drops = figures(server), resident_memory(pid), udp_drops(pid, port)
         live.mark()
-        fired = await asyncio.to_thread(under_fire, port)
-        rate, stall, lost = live.rate, live.stall, udp_drops(pid, port) - drops
+        fired = await asyncio.to_thread(under_fire, port, SECONDS)
+        rate, stall, moved = live.rate, live.stall, live.moved
+        lost = udp_drops(pid, port) - drops
         grown, after = resident_memory(pid) - memory, figures(server)
 
-        # The same number of datagrams in the same time, and nobody there.
+        # The same number of datagrams as fast as before, or as the machine can, and nobody there.
         async with closed_port() as nowhere:
             live.mark()
             pace = ("--count", str(fired.datagrams), "--rate", str(int(fired.datagrams / fired.seconds)))
-            control = await asyncio.to_thread(under_fire, nowhere, *pace)
+            control = await asyncio.to_thread(under_fire, nowhere, 4 * SECONDS, *pace)
             beside = live.rate
 
         heard = dropped(before, after)
@@ -139,13 +145,12 @@ async def test_a_download_goes_on_under_fire(
         print(f"  control: {control}\n  download {beside / 1e6:,.0f} Mbit/s")
 
         assert grown < GROWTH
+        assert moved > 0
         assert stall < STALL
-        assert (after["gauges"]["links"], after["gauges"]["half_open"]) == (1, 0)
-        # All that anybody was sent went to the one client: it was one link, and no handshake was answered.
-        assert after["counters"]["links_up"] == before["counters"]["links_up"]
-        # It was fire: most of it was read, and refused for the right reason.
-        assert sum(heard.values()) > 1000
-        assert (heard["not_ours"] if kind == "random" else heard["handshake_unknown_user"]) > 0
+        # One link from first to last, and no handshake was answered: all that left went to the one client.
+        assert links(before) == links(after) == (1, 1, 0)
+        # It was fire: it was read, and refused for the right reason.
+        assert heard["not_ours" if kind == "random" else "handshake_unknown_user"] > 100
 
         # Who comes now comes in at once.
         async with (
