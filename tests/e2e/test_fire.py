@@ -27,7 +27,7 @@ from .targets import echo, endless, serve
 SECONDS = float(os.environ.get("GINNEL_E2E_FIRE_SECONDS", "2"))
 GROWTH = 32_000_000
 """Bytes by which a server's memory may grow under fire."""
-STALL = 5.0
+STALL = 10.0
 """Seconds in which a download must have moved on: a sign of life on a machine that has other things to do as well."""
 WARM = 20_000_000
 """Bytes of a download after which its windows have grown and memory is what it will be."""
