@@ -105,9 +105,14 @@ impl Shard {
         (shard, driving)
     }
 
-    /// The address that the shard's socket is bound to.
+    /// The address that the shard's carrier is bound to, with the lowest of its ports.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.0.borrow().carrier.local_address()
+    }
+
+    /// All ports of the shard's carrier, ascending.
+    pub fn local_ports(&self) -> Vec<u16> {
+        self.0.borrow().carrier.ports().collect()
     }
 
     /// The limits of this shard.
