@@ -2,10 +2,12 @@
 
 mod hosts;
 
+use ginnel_proto::envelope::Version;
 use ginnel_proto::envelope::handshake::{ClientKeys, Initiation};
 use ginnel_proto::envelope::hello::{Hello, LinkIdentity, SessionKind};
 use ginnel_proto::envelope::keys::{OuterKeys, PrivateKey, Psk};
 use ginnel_proto::ports::Ports;
+use ginnel_proto::profile::Profile;
 use hosts::{Directory, End, LOOPBACK, PATIENCE, servers};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -61,7 +63,8 @@ impl Stage {
             kind: SessionKind::Quic,
             params: Vec::new(),
         };
-        Initiation::new(keys, &OuterKeys::derive(&keys.psk, &keys.server), &hello, &mut self.rng).1
+        let (outer, size) = (OuterKeys::derive(&keys.psk, &keys.server), Profile::plain().request_size);
+        Initiation::new(Version::CURRENT, keys, &outer, &hello, size, &mut self.rng).1
     }
 
     /// Sends to every port, and sees that the server has read every datagram.

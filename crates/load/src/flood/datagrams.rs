@@ -4,9 +4,11 @@ use crate::arguments::{Flood, FloodKind};
 use crate::wording::invalid;
 use chacha20poly1305::aead::AeadInPlace;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use ginnel_proto::envelope::Version;
 use ginnel_proto::envelope::handshake::{ClientKeys, DATAGRAM_MAX, Initiation};
 use ginnel_proto::envelope::hello::{Hello, LinkIdentity, SessionKind};
 use ginnel_proto::envelope::keys::{KEY_LEN, OuterKeys, PrivateKey, Psk, PublicKey};
+use ginnel_proto::profile::Profile;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 use std::io::{self, Read};
@@ -124,7 +126,8 @@ impl Handshakes {
             kind: SessionKind::Quic,
             params: Vec::new(),
         };
-        let (_, datagram) = Initiation::new(&self.keys, &self.outer, &hello, &mut self.rng);
+        let size = Profile::plain().request_size;
+        let (_, datagram) = Initiation::new(Version::CURRENT, &self.keys, &self.outer, &hello, size, &mut self.rng);
         let (nonce, sealed) = datagram.split_at(NONCE_LEN);
         let (body, tag) = sealed.split_at(sealed.len() - TAG_LEN);
         let mut body = body.to_vec();
@@ -186,6 +189,7 @@ fn about(path: &Path, error: &dyn std::fmt::Display) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::{Handshakes, MESSAGES, recorded, unhex};
+    use ginnel_proto::envelope::Version;
     use ginnel_proto::envelope::handshake::{ClientKeys, Request};
     use ginnel_proto::envelope::keys::{PrivateKey, Psk};
     use rand::SeedableRng;
@@ -202,8 +206,8 @@ mod tests {
         for _ in 0..256 {
             let datagram = handshakes.next().unwrap().to_vec();
             nonces.insert(datagram[..24].to_vec());
-            let noise = handshakes.outer.unwrap_request(&datagram).unwrap();
-            let request = Request::read(&psk, &server, &noise, &mut rng).unwrap();
+            let (version, noise) = handshakes.outer.unwrap_request(&datagram).unwrap();
+            let request = Request::read(version, &psk, &server, &noise, &mut rng).unwrap();
             assert_eq!(request.user, PrivateKey::new([3; 32]).public());
             messages.insert(noise);
         }
