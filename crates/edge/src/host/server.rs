@@ -73,6 +73,10 @@ impl Loop {
                     common.shard.set_users(users);
                     common.reply(ticket, Ok(Value::Done));
                 }
+                Command::SetPsks(psks) => {
+                    common.shard.set_psks(psks);
+                    common.reply(ticket, Ok(Value::Done));
+                }
                 Command::SetAllowPrivate(allow) => {
                     self.allow_private = allow;
                     self.change_outbound(&common.shard.limits());

@@ -189,7 +189,6 @@ fn about(path: &Path, error: &dyn std::fmt::Display) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::{Handshakes, MESSAGES, recorded, unhex};
-    use ginnel_proto::envelope::Version;
     use ginnel_proto::envelope::handshake::{ClientKeys, Request};
     use ginnel_proto::envelope::keys::{PrivateKey, Psk};
     use rand::SeedableRng;
