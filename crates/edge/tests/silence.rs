@@ -55,7 +55,7 @@ impl Stage {
     fn request(&mut self, keys: &ClientKeys, off: i64) -> Vec<u8> {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let hello = Hello {
-            time_ns: (wall.as_nanos() as u64).strict_add_signed(off * 1_000_000_000),
+            time_ns: (wall.as_nanos() as u64).saturating_add_signed(off * 1_000_000_000),
             identity: LinkIdentity { instance: self.rng.random(), lane: 0 },
             epoch: 1,
             session: self.rng.random(),

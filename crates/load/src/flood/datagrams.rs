@@ -32,7 +32,7 @@ const TAG_LEN: usize = 16;
 
 /// A source of datagrams that does not end.
 pub(super) enum Datagrams {
-    Random { noise: Vec<u8>, rng: StdRng },
+    Random { noise: Vec<u8>, rng: Box<StdRng> },
     Handshakes(Box<Handshakes>),
     Recorded { all: Vec<Vec<u8>>, next: usize },
 }
@@ -44,7 +44,7 @@ impl Datagrams {
             (FloodKind::Random, _, _) => {
                 let mut noise = vec![0; NOISE];
                 rng.fill_bytes(&mut noise);
-                Ok(Self::Random { noise, rng })
+                Ok(Self::Random { noise, rng: Box::new(rng) })
             }
             (FloodKind::Handshake, Some(path), _) => Ok(Self::Handshakes(Box::new(Handshakes::new(keys(path)?, rng)))),
             (FloodKind::Replay, _, Some(path)) => {
