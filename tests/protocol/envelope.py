@@ -86,10 +86,11 @@ class Hello:
         """As a server reads it: unknown capabilities mean nothing, an unknown kind of session is refused."""
         if len(data) <= cls.FIXED.size:
             raise Refused("Hello is too short")
-        *fields, capabilities, kind = cls.FIXED.unpack_from(data)
+        time_ns, instance, lane, epoch, session_id, capabilities, kind = cls.FIXED.unpack_from(data)
         if kind != 0:
             raise Refused("an unknown kind of session")
-        return cls(*fields, bool(capabilities & 1), kind, last_field(data[cls.FIXED.size :]))
+        parameters = last_field(data[cls.FIXED.size :])
+        return cls(time_ns, instance, lane, epoch, session_id, bool(capabilities & 1), kind, parameters)
 
 
 @dataclass(frozen=True)

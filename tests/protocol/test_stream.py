@@ -1,0 +1,99 @@
+"""A stream through the program's server, by a QUIC that was written from section 11: the whole way of a byte."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+
+import pytest
+
+from tests.e2e.program import LOOPBACK, Server
+from tests.e2e.streams import payload
+from tests.e2e.targets import echo, refusing, serve
+
+from .client import Client, Identity, Wire
+from .data import trim, untrim
+from .envelope import VERSIONS
+from .packets import Reader
+from .session import Session, decode_parameters
+
+ONLY_A_SERVER_SENDS = {0x00, 0x02, 0x0D, 0x10}
+"""Original destination id, reset token, preferred address, retry's source id (RFC 9000, section 18.2)."""
+
+
+def open_request(address: tuple[str, int]) -> bytes:
+    """Section 12: a TCP stream to an IPv4 address."""
+    return b"\1\1" + ipaddress.IPv4Address(address[0]).packed + address[1].to_bytes(2, "big")
+
+
+class Talk:
+    """A client whose link carries a session with one stream."""
+
+    def __init__(self, wire: Wire, who: Identity, version: int) -> None:
+        self.client, self.session, self._version = Client(wire, who, version), Session(), version
+
+    def send(self, plaintext: bytes) -> None:
+        """A datagram of the session; since version 2 without the zeros at its end."""
+        seal = self.client.link.seal
+        whole = self._version == 1 or not plaintext.endswith(bytes(16))
+        sealed = seal("session", plaintext) if whole else seal("trimmed", trim(plaintext), padding=40)
+        self.client.wire.send(sealed)
+
+    def receive(self) -> None:
+        """One datagram, and what it asks for in return."""
+        header, payload = self.client.link.open(self.client.wire.receive())
+        if header.kind == "control":
+            return
+        assert self._version > 1 or header.kind == "session"
+        self.session.receive(untrim(payload) if header.kind == "trimmed" else payload)
+        if (answer := self.session.respond()) is not None:
+            self.send(answer)
+
+    def receive_bytes(self, size: int) -> bytes:
+        """So many bytes of the stream."""
+        while len(self.session.stream.data) < size:
+            self.receive()
+        return self.session.stream.data
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_stream_to_an_echo_and_its_end(server: Server, version: int) -> None:
+    first, second = payload(300, 1), payload(700, 2)
+
+    def talk(target: tuple[str, int]) -> None:
+        with Wire((LOOPBACK, server.port)) as wire:
+            one = Talk(wire, Identity.from_link(server.link), version)
+            one.send(one.session.begin(open_request(target) + first))
+            assert one.receive_bytes(301) == b"\0" + first
+            while not one.session.complete:
+                one.receive()
+            one.send(one.session.write(second, end=True))
+            while not one.session.stream.ended:
+                one.receive()
+            assert one.session.stream.data == b"\0" + first + second
+            promises(one)
+
+    async with serve(echo) as target:
+        await asyncio.to_thread(talk, target.address)
+
+
+def promises(talk: Talk) -> None:
+    """Welcome's parameters are none that only a server sends, and its true limits are not lower."""
+    early, true = decode_parameters(talk.client.link.welcome.parameters), talk.session.parameters
+    assert not early.keys() & ONLY_A_SERVER_SENDS
+    for limit in (0x04, 0x06, 0x08):
+        assert Reader(true[limit]).varint() >= Reader(early[limit]).varint() > 0
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_target_that_refuses(server: Server, version: int) -> None:
+    def talk(target: tuple[str, int]) -> None:
+        with Wire((LOOPBACK, server.port)) as wire:
+            one = Talk(wire, Identity.from_link(server.link), version)
+            one.send(one.session.begin(open_request(target)))
+            while not one.session.stream.ended:
+                one.receive()
+            assert one.session.stream.data == b"\1"
+
+    with refusing() as target:
+        await asyncio.to_thread(talk, target)
