@@ -70,7 +70,8 @@ class Packet:
         first = bytes([0xC3 | LONG.index(self.kind) << 4])
         token = b"\0" if self.kind == "initial" else b""
         ids = bytes([len(destination)]) + destination + b"\0"
-        return first + VERSION + ids + token + varint(len(body)) + body
+        # Two bytes whatever it is, so that padding changes the size by its own length alone.
+        return first + VERSION + ids + token + (0x4000 | len(body)).to_bytes(2, "big") + body
 
 
 def check(number: int) -> bytes:

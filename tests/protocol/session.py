@@ -1,4 +1,7 @@
-"""A client's end of a session with one stream: as much of QUIC as that takes (RFC 9000, section 19). It repeats nothing."""
+"""A client's end of a session with one stream: as much of QUIC as that takes (RFC 9000, section 19).
+
+It repeats nothing, and takes every frame that it was not promised for a fault.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ FIRST_DATAGRAM = 1200
 PARAMETERS = {0x0F: b"", 0x04: varint(1 << 20), 0x05: varint(1 << 20)}
 """Ours: no connection id, and windows for the link and for what comes on streams that we open (section 18.2)."""
 
-IGNORED_FIELDS = {0x05: 2, 0x10: 1, 0x11: 2, 0x12: 1, 0x13: 1, 0x14: 1, 0x15: 2, 0x16: 1, 0x17: 1, 0xAF: 4}
-"""Frames that mean nothing to so small a session, and their fields: what stops a sender, and acknowledgement frequency."""
+IGNORED_FIELDS = {0x10: 1, 0x11: 2, 0x12: 1, 0x13: 1, 0x14: 1, 0x15: 2, 0x16: 1, 0x17: 1}
+"""Frames that mean nothing to so small a session, and how many fields they have: limits."""
 
 
 def encode_parameters(parameters: dict[int, bytes]) -> bytes:
@@ -70,13 +73,17 @@ class Session:
         self.stream = Pieces()
         self.messages: dict[str, Pieces] = defaultdict(Pieces)
         """What stands in for TLS, by the kind of packet that carried it."""
-        self._first_id = os.urandom(8)
+        self.first_id = os.urandom(8)
         self._next: dict[str, int] = defaultdict(int)
         self._largest: dict[str, int] = {}
         self._received: dict[str, set[int]] = defaultdict(set)
         self._owed: set[str] = set()
         self._written = 0
         self._handshake_sent = False
+        self.stopped: int | None = None
+        """The code with which the server asks for no more of the stream."""
+        self.confirmed = False
+        """Whether HANDSHAKE_DONE has come."""
 
     @property
     def parameters(self) -> dict[int, bytes]:
@@ -90,16 +97,19 @@ class Session:
         message = self.messages["handshake"].data
         return len(message) >= 2 and len(message) == 2 + int.from_bytes(message[:2], "big")
 
-    def begin(self, data: bytes) -> bytes:
-        """The first datagram, with stream 0's first bytes as early data."""
+    def begin(self, data: bytes, size: int = FIRST_DATAGRAM) -> bytes:
+        """The first datagram, of `size` bytes with the spare ones, with stream 0's first bytes as early data."""
         parameters = encode_parameters(PARAMETERS)
         message = len(parameters).to_bytes(2, "big") + parameters
-        initial = self._packet("initial", crypto(message), self._first_id)
+        initial = self._packet("initial", crypto(message), self.first_id)
         early = self._stream_frame(data, end=False)
-        padding = FIRST_DATAGRAM - len(initial) - len(self._packet("0-rtt", early, self._first_id))
-        self._next["data"] = 0
-        # A length field that grows with the padding adds two bytes at most, and a datagram may be longer.
-        return (initial + self._packet("0-rtt", early + bytes(padding), self._first_id))[:-SPARE]
+        bare = Packet("0-rtt", 0, early).to_bytes(self.first_id)
+        padding = bytes(max(0, size - len(initial) - len(bare)))
+        return (initial + self._packet("0-rtt", early + padding, self.first_id))[:-SPARE]
+
+    def skip_to(self, number: int) -> None:
+        """The number of the next packet of 1-RTT."""
+        self._next["data"] = number
 
     def write(self, data: bytes, *, end: bool = False) -> bytes:
         """More of the stream, in a datagram of its own."""
@@ -145,7 +155,11 @@ class Session:
         elif kind in IGNORED_FIELDS:
             for _ in range(IGNORED_FIELDS[kind]):
                 reader.varint()
-        elif kind not in (0x01, 0x1E):
+        elif kind == 0x05 and reader.varint() == 0:
+            self.stopped = reader.varint()
+        elif kind == 0x1E:
+            self.confirmed = True
+        elif kind != 0x01:
             raise Refused(f"a frame that should not come: {kind:#x}")
         return True
 
