@@ -86,7 +86,12 @@ pub(super) struct Pending {
     pub(super) opener: Opener,
     /// What later keys follow from, in versions that have them.
     pub(super) chain: Option<Chain>,
+    /// Under which of the deployment's secrets the client sends its headers.
+    pub(super) secret: SecretNumber,
 }
+
+/// Names one of the deployment's secrets while a server runs.
+pub(super) type SecretNumber = u32;
 
 /// What a gate must know of the links that are.
 pub(super) trait Links {
@@ -97,6 +102,7 @@ pub(super) trait Links {
 }
 
 struct Outer {
+    number: SecretNumber,
     psk: Psk,
     keys: OuterKeys,
     header: HeaderKey,
@@ -105,6 +111,8 @@ struct Outer {
 /// Replay cache, buckets and half-open table of one server.
 pub struct Gate {
     outer: Vec<Outer>,
+    /// How many secrets there have been since the start.
+    secrets: SecretNumber,
     key: PrivateKey,
     users: Users,
     aes: bool,
@@ -121,14 +129,9 @@ pub struct Gate {
 
 impl Gate {
     pub(super) fn new(config: GateConfig, limits: &Limits, aes: bool, time: Time) -> Self {
-        let public = config.key.public();
-        let outer = config.psks.into_iter().map(|psk| {
-            let keys = OuterKeys::derive(&psk, &public);
-            let header = HeaderKey::new(&keys.header_to_server);
-            Outer { psk, keys, header }
-        });
-        Self {
-            outer: outer.collect(),
+        let mut gate = Self {
+            outer: Vec::new(),
+            secrets: 0,
             key: config.key,
             users: config.users,
             aes,
@@ -140,7 +143,9 @@ impl Gate {
             pending_max: limits.half_open,
             pending_time: limits.half_open_time,
             refusals: Refusals::default(),
-        }
+        };
+        gate.set_psks(config.psks);
+        gate
     }
 
     /// Decrypts the header block of a datagram under each secret in use.
@@ -216,7 +221,8 @@ impl Gate {
         let opener = Opener::new(aead, &keys.to_server);
         let (identity, epoch, since) = (hello.identity, hello.epoch, time.now);
         let chain = version.has_rekey().then(|| keys.chain.clone());
-        let pending = Pending { user, name, identity, epoch, path, since, sealer, opener, chain };
+        let secret = self.outer[outer].number;
+        let pending = Pending { user, name, identity, epoch, path, since, sealer, opener, chain, secret };
         self.insert_pending(time.now, session, pending);
         Ok(answer)
     }
@@ -283,6 +289,30 @@ impl Gate {
         self.pending.retain(|_, pending| users.contains_key(&pending.user));
         self.pending_order.retain(|(_, session)| self.pending.contains_key(session));
         self.users = users;
+    }
+
+    /// Replaces the deployment's secrets. One that stays keeps its number.
+    pub(super) fn set_psks(&mut self, psks: Vec<Psk>) {
+        let public = self.key.public();
+        let mut former = std::mem::take(&mut self.outer);
+        for psk in psks {
+            if let Some(index) = former.iter().position(|outer| outer.psk == psk) {
+                self.outer.push(former.swap_remove(index));
+                continue;
+            }
+            self.secrets += 1;
+            let keys = OuterKeys::derive(&psk, &public);
+            let header = HeaderKey::new(&keys.header_to_server);
+            self.outer.push(Outer { number: self.secrets, psk, keys, header });
+        }
+        let outer = &self.outer;
+        self.pending.retain(|_, pending| outer.iter().any(|outer| outer.number == pending.secret));
+        self.pending_order.retain(|(_, session)| self.pending.contains_key(session));
+    }
+
+    /// Whether this secret is still one of the deployment's.
+    pub(super) fn has_secret(&self, secret: SecretNumber) -> bool {
+        self.outer.iter().any(|outer| outer.number == secret)
     }
 
     pub(super) fn knows(&self, user: &PublicKey) -> bool {

@@ -1,7 +1,8 @@
 //! What the owner of a hub may change while links live.
 
-use super::{Event, Hub, LinkId, Role, State, Tables, Time, gate};
+use super::{Entry, Event, Hub, LinkId, Role, State, Tables, Time, gate};
 use crate::envelope::control::close;
+use crate::envelope::keys::Psk;
 use crate::limits::Limits;
 use crate::link::Lost;
 use crate::session::quic::QuicConfig;
@@ -25,6 +26,21 @@ impl Hub {
             identities.iter().filter(|((user, _), _)| !gate.knows(user)).map(|(_, slot)| *slot).collect();
         for slot in gone {
             self.close_slot(time, slot, close::REVOKED);
+        }
+    }
+
+    /// Replaces the deployment's secrets. A link whose client uses one that is gone ends: its
+    /// headers could not be read any more.
+    pub fn set_psks(&mut self, time: Time, psks: Vec<Psk>) {
+        let Role::Server { gate, .. } = &mut self.role else { return };
+        gate.set_psks(psks);
+        let gone = |entry: &Entry| match &entry.state {
+            State::Living(living) => !gate.has_secret(living.secret),
+            State::Dialing(_) | State::Held(_) => false,
+        };
+        let gone: Vec<usize> = self.entries.iter().filter(|(_, entry)| gone(entry)).map(|(slot, _)| slot).collect();
+        for slot in gone {
+            self.close_slot(time, slot, close::RETIRED);
         }
     }
 
