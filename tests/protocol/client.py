@@ -8,11 +8,9 @@ import socket
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from ginnel.config.sharelink import ShareLink
-
-from . import control, data
+from . import control, data, sharelink
 from .control import Control
 from .data import Header
 from .envelope import LONGEST, SHORTEST_REQUEST, Hello, Welcome, prologue, unwrap, wrap
@@ -84,11 +82,8 @@ class Identity:
     @classmethod
     def from_link(cls, text: str) -> Identity:
         """Of a share link."""
-        link: Any = ShareLink.parse(text)
-        server = link.servers[0]
-        # Links of format 2 have keys for each server.
-        keys = server if hasattr(server, "psk") else link
-        return cls(server.public_key, keys.psk.reveal(), keys.private_key.reveal())
+        server = sharelink.parse(text).servers[0]
+        return cls(server.public_key, server.psk, server.private_key)
 
 
 class Attempt:

@@ -42,6 +42,10 @@ class Reader:
         self._at += size
         return self._data[self._at - size : self._at]
 
+    def number(self, size: int) -> int:
+        """An integer of so many bytes."""
+        return int.from_bytes(self.take(size), "big")
+
     def varint(self) -> int:
         """The inverse of `varint`."""
         first = self.take(1)[0]
