@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-import random
 import socket
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from . import control, data, sharelink
+from . import sharelink
 from .control import Control
 from .data import Header
 from .envelope import LONGEST, SHORTEST_REQUEST, Hello, Welcome, prologue, unwrap, wrap
-from .keys import DeploymentKeys, LinkKeys, data_aead, next_keys
+from .keys import DeploymentKeys, LinkKeys
+from .link import DRAW, Link
 from .noise import Initiator
-from .primitives import Aead, Refused, aes_decrypt, aes_encrypt, public_key
+from .primitives import Refused
 
 LIMIT = 10.0
 """Seconds that an answer may take; only a test that fails waits so long."""
-
-DRAW = random.SystemRandom()
 
 
 SOURCES = (f"127.1.{number >> 8}.{number & 255}" for number in range(1, 1 << 16))
@@ -114,81 +112,9 @@ class Attempt:
         if version != self.version:
             raise Refused("an answer of another version")
         payload, split = self._initiator.read(noise)
-        return Link(
-            self._session_id, Welcome.parse(payload), LinkKeys.derive(split), self._keys.header_to_server
-        )
-
-
-class Link:
-    """A client's end of a link: seals, opens, and changes its keys (sections 6 and 8)."""
-
-    def __init__(self, session_id: int, welcome: Welcome, keys: LinkKeys, header_to_server: bytes) -> None:
-        self._own_id, self.welcome = session_id, welcome
-        self._header_to_server, self._header_to_client = header_to_server, keys.header_to_client
-        self._data, self._chain = [keys.data], keys.chain
-        self._counter = DRAW.getrandbits(46)
-        self._ephemeral = b""
-
-    @property
-    def number(self) -> int:
-        """The number of the newest keys."""
-        return len(self._data) - 1
-
-    def seal(self, kind: str, payload: bytes, *, padding: int = 0, number: int | None = None) -> bytes:
-        """The next datagram, under the newest keys or those of `number`."""
-        number = self.number if number is None else number
-        plaintext = data.pad(payload, padding) if padding else payload
-        header = Header(self.welcome.session_id, self._counter, kind, number & 1, bool(padding))
-        self._counter += 1
-        return data.seal(self._aead(self._data[number].to_server), self._header_to_server, header, plaintext)
-
-    def seal_control(self, message: Control, *, number: int | None = None) -> bytes:
-        """A control message, padded as it should be."""
-        return self.seal("control", message.to_bytes(), padding=DRAW.randint(24, 119), number=number)
-
-    def seal_oddly(self, message: Control, where: int, bits: int) -> bytes:
-        """An authentic datagram whose header has some bits set, in byte `where`, that should not be."""
-        header = Header(self.welcome.session_id, self._counter, "control")
-        self._counter += 1
-        plain = bytearray(aes_decrypt(self._header_to_server, header.block(self._header_to_server)))
-        plain[where] |= bits
-        block = aes_encrypt(self._header_to_server, bytes(plain))
-        aead = self._aead(self._data[self.number].to_server)
-        return aead.seal(header.nonce(), block, message.to_bytes()) + block
-
-    def skip(self, count: int) -> None:
-        """Use none of the next counters."""
-        self._counter += count
-
-    def open(self, datagram: bytes) -> tuple[Header, bytes]:
-        """What the server sent."""
-        return data.open_datagram(self._key, self._header_to_client, datagram)
-
-    def _key(self, header: Header) -> Aead:
-        """By the epoch: the newest keys, or the ones before them."""
-        if header.session_id != self._own_id:
-            raise Refused("the session id of another link")
-        number = self.number - ((self.number - header.epoch) & 1)
-        if number < 0:
-            raise Refused("an epoch that has not come")
-        return self._aead(self._data[number].to_client)
-
-    def _aead(self, key: bytes) -> Aead:
-        return data_aead(self.welcome.aead, key)
-
-    def ask_for_keys(self) -> Control:
-        """The message rekey."""
-        self._ephemeral = os.urandom(32)
-        return control.rekey(self.number + 1, public_key(self._ephemeral))
-
-    def take_keys(self, answer: Control) -> None:
-        """Use the next keys from now on."""
-        number, server_public = int.from_bytes(answer.body[:4], "big"), answer.body[4:]
-        if answer.kind != "rekey answer" or number != self.number + 1:
-            raise Refused("no answer to our rekey")
-        ours = public_key(self._ephemeral)
-        self._chain, keys = next_keys(self._chain, self._ephemeral, server_public, ours, server_public)
-        self._data.append(keys)
+        welcome = Welcome.parse(payload)
+        ids = self._session_id, welcome.session_id
+        return Link(ids, welcome, LinkKeys.derive(split), self._keys.header_to_server)
 
 
 class Client:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .primitives import Refused
 
@@ -60,20 +60,21 @@ class Packet:
     kind: str
     number: int
     frames: bytes
+    destination: bytes = b""
 
     @property
     def space(self) -> str:
         """Packets of 0-RTT and 1-RTT share one space of numbers."""
         return "data" if self.kind.endswith("rtt") else self.kind
 
-    def to_bytes(self, destination: bytes = b"") -> bytes:
+    def to_bytes(self) -> bytes:
         """As the session of the other end sees it; the number has four bytes."""
         body = self.number.to_bytes(4, "big") + self.frames + check(self.number) + bytes(SPARE)
         if self.kind == "1-rtt":
             return b"\x43" + body
         first = bytes([0xC3 | LONG.index(self.kind) << 4])
         token = b"\0" if self.kind == "initial" else b""
-        ids = bytes([len(destination)]) + destination + b"\0"
+        ids = bytes([len(self.destination)]) + self.destination + b"\0"
         # Two bytes whatever it is, so that padding changes the size by its own length alone.
         return first + VERSION + ids + token + (0x4000 | len(body)).to_bytes(2, "big") + body
 
@@ -101,31 +102,30 @@ def split(datagram: bytes, largest: dict[str, int]) -> Iterator[Packet]:
     while reader.left:
         first = reader.take(1)[0]
         if first & 0x80:
-            kind = long_kind(first, reader)
+            kind, destination = long_header(first, reader)
             body = Reader(reader.take(reader.varint()))
         else:
-            kind, body = "1-rtt", Reader(reader.take(reader.left))
+            kind, destination, body = "1-rtt", b"", Reader(reader.take(reader.left))
         if not first & 0x40 or first & (0x0C if first & 0x80 else 0x18):
             raise Refused("a fixed bit is wrong")
         size = (first & 3) + 1
         low = int.from_bytes(body.take(size), "big")
-        packet = Packet(kind, low, body.take(max(0, body.left - TAG)))
+        packet = Packet(kind, low, body.take(max(0, body.left - TAG)), destination)
         number = complete(low, size, largest.get(packet.space, -1))
         if body.take(2) != check(number):
             raise Refused("the check does not fit the packet's number")
         largest[packet.space] = max(number, largest.get(packet.space, -1))
-        yield Packet(kind, number, packet.frames)
+        yield replace(packet, number=number)
 
 
-def long_kind(first: int, reader: Reader) -> str:
-    """Read a long header up to its length; our own connection id has length zero."""
+def long_header(first: int, reader: Reader) -> tuple[str, bytes]:
+    """The kind and the destination id of a packet, read up to its length."""
     index = first >> 4 & 3
     if reader.take(4) != VERSION or index >= len(LONG):
         raise Refused("a packet that is not spoken here")
-    if reader.take(1) != b"\0":
-        raise Refused("a connection id that is none of ours")
-    if reader.take(reader.take(1)[0]):
-        raise Refused("the server's connection id is not empty")
+    destination = reader.take(reader.number(1))
+    if reader.number(1) != 0:
+        raise Refused("the sender's connection id is not empty")
     if LONG[index] == "initial":
         reader.take(reader.varint())
-    return LONG[index]
+    return LONG[index], destination

@@ -1,4 +1,4 @@
-"""A client's end of a session with one stream: as much of QUIC as that takes (RFC 9000, section 19).
+"""Both ends of a session with one stream: as much of QUIC as that takes (RFC 9000, section 19).
 
 It repeats nothing, and takes every frame that it was not promised for a fault.
 """
@@ -14,8 +14,11 @@ from .primitives import Refused
 FIRST_DATAGRAM = 1200
 """Bytes that RFC 9000, section 14.1, wants of datagrams with an Initial packet."""
 
-PARAMETERS = {0x0F: b"", 0x04: varint(1 << 20), 0x05: varint(1 << 20)}
-"""Ours: no connection id, and windows for the link and for what comes on streams that we open (section 18.2)."""
+WINDOW = varint(1 << 20)
+CLIENT_PARAMETERS = {0x0F: b"", 0x04: WINDOW, 0x05: WINDOW}
+"""No connection id, windows for the link and for what comes on streams that the client opens (section 18.2)."""
+LIMITS = {0x04: WINDOW, 0x06: WINDOW, 0x08: varint(1)}
+"""A server's, which are in Welcome: windows for the link and for streams that the client opens, and how many."""
 
 IGNORED_FIELDS = {0x10: 1, 0x11: 2, 0x12: 1, 0x13: 1, 0x14: 1, 0x15: 2, 0x16: 1, 0x17: 1}
 """Frames that mean nothing to so small a session, and how many fields they have: limits."""
@@ -33,6 +36,10 @@ def decode_parameters(data: bytes) -> dict[int, bytes]:
         key = reader.varint()
         found[key] = reader.take(reader.varint())
     return found
+
+
+SPACES = {"initial": "initial", "handshake": "handshake", "1-rtt": "data"}
+"""The packets that answer, and the space of numbers that each of them acknowledges."""
 
 
 class Pieces:
@@ -73,39 +80,31 @@ class Session:
         self.stream = Pieces()
         self.messages: dict[str, Pieces] = defaultdict(Pieces)
         """What stands in for TLS, by the kind of packet that carried it."""
-        self.first_id = os.urandom(8)
+        self.stopped: int | None = None
+        """The code with which the other end asks for no more of the stream."""
+        self.confirmed = False
+        """Whether HANDSHAKE_DONE has come."""
         self._next: dict[str, int] = defaultdict(int)
         self._largest: dict[str, int] = {}
         self._received: dict[str, set[int]] = defaultdict(set)
         self._owed: set[str] = set()
         self._written = 0
-        self._handshake_sent = False
-        self.stopped: int | None = None
-        """The code with which the server asks for no more of the stream."""
-        self.confirmed = False
-        """Whether HANDSHAKE_DONE has come."""
+        self._sent: set[str] = set()
 
-    @property
-    def parameters(self) -> dict[int, bytes]:
-        """The server's own, once its second message has come."""
-        message = self.messages["handshake"].data
-        return decode_parameters(message[2:]) if message else {}
+    def message(self, kind: str) -> bytes | None:
+        """The other end's message, without its length; None until it has come whole."""
+        data = self.messages[kind].data
+        size = int.from_bytes(data[:2], "big")
+        return data[2:] if len(data) >= 2 and len(data) == 2 + size else None
 
-    @property
-    def complete(self) -> bool:
-        """Whether the other's second message has come whole."""
-        message = self.messages["handshake"].data
-        return len(message) >= 2 and len(message) == 2 + int.from_bytes(message[:2], "big")
+    def due(self) -> dict[str, bytes]:
+        """Our own messages that may be sent by now, without lengths."""
+        raise NotImplementedError
 
-    def begin(self, data: bytes, size: int = FIRST_DATAGRAM) -> bytes:
-        """The first datagram, of `size` bytes with the spare ones, with stream 0's first bytes as early data."""
-        parameters = encode_parameters(PARAMETERS)
-        message = len(parameters).to_bytes(2, "big") + parameters
-        initial = self._packet("initial", crypto(message), self.first_id)
-        early = self._stream_frame(data, end=False)
-        bare = Packet("0-rtt", 0, early).to_bytes(self.first_id)
-        padding = bytes(max(0, size - len(initial) - len(bare)))
-        return (initial + self._packet("0-rtt", early + padding, self.first_id))[:-SPARE]
+    def check_destination(self, packet: Packet) -> None:
+        """Our connection id has length zero."""
+        if packet.destination:
+            raise Refused("a connection id that is none of ours")
 
     def skip_to(self, number: int) -> None:
         """The number of the next packet of 1-RTT."""
@@ -118,20 +117,19 @@ class Session:
         ]
 
     def respond(self) -> bytes | None:
-        """The acknowledgements that are owed, and the second message; None if there is nothing to say."""
-        made = b""
-        for kind, space in (("initial", "initial"), ("handshake", "handshake"), ("1-rtt", "data")):
-            frames = self._acknowledgement(space)
-            if kind == "handshake" and self.complete and not self._handshake_sent:
-                self._handshake_sent = True
-                frames += crypto(bytes(2))
-            if frames:
-                made += self._packet(kind, frames)
+        """The acknowledgements that are owed, and messages that are due; None if there is nothing to say."""
+        frames = {kind: self._acknowledgement(space) for kind, space in SPACES.items()}
+        for kind, message in self.due().items():
+            if kind not in self._sent:
+                self._sent.add(kind)
+                frames[kind] += message if kind == "1-rtt" else crypto(message)
+        made = b"".join(self._packet(kind, frames[kind]) for kind in SPACES if frames[kind])
         return made[:-SPARE] if made else None
 
     def receive(self, plaintext: bytes) -> None:
         """A datagram that the envelope has opened, and untrimmed if need be."""
         for packet in split(plaintext + bytes(SPARE), self._largest):
+            self.check_destination(packet)
             self._received[packet.space].add(packet.number)
             reader = Reader(packet.frames)
             while reader.left:
@@ -176,7 +174,7 @@ class Session:
         packet = Packet(kind, 0, frames)
         number = self._next[packet.space]
         self._next[packet.space] += 1
-        return Packet(kind, number, frames).to_bytes(destination)
+        return Packet(kind, number, frames, destination).to_bytes()
 
     def _stream_frame(self, data: bytes, *, end: bool) -> bytes:
         """With offset and length."""
@@ -203,6 +201,71 @@ class Session:
         return frame
 
 
+class ClientSession(Session):
+    """The end that opens the stream. `first_id` is the destination of its first packets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first_id = os.urandom(8)
+
+    def begin(self, data: bytes, size: int = FIRST_DATAGRAM) -> bytes:
+        """The first datagram, of `size` bytes with the spare ones, with stream 0's first bytes as early data."""
+        initial = self._packet("initial", crypto(encode_parameters(CLIENT_PARAMETERS)), self.first_id)
+        early = self._stream_frame(data, end=False)
+        bare = Packet("0-rtt", 0, early, self.first_id).to_bytes()
+        padding = bytes(max(0, size - len(initial) - len(bare)))
+        return (initial + self._packet("0-rtt", early + padding, self.first_id))[:-SPARE]
+
+    @property
+    def parameters(self) -> dict[int, bytes] | None:
+        """The server's own, once its second message has come."""
+        message = self.message("handshake")
+        return None if message is None else decode_parameters(message)
+
+    def due(self) -> dict[str, bytes]:
+        """The second message, once the server's has come."""
+        return {} if self.message("handshake") is None else {"handshake": b""}
+
+
+class ServerSession(Session):
+    """The end that serves the stream. `first_id` is what the client called it first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first_id = b""
+
+    def check_destination(self, packet: Packet) -> None:
+        """Only a client's first packets may have one."""
+        if packet.kind == "handshake" or packet.kind == "1-rtt":
+            super().check_destination(packet)
+        elif packet.destination:
+            self.first_id = packet.destination
+
+    @property
+    def parameters(self) -> dict[int, bytes] | None:
+        """The client's, once its first message has come."""
+        message = self.message("initial")
+        return None if message is None else decode_parameters(message)
+
+    def due(self) -> dict[str, bytes]:
+        """Both messages at once; HANDSHAKE_DONE when the client's second has come."""
+        if self.parameters is None:
+            return {}
+        ours = encode_parameters({0x00: self.first_id, 0x0F: b""} | LIMITS)
+        both = {"initial": b"", "handshake": ours}
+        return both if self.message("handshake") is None else both | {"1-rtt": b"\x1e"}
+
+    def respond(self) -> bytes | None:
+        """As the client, but that a datagram with an Initial has no less than 1,200 bytes."""
+        first = "initial" not in self._sent
+        made = super().respond()
+        if made is None or not first or "initial" not in self._sent:
+            return made
+        bare = Packet("1-rtt", 0, b"").to_bytes()
+        padding = bytes(max(1, FIRST_DATAGRAM - SPARE - len(made) - len(bare)))
+        return made + bytes(SPARE) + self._packet("1-rtt", padding)[:-SPARE]
+
+
 def crypto(message: bytes) -> bytes:
-    """A CRYPTO frame with all of a message."""
-    return b"\x06" + varint(0) + varint(len(message)) + message
+    """A CRYPTO frame with all of a message, whose length goes before it."""
+    return b"\x06" + varint(0) + varint(2 + len(message)) + len(message).to_bytes(2, "big") + message

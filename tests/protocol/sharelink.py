@@ -1,4 +1,4 @@
-"""Section 13: share links, both formats, read."""
+"""Section 13: share links, both formats, read; and written in format 1."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .primitives import Refused
 SCHEME = "ginnel://"
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 BLOCK = 16
+CHECKSUM = 4
 NO_PROFILE = 255
 MOST_SERVERS, LONGEST_LABEL = 8, 64
 FIELDS = {
@@ -63,6 +64,26 @@ def parse(text: str) -> ShareLink:
     return link
 
 
+def write(host: str, port: int, server_public: bytes, psk: bytes, private_key: bytes) -> str:
+    """A link of format 1 with one server, at an IPv4 address."""
+    server = b"\1" + ipaddress.IPv4Address(host).packed + port.to_bytes(2, "big") + server_public
+    body = bytes(2) + psk + private_key + b"\0\1" + server
+    data = b"\1" + (3 + len(body) + CHECKSUM).to_bytes(2, "big") + body
+    bits = "".join(f"{byte:08b}" for byte in data + checksum(data))
+    bits += "0" * (-len(bits) % 5)
+    numbers = [int(bits[at : at + 5], 2) for at in range(0, len(bits), 5)]
+    text = SCHEME
+    for index, start in enumerate(range(0, len(numbers), BLOCK - 1)):
+        block = numbers[start : start + BLOCK - 1]
+        text += "".join(LETTERS[value] for value in (*block, check_letter(index + 1, block)))
+    return text
+
+
+def checksum(data: bytes) -> bytes:
+    """What a payload ends with."""
+    return hashlib.blake2s(data, digest_size=CHECKSUM, person=b"ginnel-l").digest()
+
+
 def letters(text: str) -> list[int]:
     """The numbers that the letters stand for."""
     if not text.lower().startswith(SCHEME):
@@ -97,10 +118,10 @@ def unseal(numbers: list[int]) -> bytes:
     size = len(bits) // 8
     payload, rest = bits[: 8 * size], bits[8 * size :]
     data = int("0" + payload, 2).to_bytes(size, "big")
-    checksum = hashlib.blake2s(data[:-4], digest_size=4, person=b"ginnel-l").digest()
-    if "1" in rest or size != int.from_bytes(data[1:3], "big") or data[-4:] != checksum:
+    plain = data[:-CHECKSUM]
+    if "1" in rest or size != int.from_bytes(data[1:3], "big") or data != plain + checksum(plain):
         raise Refused("length or checksum does not fit")
-    return data[:-4]
+    return plain
 
 
 def format_1(reader: Reader) -> ShareLink:

@@ -127,6 +127,29 @@ def test_new_keys(wire: Wire, who: Identity) -> None:
     assert client.probe().epoch == 1
 
 
+@pytest.mark.long
+def test_the_keys_after_the_next(wire: Wire, who: Identity) -> None:
+    """Real time passes: a server takes no other keys for the 15 s in which the former ones still open."""
+    client = Client(wire, who)
+    client.rekey()
+    client.probe()
+    question, began = client.link.ask_for_keys(), time.monotonic()
+    while True:
+        wire.send(client.link.seal_control(question))
+        wire.send(client.link.seal_control(Control("probe", os.urandom(8))))
+        message = client.control()[1]
+        if message.kind == "rekey answer":
+            break
+        time.sleep(0.5)
+    assert client.control()[1].kind == "echo"
+    client.link.take_keys(message)
+    assert time.monotonic() - began > 10
+    assert client.probe().epoch == 0
+    assert client.probe(number=1).epoch == 0
+    wire.send(client.link.seal_control(Control("probe", os.urandom(8)), number=0))
+    client.probe()
+
+
 def test_a_repeated_rekey_has_the_same_answer_and_another_one_none(wire: Wire, who: Identity) -> None:
     client = Client(wire, who)
     question = client.link.ask_for_keys()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from .primitives import Refused
-from .sharelink import NO_PROFILE, parse
+from .sharelink import NO_PROFILE, parse, write
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors/sharelink.json").read_text())
 PRESETS = (None, "light", "balanced")
@@ -52,3 +52,10 @@ def test_as_people_copy_them(case: dict[str, Any]) -> None:
 def test_bad_links_are_refused(case: dict[str, Any]) -> None:
     with pytest.raises(Refused):
         parse(case["link"])
+
+
+def test_a_link_is_written() -> None:
+    case = VECTORS["good"][0]
+    (server,) = case["servers"]
+    keys = [bytes.fromhex(key) for key in (server["public_key"], case["psk"], case["private_key"])]
+    assert write(server["host"], server["port"], *keys) == case["link"]

@@ -17,10 +17,10 @@ from tests.e2e.targets import echo, refusing, serve
 
 from .client import Client, Identity, Wire
 from .control import Control
-from .data import trim, untrim
+from .data import Header, trim, untrim
 from .envelope import VERSIONS
 from .packets import Reader
-from .session import Session, decode_parameters
+from .session import ClientSession, decode_parameters
 from .test_vectors import VECTORS
 
 ONLY_A_SERVER_SENDS = {0x00, 0x02, 0x0D, 0x10}
@@ -37,7 +37,7 @@ class Talk:
     """A client whose link carries a session with one stream."""
 
     def __init__(self, wire: Wire, who: Identity, version: int) -> None:
-        self.client, self.session, self._version = Client(wire, who, version), Session(), version
+        self.client, self.session, self._version = Client(wire, who, version), ClientSession(), version
 
     def send(self, plaintext: bytes) -> None:
         """A datagram of the session; since version 2 without the zeros at its end."""
@@ -48,7 +48,9 @@ class Talk:
 
     def receive(self) -> None:
         """One datagram, and what it asks for in return."""
-        header, payload = self.client.link.open(self.client.wire.receive())
+        self._take(*self.client.link.open(self.client.wire.receive()))
+
+    def _take(self, header: Header, payload: bytes) -> None:
         if header.kind == "control":
             return
         assert self._version > 1 or header.kind == "session"
@@ -67,6 +69,7 @@ class Talk:
                 if header.kind == "control":
                     break
                 answers += 1
+                self._take(header, payload)
             assert Control.parse(payload) == Control("echo", token)
         return answers > 0
 
@@ -86,7 +89,7 @@ async def test_a_stream_to_an_echo_and_its_end(server: Server, version: int) -> 
             one = Talk(wire, Identity.from_link(server.link), version)
             one.send(one.session.begin(open_request(target) + first))
             assert one.receive_bytes(301) == b"\0" + first
-            while not one.session.complete:
+            while not one.session.parameters:
                 one.receive()
             one.send(one.session.write(second, end=True))
             while not one.session.stream.ended:
@@ -102,6 +105,7 @@ def promises(talk: Talk) -> None:
     """Welcome's parameters are none that only a server sends, and its true limits are not lower."""
     assert talk.session.confirmed
     early, true = decode_parameters(talk.client.link.welcome.parameters), talk.session.parameters
+    assert true is not None
     assert not early.keys() & ONLY_A_SERVER_SENDS
     assert (true[0x00], true[0x0F]) == (talk.session.first_id, b"")
     for limit in (0x04, 0x06, 0x08):
@@ -137,7 +141,7 @@ async def test_a_packet_whose_check_does_not_fit_is_dropped(server: Server, vers
         with Wire((LOOPBACK, server.port)) as wire:
             one = Talk(wire, Identity.from_link(server.link), version)
             one.send(one.session.begin(open_request(target)))
-            while not one.session.complete:
+            while not one.session.parameters:
                 one.receive()
             one.session.skip_to(0x123456)
             forged = bytearray(copy.deepcopy(one.session).write(b"evil"))
@@ -160,6 +164,8 @@ async def test_how_long_a_first_datagram_is(server: Server, size: int, taken: bo
             one = Talk(wire, Identity.from_link(server.link), 2)
             one.send(one.session.begin(open_request(target), size))
             assert one.answered() == taken
+            if taken:
+                assert one.receive_bytes(1) == b"\0"
 
     async with serve(echo) as target:
         await asyncio.to_thread(talk, target.address)
