@@ -23,7 +23,16 @@ CRATES = {
     "load": {"edge", "engine", "carrier", "proto"},
 }
 # Python from bottom to top: a module imports from its own room and from the floors below it.
-FLOORS = "errors", "config", "_native", "policy", "control", "api", "cli dashboard __init__", "__main__"
+FLOORS = (
+    "errors",
+    "capture config",
+    "_native",
+    "policy",
+    "control",
+    "api",
+    "cli dashboard __init__",
+    "__main__",
+)
 FLOOR_OF = {room: height for height, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 IMPURE = re.compile(
@@ -143,7 +152,7 @@ def python_imports(root: Path) -> Iterator[Finding]:
 def python_without_tests(root: Path) -> Iterator[tuple[str, str]]:
     """Files with a function in them: python/ginnel/x/y.py wants tests/x/test_y.py, bench/x.py tests/bench/test_x.py."""
     for path in sorted(
-        [*root.glob("python/ginnel/**/*.py"), *root.glob("scripts/*.py"), *root.glob("bench/**/*.py")]
+        [*root.glob("python/ginnel/**/*.py"), *root.glob("scripts/**/*.py"), *root.glob("bench/**/*.py")]
     ):
         place = path.relative_to(root)
         inside = place.relative_to("python/ginnel") if place.parts[0] == "python" else place

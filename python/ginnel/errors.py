@@ -7,6 +7,7 @@
     │   └── ShareLinkError                    a share link that is damaged, cut off or too new
     ├── StateError                            the state directory cannot be used as it is
     │   └── StateInUse                        another server holds it
+    ├── CaptureError                          a capture file that is damaged, cut off or no capture at all
     ├── LinkError (ConnectionError)           the association with the server
     │   ├── NoAnswer (TimeoutError)           it never came up
     │   └── LinkDown                          it was up and is not now
@@ -103,6 +104,16 @@ class StateInUse(StateError):
 
     process: int | None = None
     """Its process id."""
+
+
+class CaptureError(GinnelError):
+    """A capture file that cannot be read, or cannot be read further."""
+
+    path: str | None = None
+    packet: int | None = None
+    """The packet that cannot be read; 1 is the first."""
+    offset: int | None = None
+    """Byte of the file at which it goes wrong; 0 is the first."""
 
 
 class LinkError(GinnelError, ConnectionError):
