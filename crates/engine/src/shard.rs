@@ -10,6 +10,7 @@ use crate::turns::Turns;
 use crate::usage::{Account, Accounts};
 use bytes::BytesMut;
 use ginnel_carrier::udp::{SendOptions, UdpCarrier};
+use ginnel_proto::envelope::key_log::LoggedKeys;
 use ginnel_proto::hub::gate::Users;
 use ginnel_proto::hub::{self, Hub, LinkId, Time};
 use ginnel_proto::limits::Limits;
@@ -62,6 +63,8 @@ pub(crate) struct Core {
     keeper: Option<Waker>,
     buffers: Vec<BytesMut>,
     pub(crate) memory: Memory,
+    /// Writes the keys of links down, where that is asked for.
+    key_log: Option<Box<dyn FnMut(&LoggedKeys)>>,
 }
 
 /// What a shard keeps of a link beside the hub's own.
@@ -99,10 +102,19 @@ impl Shard {
             keeper: None,
             buffers: Vec::new(),
             memory: Memory::new(gauge),
+            key_log: None,
         })));
         let mut driver = Driver::new(shard.clone());
         let driving = tokio::task::spawn_local(poll_fn(move |cx| driver.poll(cx)));
         (shard, driving)
+    }
+
+    /// Has the keys of all links that begin from now on written down. `write` is called on the shard's thread, and
+    /// before the first datagram under these keys leaves.
+    pub fn log_keys(&self, write: impl FnMut(&LoggedKeys) + 'static) {
+        let core = &mut *self.0.borrow_mut();
+        core.hub.log_keys(true);
+        core.key_log = Some(Box::new(write));
     }
 
     /// The address that the shard's socket is bound to.
@@ -256,6 +268,12 @@ impl Shard {
             let event = self.0.borrow_mut().hub.poll_event();
             let Some((link, event)) = event else { break };
             self.handle_event(link, event);
+        }
+        let core = &mut *self.0.borrow_mut();
+        if let Some(write) = &mut core.key_log {
+            while let Some(keys) = core.hub.poll_keys() {
+                write(&keys);
+            }
         }
     }
 

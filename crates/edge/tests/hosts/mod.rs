@@ -68,6 +68,7 @@ fn server_role(directory: &Directory, listen: SocketAddr) -> Role {
         users: one_user(),
         allow_private: true,
         replay_file: directory.path().join("replay"),
+        key_log: None,
     })
 }
 
@@ -105,7 +106,8 @@ impl End {
     }
 
     pub(crate) fn client(server: SocketAddr, limits: Limits) -> Self {
-        Self::start(Role::Client(ClientSpec { servers: servers(server) }), limits, LogLevels::default()).unwrap()
+        Self::start(Role::Client(ClientSpec { servers: servers(server), key_log: None }), limits, LogLevels::default())
+            .unwrap()
     }
 
     /// Hands a command in and returns its ticket.

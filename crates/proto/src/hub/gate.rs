@@ -10,11 +10,12 @@ use crate::envelope::data::{Aead, Opener, Sealer};
 use crate::envelope::handshake::{self, HandshakeError, Request};
 use crate::envelope::header::{Header, HeaderKey};
 use crate::envelope::hello::{LinkIdentity, Welcome};
+use crate::envelope::key_log::LoggedKeys;
 use crate::envelope::keys::{Chain, OuterKeys, PrivateKey, Psk, PublicKey};
 use crate::envelope::replay::{Entry, Journal, ReplayCache, SKEW_NS};
 use crate::limits::Limits;
 use crate::limits::PENDING_PER_IDENTITY;
-use crate::link::Path;
+use crate::link::{Path, Side};
 use bytes::BytesMut;
 use rand::{CryptoRng, RngExt};
 use rustc_hash::FxHashMap;
@@ -86,6 +87,8 @@ pub(super) struct Pending {
     pub(super) opener: Opener,
     /// What later keys follow from, in versions that have them.
     pub(super) chain: Option<Chain>,
+    /// The keys, where keys are written down.
+    pub(super) logged: Option<Box<LoggedKeys>>,
 }
 
 /// What a gate must know of the links that are.
@@ -117,6 +120,7 @@ pub struct Gate {
     pending_max: usize,
     pending_time: Duration,
     refusals: Refusals,
+    log_keys: bool,
 }
 
 impl Gate {
@@ -140,7 +144,13 @@ impl Gate {
             pending_max: limits.half_open,
             pending_time: limits.half_open_time,
             refusals: Refusals::default(),
+            log_keys: false,
         }
+    }
+
+    /// Whether links that begin have their keys written down.
+    pub(super) fn log_keys(&mut self, on: bool) {
+        self.log_keys = on;
     }
 
     /// Decrypts the header block of a datagram under each secret in use.
@@ -216,7 +226,9 @@ impl Gate {
         let opener = Opener::new(aead, &keys.to_server);
         let (identity, epoch, since) = (hello.identity, hello.epoch, time.now);
         let chain = version.has_rekey().then(|| keys.chain.clone());
-        let pending = Pending { user, name, identity, epoch, path, since, sealer, opener, chain };
+        let ids = (session, hello.session);
+        let logged = self.log_keys.then(|| Box::new(LoggedKeys::of_handshake(Side::Server, ids, aead, &keys)));
+        let pending = Pending { user, name, identity, epoch, path, since, sealer, opener, chain, logged };
         self.insert_pending(time.now, session, pending);
         Ok(answer)
     }
