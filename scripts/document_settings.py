@@ -23,7 +23,7 @@ def row(key: str) -> str:
     setting = next(iter(of.values()))
     role = "both" if len(of) == len(ROLES) else next(iter(of))
     allowed = setting.kind.range.removeprefix("Allowed: ").removeprefix("One of: ").rstrip(".")
-    does = setting.does.rstrip(".") + "."
+    does = " ".join(setting.does.split()).rstrip(".") + "."
     return f"| `{key}` | {role} | {_default(of)} | {allowed} | {does} | {setting.effect} |"
 
 
@@ -42,7 +42,7 @@ def documented(text: str) -> str:
     lines = []
     for line in text.splitlines():
         found = _ROW.match(line)
-        bound = found is not None and found["key"].startswith(("timeouts.", "limits."))
+        bound = found is not None and found["key"].startswith(("profile.", "timeouts.", "limits."))
         lines.append(row(found["key"]) if found is not None and bound else line)
     return "\n".join(lines) + "\n"
 

@@ -43,14 +43,15 @@ class Engine:
 
     @classmethod
     def server(cls, config: Any) -> "Engine":
-        if config.listen_port in Engine.busy_ports:
+        ports = [port for first, last in config.listen_ports for port in range(first, last + 1)]
+        if Engine.busy_ports.intersection(ports):
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         _check_keys(config.psk, config.private_key, *(key for _, key in config.users))
-        return cls("server", config, (config.listen_host, config.listen_port or 40_000))
+        return cls("server", config, (config.listen_host, ports[0] or 40_000))
 
     @classmethod
     def client(cls, config: Any) -> "Engine":
-        _check_keys(config.psk, config.private_key, *(key for _, _, key in config.servers))
+        _check_keys(*(key for _, _, *keys in config.servers for key in keys))
         return cls("client", config, ("127.0.0.1", 50_000))
 
     @property
@@ -68,7 +69,8 @@ class Engine:
         return messages
 
     def connect(self, ticket: int, timeout: float) -> None:
-        peer = "{}:{}".format(*self.config.servers[0][:2])
+        host, ports = self.config.servers[0][:2]
+        peer = f"{host}:{ports[0][0]}"
         if Engine.answer_connect:
             facts = {"peer": peer, "rtt": 0.041, "session": "quic", "carrier": "udp"}
             self._command("connect", ticket, (timeout,), facts)
@@ -101,10 +103,16 @@ class Engine:
     def set_users(self, ticket: int, users: list[tuple[str, bytes]]) -> None:
         self._command("set_users", ticket, (users,), None)
 
-    def set_limits(self, ticket: int, limits: dict[str, float], congestion: tuple[str, float | None]) -> None:
+    def set_limits(
+        self,
+        ticket: int,
+        limits: dict[str, float],
+        congestion: tuple[str, float | None],
+        profile: dict[str, tuple[int, int]],
+    ) -> None:
         if limits.get("streams") == REFUSED_STREAMS:
             raise ValueError("limits: streams is refused")
-        self._command("set_limits", ticket, (limits, congestion), None)
+        self._command("set_limits", ticket, (limits, congestion, profile), None)
 
     def set_allow_private(self, ticket: int, allow: bool) -> None:
         self._command("set_allow_private", ticket, (allow,), None)

@@ -29,13 +29,13 @@ Events = list[tuple[str, dict[str, object]]]
 
 
 def client_setup(key: bytes = bytes(32)) -> ClientSetup:
-    return ClientSetup(servers=[("192.0.2.1", 5, bytes(32))], psk=bytes(32), private_key=key)
+    return ClientSetup(servers=[("192.0.2.1", [(5, 5)], bytes(32), bytes(32), key)])
 
 
 def server_setup(port: int = 0) -> ServerSetup:
     return ServerSetup(
         listen_host="127.0.0.1",
-        listen_port=port,
+        listen_ports=[(port, port)],
         psk=bytes(32),
         previous_psk=None,
         private_key=bytes(32),
@@ -124,11 +124,11 @@ async def test_records_of_the_engines_log_go_to_logging(
 
 
 async def test_what_can_be_changed_while_it_runs(native: Native, engines: list[Engine]) -> None:
-    await native.set_limits({"streams": 5.0}, ("fixed", 12_500.0))
+    await native.set_limits({"streams": 5.0}, ("fixed", 12_500.0), {"junk_count": (1, 3)})
     await native.set_allow_private(True)
     native.set_log({"": "debug"})
     assert engines[0].calls == [
-        ("set_limits", {"streams": 5.0}, ("fixed", 12_500.0)),
+        ("set_limits", {"streams": 5.0}, ("fixed", 12_500.0), {"junk_count": (1, 3)}),
         ("set_allow_private", True),
         ("set_log", {"": "debug"}),
     ]

@@ -24,6 +24,7 @@ The words, which mean the same on every floor:
 - **link**: one client's living association with one server
 - **stream**: one two-way byte stream in a link
 - **inbound**, **outbound**: where an application's traffic enters; where it leaves towards its **target**
+- **profile**: how an end shapes what it sends, so that it cannot be told by its sizes and times
 - **user**: an identity: a client's public key
 - **share link**: `ginnel://…`, everything a client needs, in one line; a secret
 
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
     from ginnel.config.limits import Limits as Limits
     from ginnel.config.limits import Timeouts as Timeouts
     from ginnel.config.logs import LogConfig as LogConfig
+    from ginnel.config.ports import Ports as Ports
+    from ginnel.config.profile import Profile as Profile
+    from ginnel.config.profile import ProfileConfig as ProfileConfig
     from ginnel.config.sharelink import ShareLink as ShareLink
     from ginnel.config.values import ClientConfig as ClientConfig
     from ginnel.config.values import ServerConfig as ServerConfig
@@ -106,6 +110,9 @@ __all__ = [
     "NetworkUnreachable",
     "NoAnswer",
     "NotRunning",
+    "Ports",
+    "Profile",
+    "ProfileConfig",
     "Server",
     "ServerConfig",
     "ShareLink",
@@ -136,6 +143,9 @@ _HOMES = {
     "LinkUp": "api.events",
     "Listener": "api.listener",
     "LogConfig": "config.logs",
+    "Ports": "config.ports",
+    "Profile": "config.profile",
+    "ProfileConfig": "config.profile",
     "Server": "api.server",
     "ServerConfig": "config.values",
     "ShareLink": "config.sharelink",

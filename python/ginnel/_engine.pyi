@@ -30,10 +30,11 @@ class Engine:
     def server(config: object) -> Engine:
         """Start a server.
 
-        Read from `config`: `listen_host: str` (an IP address), `listen_port: int` (0: any), `psk: bytes` (32),
-        `previous_psk: bytes | None`, `private_key: bytes` (32), `users: list[tuple[str, bytes]]` (name and
-        32-byte public key), `allow_private: bool`, `replay_file: str`, `limits: dict[str, float]` and
-        `congestion: tuple[str, float | None]` (as `set_limits` takes them), `log: dict[str, str]` (as `set_log`
+        Read from `config`: `listen_host: str` (an IP address), `listen_ports: list[tuple[int, int]]` (ranges, both
+        bounds included; port 0, alone: any), `psk: bytes` (32), `previous_psk: bytes | None`, `private_key: bytes`
+        (32), `users: list[tuple[str, bytes]]` (name and 32-byte public key), `allow_private: bool`,
+        `replay_file: str`, `limits: dict[str, float]`, `congestion: tuple[str, float | None]` and
+        `profile: dict[str, tuple[int, int]]` (as `set_limits` takes them), `log: dict[str, str]` (as `set_log`
         takes it).
 
         Raises OSError when the address cannot be bound (errno is set), ValueError for a bad value.
@@ -43,9 +44,10 @@ class Engine:
     def client(config: object) -> Engine:
         """Start a client, which sets up its link at once.
 
-        Read from `config`: `servers: list[tuple[str, int, bytes]]` (host name or IP address, port, public key),
-        `psk: bytes` (32), `private_key: bytes` (32), `limits: dict[str, float]` and
-        `congestion: tuple[str, float | None]` (as `set_limits` takes them), `log: dict[str, str]` (as `set_log`
+        Read from `config`: `servers: list[tuple[str, list[tuple[int, int]], bytes, bytes, bytes]]` (of each, in the
+        order in which they are tried: host name or IP address, ranges of ports, public key, psk, the user's private
+        key; keys of 32 bytes), `limits: dict[str, float]`, `congestion: tuple[str, float | None]` and
+        `profile: dict[str, tuple[int, int]]` (as `set_limits` takes them), `log: dict[str, str]` (as `set_log`
         takes it).
 
         Raises OSError when no socket can be had, ValueError for a bad value.
@@ -53,7 +55,7 @@ class Engine:
 
     @property
     def local_address(self) -> tuple[str, int]:
-        """Host and port of the UDP socket."""
+        """Host and port of the UDP socket; of several, the first."""
 
     def fileno(self) -> int:
         """A descriptor that is readable when the inbox went from empty to non-empty; `drain` resets it."""
@@ -95,13 +97,20 @@ class Engine:
     def set_allow_private(self, ticket: int, allow: bool) -> None:
         """Let a server's clients reach loopback and private addresses, or no longer. Reply: None."""
 
-    def set_limits(self, ticket: int, limits: dict[str, float], congestion: tuple[str, float | None]) -> None:
-        """Replace all limits and the controller of congestion, for what begins from now on. Reply: None.
+    def set_limits(
+        self,
+        ticket: int,
+        limits: dict[str, float],
+        congestion: tuple[str, float | None],
+        profile: dict[str, tuple[int, int]],
+    ) -> None:
+        """Replace all limits, the controller of congestion and the profile, for what begins from now on. Reply: None.
 
         `limits` by the names of `default_limits`: seconds, bytes or counts. What is not named gets its default.
         `congestion` is a name, "adaptive", "cubic" or "fixed", and for "fixed" the rate at which a link's packets
-        are to arrive, in bytes per second, 12,500 to 12,500,000,000; None for the others. ValueError names what is
-        unknown or out of range.
+        are to arrive, in bytes per second, 12,500 to 12,500,000,000; None for the others. `profile` has the least
+        and the most of each field by its name; what is not named shapes nothing. ValueError names what is unknown or
+        out of range.
         """
 
     def shutdown(self, ticket: int, drain: float) -> None:

@@ -62,7 +62,8 @@ class ServerSetup:
     """What `Engine.server` reads, by these names."""
 
     listen_host: str
-    listen_port: int
+    listen_ports: list[tuple[int, int]]
+    """Ranges, both bounds included; `[(0, 0)]`: any port."""
     psk: bytes
     previous_psk: bytes | None
     private_key: bytes
@@ -73,6 +74,8 @@ class ServerSetup:
     """Times, sizes and counts by key, in seconds and bytes; a missing one is the default."""
     congestion: tuple[str, float | None] = ("adaptive", None)
     """What controls how fast links send, and the rate of "fixed" in bytes per second."""
+    profile: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """How what is sent is shaped: the least and the most of each field; a missing one shapes nothing."""
     log: dict[str, str] = field(default_factory=dict)
     """Levels by area; "" is that of all others."""
 
@@ -81,13 +84,14 @@ class ServerSetup:
 class ClientSetup:
     """What `Engine.client` reads, by these names."""
 
-    servers: list[tuple[str, int, bytes]]
-    psk: bytes
-    private_key: bytes
+    servers: list[tuple[str, list[tuple[int, int]], bytes, bytes, bytes]]
+    """Of each: host, ranges of ports, public key, the deployment's secret, the user's private key."""
     limits: dict[str, float] = field(default_factory=dict)
     """Times, sizes and counts by key, in seconds and bytes; a missing one is the default."""
     congestion: tuple[str, float | None] = ("adaptive", None)
     """What controls how fast links send, and the rate of "fixed" in bytes per second."""
+    profile: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """How what is sent is shaped: the least and the most of each field; a missing one shapes nothing."""
     log: dict[str, str] = field(default_factory=dict)
     """Levels by area; "" is that of all others."""
 
@@ -164,10 +168,11 @@ class Native:
             if error.errno is None and setup.replay_file in str(error):
                 # Not the system's word on an address, but the engine's on its file in the state.
                 raise StateError(str(error), path=setup.replay_file) from error
-            from ginnel.config.address import Address
+            from ginnel.config.address import Endpoint
+            from ginnel.config.ports import Ports
 
-            address = Address(setup.listen_host, setup.listen_port)
-            raise listen_error(f"udp {address}", error.errno, error.strerror or str(error)) from error
+            endpoint = Endpoint(setup.listen_host, Ports(tuple(setup.listen_ports)))
+            raise listen_error(f"udp {endpoint}", error.errno, error.strerror or str(error)) from error
         except ValueError as error:
             raise ConfigError(str(error)) from error
 
@@ -184,7 +189,7 @@ class Native:
 
     @property
     def local_address(self) -> tuple[str, int]:
-        """Host and port of the UDP socket."""
+        """Host and port of the UDP socket; of several, the first."""
         return self._engine.local_address
 
     def stats(self) -> dict[str, Any]:
@@ -251,12 +256,17 @@ class Native:
         """Replace the user table. Commands are obeyed in order, so nobody needs to wait; a failure is logged."""
         self._post(lambda ticket: self._engine.set_users(ticket, users))
 
-    async def set_limits(self, limits: dict[str, float], congestion: tuple[str, float | None]) -> None:
-        """Replace all limits and the controller of congestion, for what begins from now on.
+    async def set_limits(
+        self,
+        limits: dict[str, float],
+        congestion: tuple[str, float | None],
+        profile: dict[str, tuple[int, int]],
+    ) -> None:
+        """Replace all limits, the controller of congestion and the profile, for what begins from now on.
 
         ConfigError for a key or value that cannot be.
         """
-        await self._request(lambda ticket: self._engine.set_limits(ticket, limits, congestion))
+        await self._request(lambda ticket: self._engine.set_limits(ticket, limits, congestion, profile))
 
     async def set_allow_private(self, allow: bool) -> None:
         """Let streams reach private addresses, or not, from now on."""

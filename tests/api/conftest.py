@@ -6,6 +6,7 @@ import pytest
 
 from ginnel.api.client import Client
 from ginnel.api.events import Event
+from ginnel.config.ports import Ports
 from ginnel.config.secret import Secret
 from ginnel.config.sharelink import ServerEntry, ShareLink
 from tests.fake_engine import Engine
@@ -14,8 +15,14 @@ from tests.fake_engine import Engine
 @pytest.fixture
 def link() -> ShareLink:
     """A share link that no server made."""
-    server = ServerEntry(host="192.0.2.1", port=5, public_key=bytes(32))
-    return ShareLink(psk=Secret(bytes(32)), private_key=Secret(bytes(range(32))), servers=(server,))
+    server = ServerEntry(
+        host="192.0.2.1",
+        ports=Ports.one(5),
+        public_key=bytes(32),
+        psk=Secret(bytes(32)),
+        private_key=Secret(bytes(range(32))),
+    )
+    return ShareLink(servers=(server,))
 
 
 @pytest.fixture

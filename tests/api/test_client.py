@@ -1,6 +1,7 @@
 """The client: start, failures, what it passes to the engine, close."""
 
 import asyncio
+import datetime
 import os
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import pytest
 
 from ginnel.api.client import Client
 from ginnel.api.events import Event, LinkLost, LinkUp
+from ginnel.config import clock
 from ginnel.config.logs import LogConfig
+from ginnel.config.profile import Profile
 from ginnel.config.sharelink import ShareLink
 from ginnel.control.client import ask
 from ginnel.control.paths import client_socket
@@ -36,8 +39,7 @@ async def test_a_link_as_text_or_parsed_starts_the_same_client(
         async with Client(given) as client:
             assert client.link == LinkUp("192.0.2.1:5", rtt_seconds=0.041, session="quic", carrier="udp")
     for engine in engines:
-        assert engine.config.servers == [("192.0.2.1", 5, bytes(32))]
-        assert engine.config.private_key == bytes(range(32))
+        assert engine.config.servers == [("192.0.2.1", [(5, 5)], bytes(32), bytes(32), bytes(range(32)))]
         assert engine.calls == [("connect", 10.0), ("shutdown", 4.0)]
 
 
@@ -204,3 +206,35 @@ async def test_a_start_that_fails_leaves_no_socket(
         await Client(link, control=True).start()
     assert socket_path.parent.exists()
     assert not socket_path.exists()
+
+
+async def test_it_is_shaped_as_its_link_says_unless_it_is_told_otherwise(
+    engines: list[Engine], link: ShareLink
+) -> None:
+    carried = Profile.fresh("light")
+    with_profile = link.model_copy(update={"profile": carried})
+    for given, wanted in ((with_profile, None), (link, None), (with_profile, "balanced")):
+        async with Client(given, profile=wanted):  # type: ignore[arg-type]  # a preset or None
+            pass
+    derived = Profile.derive(link.servers[0].psk)
+    assert [engine.config.profile for engine in engines] == [
+        carried.pairs(),
+        derived.pairs(),
+        derived.pairs(),
+    ]
+
+
+async def test_no_answer_names_the_clock(
+    engines: list[Engine], link: ShareLink, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Engine.answer_connect = False
+    with pytest.raises(NoAnswer) as caught:
+        await Client(link).start()
+    assert "Or this machine's clock is more than 2 minutes off" in caught.value.hint
+    assert caplog.records == []
+    monkeypatch.setattr(clock, "MADE", datetime.datetime(9999, 1, 1, tzinfo=datetime.UTC))
+    with pytest.raises(NoAnswer) as caught:
+        await Client(link).start()
+    assert "This machine's clock is wrong" in caught.value.hint
+    # And so much was said before it tried.
+    assert [record.getMessage()[:34] for record in caplog.records] == ["this machine's clock is wrong: it "]

@@ -31,6 +31,11 @@ from ginnel.api.events import (
             {"peer": "a:1", "rtt": 1, "session": "quic", "carrier": "udp", "user": "anna", "more": 1},
             LinkUp(peer="a:1", rtt_seconds=1.0, session="quic", carrier="udp", user="anna"),
         ),
+        (
+            "link_up",
+            {"peer": "a:1", "rtt": 1.0, "session": "quic", "carrier": "udp", "clock_off": -200.5},
+            LinkUp("a:1", 1.0, "quic", "udp", clock_off_seconds=-200.5),
+        ),
         ("link_down", {"peer": "a:1", "reason": "no answer"}, LinkLost(peer="a:1", reason="no answer")),
         ("link_retry", {"peer": "a:1", "seconds": 2}, LinkRetry(peer="a:1", seconds=2.0)),
         (
@@ -79,3 +84,12 @@ def test_what_the_log_shows(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "ginnel.link")
     assert not is_shown(LinkUp("a:1", 0.1, "quic", "udp"))
     assert is_shown(LinkRetry("a:1", 1.0))
+
+
+def test_a_hop_is_for_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "ginnel")
+    seen: list[Event] = []
+    pass_on("hopped", {"link": "3-1", "peer": "a:2"}, seen.append)
+    assert seen == []
+    assert caplog.record_tuples == [("ginnel.link", logging.DEBUG, "hopped")]
+    assert vars(caplog.records[0])["facts"]["peer"] == "a:2"

@@ -6,20 +6,23 @@ import pytest
 
 from ginnel.api import reach
 from ginnel.api.reach import Reachable, find_reachable
-from ginnel.config.address import Address
+from ginnel.config.address import Endpoint
+from ginnel.config.ports import Ports
 
-ANYWHERE = Address("0.0.0.0", 443)  # noqa: S104 - nothing is bound
+ANYWHERE = Endpoint("0.0.0.0", Ports.one(443))  # noqa: S104 - nothing is bound
 
 
 def test_what_is_given_wins() -> None:
     assert find_reachable(("ext.example.net", None), ANYWHERE) == Reachable(
-        Address("ext.example.net", 443), "given"
+        Endpoint("ext.example.net", Ports.one(443)), "given"
     )
-    assert find_reachable(("ext.example.net", 9), ANYWHERE).address.port == 9
+    assert find_reachable(("ext.example.net", Ports.run(9, 2)), ANYWHERE).endpoint.ports == Ports.run(9, 2)
 
 
 def test_a_concrete_address_is_reachable_as_itself() -> None:
-    assert find_reachable(None, Address("127.0.0.1", 5)) == Reachable(Address("127.0.0.1", 5), "listen")
+    assert find_reachable(None, Endpoint("127.0.0.1", Ports.one(5))) == Reachable(
+        Endpoint("127.0.0.1", Ports.one(5)), "listen"
+    )
 
 
 def test_else_it_is_the_source_address_of_the_default_route(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,8 +33,10 @@ def test_else_it_is_the_source_address_of_the_default_route(monkeypatch: pytest.
         return "198.51.100.7" if family == socket.AF_INET else "2001:db8::7"
 
     monkeypatch.setattr(reach, "_route_source", source)
-    assert find_reachable(None, ANYWHERE) == Reachable(Address("198.51.100.7", 443), "route")
-    assert find_reachable(None, Address("::", 443)) == Reachable(Address("2001:db8::7", 443), "route")
+    assert find_reachable(None, ANYWHERE) == Reachable(Endpoint("198.51.100.7", Ports.one(443)), "route")
+    assert find_reachable(None, Endpoint("::", Ports.one(443))) == Reachable(
+        Endpoint("2001:db8::7", Ports.one(443)), "route"
+    )
     assert asked == [socket.AF_INET, socket.AF_INET6]
 
 
@@ -40,7 +45,9 @@ def test_without_a_route_only_this_machine_can(
     monkeypatch: pytest.MonkeyPatch, wildcard: str, loopback: str
 ) -> None:
     monkeypatch.setattr(reach, "_route_source", lambda family: None)
-    assert find_reachable(None, Address(wildcard, 1)) == Reachable(Address(loopback, 1), "none")
+    assert find_reachable(None, Endpoint(wildcard, Ports.one(1))) == Reachable(
+        Endpoint(loopback, Ports.one(1)), "none"
+    )
 
 
 def test_asking_the_routing_table_never_fails() -> None:
@@ -55,4 +62,4 @@ def test_asking_the_routing_table_never_fails() -> None:
      ("2606:4700::1", False), ("ext.example.net", False)],
 )  # fmt: skip
 def test_a_private_address_is_told_apart(host: str, private: bool) -> None:
-    assert Reachable(Address(host, 1), "route").is_private is private
+    assert Reachable(Endpoint(host, Ports.one(1)), "route").is_private is private

@@ -7,9 +7,11 @@ import pytest
 
 from ginnel.api.client import Client
 from ginnel.api.server import Server
-from ginnel.config.address import Address
+from ginnel.config.address import Endpoint
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
+from ginnel.config.ports import Ports
+from ginnel.config.profile import ProfileConfig
 from ginnel.config.values import ClientConfig, ServerConfig
 from ginnel.errors import ClosedError, ConfigError
 from tests.fake_engine import REFUSED_STREAMS, Engine
@@ -39,7 +41,7 @@ async def test_an_engine_starts_with_its_limits_and_levels(
     [
         ({}, []),
         ({"drain_seconds": 9.0}, []),
-        ({"listen": Address("::1", 5)}, []),
+        ({"listen": Endpoint("::1", Ports.one(5))}, []),
         ({"allow_private": True}, [("set_allow_private", True)]),
         (
             {"log": LogConfig(areas={"link": "off", "users": "off"})},
@@ -61,7 +63,7 @@ async def test_limits_are_replaced_as_a_whole(engines: list[Engine], client: Cli
     new = client.config.model_copy(update={"limits": Limits(streams=9).filled("client")})
     report = await client.reload(new)
     (command,) = commands(engines[0])
-    assert command == ("set_limits", new.engine_limits(), ("adaptive", None))
+    assert command == ("set_limits", new.engine_limits(), ("adaptive", None), new.own_profile().pairs())
     assert command[1]["streams"] == 9
     assert command[1]["keep_alive"] == 25
     assert [str(change) for change in report.applied] == ["limits.streams: 8,192 is now 9, at once"]
@@ -87,7 +89,7 @@ async def test_congestion_is_told_at_the_start_and_at_each_change(
         ):
             new = end.config.model_copy(update=change)
             report = await end.reload(new)  # type: ignore[arg-type]  # of the same role
-            assert commands(engine)[-1] == ("set_limits", new.engine_limits(), told)
+            assert commands(engine)[-1] == ("set_limits", new.engine_limits(), told, engine.config.profile)
             assert {one.key for one in report.applied} == {
                 {"rate_bits_per_second": "rate"}.get(key, key) for key in change
             }
@@ -105,7 +107,7 @@ async def test_a_drain_that_was_reloaded_is_the_one_at_the_end(engines: list[Eng
 
 async def test_what_waits_for_the_next_start_is_told_until_then(engines: list[Engine], state: Path) -> None:
     async with Server(state=state) as server:
-        new = ServerConfig.build(state=state, listen=Address("::1", 5))
+        new = ServerConfig.build(state=state, listen=Endpoint("::1", Ports.one(5)))
         for _ in range(2):
             report = await server.reload(new)
             assert [change.key for change in report.waiting] == ["listen"]
@@ -139,8 +141,8 @@ async def test_levels_that_the_engine_refuses_take_the_limits_back(
         with pytest.raises(ConfigError, match="'loud' is no level"):
             await server.reload(new)
         assert commands(engines[0]) == [
-            ("set_limits", new.engine_limits(), ("cubic", None)),
-            ("set_limits", before.engine_limits(), ("adaptive", None)),
+            ("set_limits", new.engine_limits(), ("cubic", None), engines[0].config.profile),
+            ("set_limits", before.engine_limits(), ("adaptive", None), engines[0].config.profile),
         ]
         assert server.config is before
 
@@ -167,3 +169,39 @@ async def test_a_client_that_keeps_trying_starts_without_an_answer(
         assert trying.link is None
         assert (await trying.socks5("127.0.0.1:0")).address.port == 1081
         assert not any(call[0] == "connect" for call in engines[1].calls)
+
+
+async def test_a_profile_is_told_to_the_engine_and_kept(engines: list[Engine], state: Path) -> None:
+    async with Server(state=state) as server:
+        first = engines[0].config.profile
+        new = server.config.model_copy(update={"profile": ProfileConfig(junk_count=(0, 0))})
+        report = await server.reload(new)
+        assert [str(change) for change in report.applied] == [
+            "profile.junk_count: the default is now 0 to 0, for new links and streams"
+        ]
+        assert commands(engines[0])[-1][3] == {**first, "junk_count": (0, 0)}
+        light = server.config.model_copy(update={"profile": ProfileConfig(preset="light")})
+        await server.reload(light)
+        drawn = commands(engines[0])[-1][3]
+        assert drawn["burst_packets"] == (0, 0)
+        # What is refused is not kept.
+        bad = light.model_copy(
+            update={"profile": ProfileConfig(preset="balanced"), "limits": Limits(streams=REFUSED_STREAMS)}
+        )
+        with pytest.raises(ConfigError):
+            await server.reload(bad)
+        assert server.config == light
+    async with Server(state=state):
+        assert engines[1].config.profile == drawn
+
+
+async def test_a_clients_profile_is_told_too(engines: list[Engine], client: Client) -> None:
+    new = client.config.model_copy(update={"profile": ProfileConfig(preset="light")})
+    await client.reload(new)
+    assert commands(engines[0])[-1] == (
+        "set_limits",
+        new.engine_limits(),
+        ("adaptive", None),
+        new.own_profile().pairs(),
+    )
+    assert new.own_profile().preset == "light"

@@ -17,6 +17,8 @@ from ginnel.api.events import Event, LinkUp
 from ginnel.api.links import StoredUsers, stored_link
 from ginnel.api.server import DRAWN_PORTS, Server
 from ginnel.config.logs import LogConfig
+from ginnel.config.ports import Ports
+from ginnel.config.profile import Preset, Profile, ProfileConfig
 from ginnel.config.roster import User
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.state import StateDirectory
@@ -49,11 +51,16 @@ async def test_the_example_of_the_documentation(engines: list[Engine], state: Pa
     users = dict(engines[0].calls[0][1])
     assert set(users) == {"default", "laptop"}
     # The engine knows the laptop before the laptop connects, and by the key that is in its link.
-    assert users["laptop"] == fake_engine.public_key(engines[1].config.private_key)
+    assert users["laptop"] == fake_engine.public_key(engines[1].config.servers[0][4])
     assert engines[1].config.servers == [
-        ("127.0.0.1", 40_000, fake_engine.public_key(engines[0].config.private_key))
+        (
+            "127.0.0.1",
+            [(40_000, 40_000)],
+            fake_engine.public_key(engines[0].config.private_key),
+            engines[0].config.psk,
+            engines[1].config.servers[0][4],
+        )
     ]
-    assert engines[1].config.psk == engines[0].config.psk
 
 
 async def test_the_first_start_makes_everything_and_the_second_keeps_it(
@@ -138,7 +145,7 @@ async def test_a_user_added_from_outside_is_noticed(
         link, _ = await asyncio.to_thread(stored_link, state, "phone")
         await until(lambda: server.users() == ("default", "phone"))
         (call,) = (call for call in engines[0].calls if call[0] == "set_users")
-        assert dict(call[1])["phone"] == fake_engine.public_key(link.private_key.reveal())
+        assert dict(call[1])["phone"] == fake_engine.public_key(link.servers[0].private_key.reveal())
 
 
 async def test_users_that_vanish_while_it_runs_stop_nothing(
@@ -177,15 +184,28 @@ async def test_a_state_of_version_1_starts_with_its_users(engines: list[Engine],
         server.share_link("anna")
         links = [server.share_link(name) for name in ("default", "anna")]
     kept = json.loads((state / "server.json").read_text())
-    kept |= {"version": 1, "users": [{"name": name, "generation": 1} for name in ("default", "anna")]}
+    port, profile = int(kept.pop("ports")), kept.pop("profile")
+    kept |= {
+        "version": 1,
+        "port": port,
+        "users": [{"name": name, "generation": 1} for name in ("default", "anna")],
+    }
     for path in state.iterdir():
         path.unlink()
     (state / "server.json").touch(0o600)
     (state / "server.json").write_text(json.dumps(kept))
     async with Server(state=state, listen="127.0.0.1:4433") as server:
         assert not server.new_keys
-        assert [server.share_link(name) for name in ("default", "anna")] == links
+        now = [server.share_link(name) for name in ("default", "anna")]
+        # The keys and the port are the same, and there is a profile again, though another one.
+        assert [ShareLink.parse(one).servers for one in now] == [
+            ShareLink.parse(one).servers for one in links
+        ]
         assert server.users() == ("default", "anna")
+    kept = json.loads((state / "server.json").read_text())
+    assert kept["profile"].keys() == profile.keys()
+    async with Server(state=state, listen="127.0.0.1:4433") as server:
+        assert [server.share_link(name) for name in ("default", "anna")] == now
 
 
 async def test_a_first_user_who_was_removed_does_not_come_back(engines: list[Engine], state: Path) -> None:
@@ -326,3 +346,88 @@ async def test_the_log_can_be_set_at_the_start_and_later(engines: list[Engine], 
         assert engines[0].config.log == {"": "debug"}
         server.set_log(LogConfig())
         assert engines[0].calls[-1] == ("set_log", {"": "info"})
+
+
+async def test_ports_that_are_given_are_listened_on_advertised_and_kept(
+    engines: list[Engine], state: Path
+) -> None:
+    async with Server(state=state, listen="127.0.0.1:4433,5000-5002") as server:
+        assert (server.address, str(server.ports)) == (("127.0.0.1", 4433), "4433,5000-5002")
+        link = ShareLink.parse(server.share_link())
+    assert engines[0].config.listen_ports == [(4433, 4433), (5000, 5002)]
+    assert str(link.servers[0].endpoint) == "127.0.0.1:4433,5000-5002"
+    assert stored_link(state, "default")[0] == link
+    async with Server(state=state) as server:
+        assert (server.port_origin, str(server.ports)) == ("kept", "4433,5000-5002")
+    async with Server(state=state, advertise="a.example:9-10") as server:
+        assert str(ShareLink.parse(server.share_link()).servers[0].endpoint) == "a.example:9-10"
+    assert str(stored_link(state, "default", "b.example")[0].servers[0].endpoint) == "b.example:9-10"
+    assert str(stored_link(state, "default", "b.example:7")[0].servers[0].endpoint) == "b.example:7"
+
+
+async def test_drawn_ports_stand_in_a_row_among_those_to_draw_from(
+    engines: list[Engine], state: Path
+) -> None:
+    async with Server(state=state, ports=256) as server:
+        assert server.port_origin == "drawn"
+        assert (server.ports.count, len(server.ports.ranges)) == (256, 1)
+        assert set(server.ports) <= set(DRAWN_PORTS)
+        drawn = server.ports
+    async with Server(state=state) as server:
+        assert (server.port_origin, server.ports) == ("kept", drawn)
+
+
+@pytest.mark.parametrize("count", [1, 5, 30])
+async def test_another_number_of_ports_begins_with_the_same_one(
+    engines: list[Engine], state: Path, count: int
+) -> None:
+    async with Server(state=state, ports=20) as server:
+        first = server.address.port
+    for origin in ("resized", "kept"):
+        async with Server(state=state, ports=count) as server:
+            assert (server.port_origin, server.ports) == (origin, Ports.run(first, count))
+
+
+async def test_ports_are_named_or_counted(state: Path) -> None:
+    with pytest.raises(ConfigError, match="both listen and ports are given"):
+        Server(state=state, listen="4433", ports=5)
+
+
+def carried_by(server: Server) -> Profile:
+    """The profile that the server's share links carry."""
+    profile = ShareLink.parse(server.share_link()).profile
+    assert profile is not None
+    return profile
+
+
+async def test_the_profile_is_drawn_once_kept_and_carried(engines: list[Engine], state: Path) -> None:
+    profiles = []
+    for _ in range(2):
+        async with Server(state=state, listen="127.0.0.1:4433") as server:
+            profiles.append(carried_by(server))
+    assert profiles[0] == profiles[1]
+    assert profiles[0].preset == "balanced"
+    assert [engine.config.profile for engine in engines] == [profiles[0].pairs()] * 2
+    # Another preset is drawn anew, and stays when nobody asks for one.
+    presets: list[Preset | None] = ["light", None]
+    for wanted in presets:
+        async with Server(state=state, profile=wanted) as server:
+            profiles.append(carried_by(server))
+    assert profiles[2] == profiles[3]
+    assert profiles[2].preset == "light"
+
+
+async def test_fields_that_are_given_hold_for_what_the_server_sends(
+    engines: list[Engine], state: Path
+) -> None:
+    async with Server(state=state, profile=ProfileConfig(segment_cut=(7, 9))) as server:
+        carried = carried_by(server)
+    assert carried.segment_cut != (7, 9)
+    assert engines[0].config.profile == {**carried.pairs(), "segment_cut": (7, 9)}
+
+
+async def test_two_deployments_have_two_profiles(engines: list[Engine], tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        async with Server(state=tmp_path / name):
+            pass
+    assert engines[0].config.profile != engines[1].config.profile

@@ -9,6 +9,7 @@ import pytest
 
 from ginnel.cli._log import remove
 from ginnel.cli.main import main
+from ginnel.config.ports import Ports
 from ginnel.config.secret import Secret
 from ginnel.config.sharelink import ServerEntry, ShareLink
 
@@ -48,5 +49,11 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 @pytest.fixture
 def link() -> str:
     """A share link that no server made."""
-    server = ServerEntry(host="192.0.2.1", port=5, public_key=bytes(32))
-    return ShareLink(psk=Secret(bytes(32)), private_key=Secret(bytes(range(32))), servers=(server,)).to_text()
+    server = ServerEntry(
+        host="192.0.2.1",
+        ports=Ports.one(5),
+        public_key=bytes(32),
+        psk=Secret(bytes(32)),
+        private_key=Secret(bytes(range(32))),
+    )
+    return ShareLink(servers=(server,)).to_text()

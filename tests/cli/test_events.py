@@ -46,3 +46,16 @@ def test_the_engines_end_is_no_line_but_an_end(capsys: pytest.CaptureFixture[str
     assert reasons == ["crash"]
     assert capsys.readouterr().err == ""
     assert describe(EngineStopped("crash")) == ("stopped", "crash")
+
+
+def test_a_clock_that_is_off_is_a_warning_below_its_link(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal()
+    install({}, "text", terminal)
+    handle = event_lines(terminal, pytest.fail)
+    handle(LinkUp("a:1", 0.041, "quic", "udp", clock_off_seconds=-200.0))
+    up, warning = capsys.readouterr().err.splitlines()
+    assert up.endswith("link up    a:1 · 41 ms · quic over udp")
+    assert warning == (
+        "warning: this machine's clock is 3 min 20 s behind the server's; beyond 2 minutes a new start of the client"
+        " is not answered:  timedatectl set-ntp true"
+    )

@@ -34,7 +34,7 @@ def test_a_new_user(run: Command, state: Path, printed: str) -> None:
     assert result.code == 0
     link = ShareLink.parse(result.out)
     assert link.servers[0].address == ("a.example", 4433)
-    assert link.private_key != ShareLink.parse(printed).private_key
+    assert link.servers[0].private_key != ShareLink.parse(printed).servers[0].private_key
     assert result.err.startswith("  user       phone                    new, in ~/state;")
 
 

@@ -1,10 +1,12 @@
 """`ginnel ping`."""
 
+import datetime
 import json
 
 import pytest
 
 from ginnel.cli import ping
+from ginnel.config import clock
 from tests.cli.conftest import Command
 from tests.fake_engine import Engine
 
@@ -62,3 +64,16 @@ def test_mistakes(run: Command, link: str, arguments: list[str], error: str) -> 
     result = run("ping", link, *arguments)
     assert result.code == 2
     assert result.err.startswith(f"error: {error}")
+
+
+def test_a_clock_that_is_certainly_wrong_is_told_before_it_tries(
+    run: Command, link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "MADE", datetime.datetime(9999, 1, 1, tzinfo=datetime.UTC))
+    result = run("ping", link)
+    assert result.code == 0
+    assert result.err.startswith("warning: this machine's clock is wrong: it says 2")
+    assert run("ping", link, "--json").err == ""
+    Engine.answer_connect = False
+    result = run("ping", link)
+    assert "\n  This machine's clock is wrong: it says 2" in result.err

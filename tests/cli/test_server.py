@@ -12,7 +12,7 @@ from tests.cli.program import running
 def test_the_first_start_from_nothing(tmp_path: Path) -> None:
     with running(tmp_path, "server", "--state", str(tmp_path / "state")) as server:
         link = server.out.readline().rstrip("\n")
-        port = ShareLink.parse(link).servers[0].port
+        port = ShareLink.parse(link).servers[0].ports
         server.signal(signal.SIGTERM)
         code, rest, said = server.end()
     assert code == 0
@@ -89,3 +89,46 @@ def test_an_empty_name_of_the_state_is_refused(tmp_path: Path, command: str, err
         code, out, said = server.end()
     assert (code, out) == (2, "")
     assert said.startswith(f"error: {error}\n")
+
+
+def test_ports_and_profile_from_flags(tmp_path: Path) -> None:
+    arguments = ["server", "--state", str(tmp_path / "state"), "--advertise", "a.example"]
+    with running(tmp_path, *arguments, "--ports", "20", "--profile", "light") as server:
+        link = ShareLink.parse(server.out.readline())
+        server.signal(signal.SIGTERM)
+        code, _, said = server.end()
+    assert code == 0
+    ports = link.servers[0].ports
+    assert (ports.count, len(ports.ranges)) == (20, 1)
+    assert f"  listening  udp 0.0.0.0:{ports}" in said
+    assert "20 ports to hop between: let UDP in on all of them" in said
+    assert f"  reachable  a.example:{ports}" in said
+    assert link.profile is not None
+    assert link.profile.preset == "light"
+    # More of them later; links so far name the first.
+    with running(tmp_path, *arguments, "--ports", "30") as server:
+        more = ShareLink.parse(server.out.readline())
+        server.signal(signal.SIGTERM)
+        code, _, said = server.end()
+    assert more.servers[0].ports.ranges == ((ports.first, ports.first + 29),)
+    assert "share links so far still work" in said
+    assert more.profile == link.profile
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--ports", "257"], "error: --ports = '257' is too large\n  Allowed: 1 to 256.\n"),
+        (["--ports", "5", "--listen", "443"], "error: --ports: both listen and ports are given\n"),
+        (["--listen", "1-300"], "error: --listen = '1-300' has 300 ports\n  Such as 4433, 5000-5100"),
+        (
+            ["--profile", "heavy"],
+            "error: --profile = 'heavy' is not one of its words\n  One of: light, balanced.",
+        ),
+    ],
+)
+def test_ports_and_profiles_that_cannot_be(tmp_path: Path, arguments: list[str], said: str) -> None:
+    with running(tmp_path, "server", "--state", str(tmp_path / "state"), *arguments) as server:
+        code, out, err = server.end()
+    assert (code, out) == (2, "")
+    assert err.startswith(said)

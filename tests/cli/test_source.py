@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ginnel.cli._source import resolve_link
+from ginnel.cli._source import resolve_link, resolve_links
 from ginnel.config.sharelink import ShareLink
 from ginnel.errors import ConfigError, ShareLinkError
 
@@ -86,3 +86,29 @@ def test_an_empty_link_or_input_is_said_to_be_empty(text: str, monkeypatch: pyte
 def test_the_home_of_nobody() -> None:
     with pytest.raises(ConfigError, match="'~no-such-user/x' begins with the home directory of a user"):
         resolve_link(["~no-such-user/x"])
+
+
+def test_several_links_each_from_where_it_is(
+    link: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "two.txt").write_text(f"'{link[:40]}\n{link[40:]}' \n\"{link.upper()}\"\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(link))
+    links = resolve_links([str(tmp_path / "two.txt"), "-", f" {link} "])
+    assert links == [ShareLink.parse(link)] * 4
+
+
+@pytest.mark.parametrize(
+    ("written", "message", "hint"),
+    [
+        ("hello {link}", "this is not a share link", "It is link 1 of 2."),
+        ("{link}\n{link}0", "the share link goes on after its end", "It is link 2 of 2."),
+        ("", "the share link is empty", "It is link 1 of 1."),
+    ],
+)
+def test_which_of_several_links_is_wrong(
+    link: str, tmp_path: Path, written: str, message: str, hint: str
+) -> None:
+    (tmp_path / "links.txt").write_text(written.format(link=link))
+    with pytest.raises(ShareLinkError, match=message) as caught:
+        resolve_links([str(tmp_path / "links.txt")])
+    assert caught.value.hint.endswith(hint)

@@ -42,7 +42,7 @@ def test_adding_prints_links_and_nothing_else_on_standard_output(run: Command, m
     assert result.code == 0
     links = [ShareLink.parse(line) for line in result.out.splitlines()]
     assert [link.servers[0].address for link in links] == [("a.example", 4433)] * 2
-    assert links[0].private_key != links[1].private_key
+    assert links[0].servers[0].private_key != links[1].servers[0].private_key
     assert "anna                     new; the server does not run now" in result.err
     assert names(run, made) == ["default", "anna", "bob"]
     # The same link again, by either command.

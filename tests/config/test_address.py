@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ginnel.config.address import Address, normal_host, parse_ip, parse_listen, parse_reachable
+from ginnel.config.address import (
+    Address,
+    normal_host,
+    parse_ip,
+    parse_listen,
+    parse_listen_ports,
+    parse_reachable,
+)
+from ginnel.config.ports import Ports
 from ginnel.errors import ConfigError
 
 ADDRESSES = st.ip_addresses()
@@ -61,10 +69,52 @@ def test_bad_listen_addresses_are_told_with_what_would_be_right(text: str, compl
     assert caught.value.setting == "--listen"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("4433", "0.0.0.0:4433"),
+        ("4433,5000-5100", "0.0.0.0:4433,5000-5100"),
+        (" 5000 - 5001 , 4433 ", "0.0.0.0:4433,5000-5001"),
+        (":1-2", "0.0.0.0:1-2"),
+        ("[::1]:443,444,446", "[::1]:443-444,446"),
+        ("localhost:0", "127.0.0.1:0"),
+    ],
+)
+def test_ports_to_listen_on(text: str, expected: str) -> None:
+    endpoint = parse_listen_ports(text, default_host=WILDCARD)
+    assert str(endpoint) == expected
+    assert parse_listen_ports(expected, default_host="::") == endpoint
+    assert endpoint.address == Address(endpoint.host, endpoint.ports.first)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint", "right"),
+    [
+        ("127.0.0.1", "has no port", "4433,5000-5100"),
+        ("127.0.0.1:", "has no valid port", "4433,5000-5100"),
+        ("127.0.0.1:1-2-3", "has no valid port", "0 to 65535"),
+        ("1,,2", "has no valid port", "0 to 65535"),
+        ("70000", "has no valid port", "0 to 65535"),
+        ("9-8", "has a range that runs backwards", "Write 8-9."),
+        ("1-257", "has 257 ports", "at most 256 ports in 16 ranges"),
+        (",".join(str(port) for port in range(1, 35, 2)), "has 17 ranges", "at most 256 ports in 16 ranges"),
+        ("0,5", "has port 0, which stands for any free port, beside others", "4433,5000-5100"),
+        ("a.example:5", "needs an IP address", "127.0.0.1:1080"),
+    ],
+)
+def test_bad_ports_are_told_with_what_would_be_right(text: str, complaint: str, right: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_listen_ports(text, default_host=WILDCARD, setting="--listen")
+    assert str(caught.value) == f"--listen = {text!r} {complaint}" or complaint == "needs an IP address"
+    assert right in caught.value.hint
+
+
 @given(st.text(max_size=300))
 def test_no_text_breaks_the_parsers(text: str) -> None:
     with contextlib.suppress(ConfigError):
         parse_listen(text, default_host="::")
+    with contextlib.suppress(ConfigError):
+        parse_listen_ports(text, default_host="::")
     with contextlib.suppress(ConfigError):
         parse_reachable(text)
 
@@ -85,16 +135,18 @@ def test_what_is_written_can_be_read(ip: ipaddress.IPv4Address | ipaddress.IPv6A
     ("text", "expected"),
     [
         ("ext.example.net", ("ext.example.net", None)),
-        ("EXT.Example.net.:443", ("ext.example.net", 443)),
+        ("EXT.Example.net.:443", ("ext.example.net", Ports.one(443))),
         ("203.0.113.7", ("203.0.113.7", None)),
-        ("203.0.113.7:1", ("203.0.113.7", 1)),
+        ("203.0.113.7:1", ("203.0.113.7", Ports.one(1))),
         ("2001:db8::1", ("2001:db8::1", None)),
         ("[2001:db8::1]", ("2001:db8::1", None)),
-        ("[2001:db8::1]:9", ("2001:db8::1", 9)),
+        ("[2001:db8::1]:9", ("2001:db8::1", Ports.one(9))),
+        ("a.example:5000-5100,443", ("a.example", Ports(((443, 443), (5000, 5100))))),
+        ("[2001:db8::1]:9,10", ("2001:db8::1", Ports.run(9, 2))),
         ("xn--bcher-kva.example", ("xn--bcher-kva.example", None)),
     ],
 )
-def test_reachable_addresses(text: str, expected: tuple[str, int | None]) -> None:
+def test_reachable_addresses(text: str, expected: tuple[str, Ports | None]) -> None:
     assert parse_reachable(text) == expected
 
 

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from ginnel.config.address import Address
+from ginnel.config.address import Address, Endpoint
 from ginnel.config.difference import Change, ReloadReport, difference, report_of, role_of, running
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
+from ginnel.config.ports import Ports
 from ginnel.config.secret import Secret
 from ginnel.config.values import ClientConfig, ServerConfig, Socks5Config
 from tests.config.test_values import LINK
@@ -27,7 +28,7 @@ def client(**settings: Any) -> ClientConfig:
     ("settings", "line"),
     [
         (
-            {"listen": Address("::1", 5)},
+            {"listen": Endpoint("::1", Ports.one(5))},
             "listen: the default is now [::1]:5, at the next start",
         ),
         ({"state": Path("t")}, "state: s is now t, at the next start"),
@@ -72,7 +73,9 @@ def test_nothing_changes_between_equal_ones() -> None:
 
 
 def test_secrets_are_masked() -> None:
-    other = LINK.model_copy(update={"psk": Secret(b"\x01" * 32)})
+    other = LINK.model_copy(
+        update={"servers": (LINK.servers[0].model_copy(update={"psk": Secret(b"\x01" * 32)}),)}
+    )
     listener = Socks5Config(address=Address("127.0.0.1", 1), username="u", password=SecretStr("PASSWORD"))
     another = listener.model_copy(update={"password": SecretStr("PASSWORT")})
     changes = difference(client(socks5=(listener,)), client(link=other, socks5=(another,)))
@@ -89,7 +92,7 @@ def test_of_another_role_only_the_role_is_told() -> None:
 
 
 def test_a_report_parts_what_waits_from_what_holds() -> None:
-    report = report_of(difference(server(), server(listen=Address("::1", 5), drain_seconds=5.0)))
+    report = report_of(difference(server(), server(listen=Endpoint("::1", Ports.one(5)), drain_seconds=5.0)))
     assert [change.key for change in report.applied] == ["drain"]
     assert [change.key for change in report.waiting] == ["listen"]
     assert report.lines == (str(report.applied[0]), str(report.waiting[0]))
@@ -99,7 +102,7 @@ def test_a_report_parts_what_waits_from_what_holds() -> None:
 def test_what_runs_keeps_what_waits() -> None:
     old = server(log=LogConfig(format="text"))
     new = server(
-        listen=Address("::1", 5),
+        listen=Endpoint("::1", Ports.one(5)),
         drain_seconds=5.0,
         limits=Limits(links=5),
         log=LogConfig(level="off", format="json"),

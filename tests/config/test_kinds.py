@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ginnel.config.address import Address
+from ginnel.config.address import Endpoint
 from ginnel.config.kinds import (
     Choice,
     Count,
@@ -19,6 +19,7 @@ from ginnel.config.kinds import (
     Size,
     resolve,
 )
+from ginnel.config.ports import Ports
 from ginnel.errors import ConfigError
 
 TIME = Duration(1, 60, " The default is 5 s.")
@@ -38,9 +39,9 @@ LISTEN = Listen("127.0.0.1")
         (COUNT, 7, 7),
         (Flag(), False, False),
         (WORD, "json", "json"),
-        (LISTEN, "[::1]:5", Address("::1", 5)),
-        (LISTEN, 5, Address("127.0.0.1", 5)),
-        (Reachable(), "a.example:5", ("a.example", 5)),
+        (LISTEN, "[::1]:5", Endpoint("::1", Ports.one(5))),
+        (LISTEN, 5, Endpoint("127.0.0.1", Ports.one(5))),
+        (Reachable(), "a.example:5-6", ("a.example", Ports.run(5, 2))),
         (FilePath(), "a/b", Path("a/b")),
     ],
 )
@@ -97,7 +98,7 @@ def test_what_is_wrong_is_told_with_what_would_be_right(
         (Flag(), "OFF", False),
         (TIME, "5 s", 5),
         (RATE, "20mbit", 20_000_000),
-        (LISTEN, "8", Address("127.0.0.1", 8)),
+        (LISTEN, "8", Endpoint("127.0.0.1", Ports.one(8))),
     ],
 )
 def test_texts_of_flags_and_variables(kind: Kind, text: str, value: object) -> None:

@@ -13,6 +13,7 @@ KIB, MIB, GIB = 2**10, 2**20, 2**30
 PROMISED: dict[type[Table], dict[str, tuple[float, float, float | None, float | None]]] = {
     Timeouts: {
         "keep_alive": (1 * S, 1 * H, None, 25),
+        "hop": (1 * S, 1 * D, None, 30),
         "silence": (2 * S, 10 * MIN, None, 20),
         "link_idle": (10 * S, 1 * H, 120, 120),
         "stream_idle": (1 * S, 7 * D, 7200, 7200),

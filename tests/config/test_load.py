@@ -4,14 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from ginnel.config.address import Address
+from ginnel.config.address import Endpoint
 from ginnel.config.load import Loaded, Source
+from ginnel.config.ports import Ports
+from ginnel.config.profile import ProfileConfig
 from ginnel.config.secret import Secret
 from ginnel.config.values import ClientConfig, ServerConfig
 from ginnel.errors import ConfigError
 from tests.config.test_values import LINK
 
-OTHER = LINK.model_copy(update={"psk": Secret(b"\x01" * 32)})
+OTHER = LINK.model_copy(
+    update={"servers": (LINK.servers[0].model_copy(update={"psk": Secret(b"\x01" * 32)}),)}
+)
 
 
 @pytest.fixture(autouse=True)
@@ -61,9 +65,9 @@ def test_every_kind_of_setting_of_a_server() -> None:
         """
     ).usable()
     assert isinstance(config, ServerConfig)
-    assert config.listen == Address("0.0.0.0", 443)  # noqa: S104 - what a server listens on unless told otherwise
+    assert config.listen == Endpoint("0.0.0.0", Ports.one(443))  # noqa: S104 - what a server listens on unless told otherwise
     assert config.state == Path("state")
-    assert config.advertise == ("vpn.example.net", 444)
+    assert config.advertise == ("vpn.example.net", Ports.one(444))
     assert config.allow_private
     assert config.drain_seconds == 60
     assert (config.congestion, config.rate_bits_per_second) == ("fixed", 184_000_000)
@@ -363,3 +367,73 @@ def test_a_file_without_a_role_is_one_mistake() -> None:
     assert lines(loaded) == [
         'a.toml: the file does not say its role. Write at the top: role = "server" or role = "client".'
     ]
+
+
+def test_a_profile_as_a_word_and_as_a_table() -> None:
+    for text in ('profile = "light"', '[profile]\npreset = "light"', 'profile.preset = "light"'):
+        assert server(text).usable().profile == ProfileConfig(preset="light")
+    config = server("[profile]\njunk_count = [0, 5]\nsegment_cut = [7, 7]").usable()
+    assert config.profile == ProfileConfig(junk_count=(0, 5), segment_cut=(7, 7))
+
+
+def test_a_profile_from_variables_and_flags() -> None:
+    loaded = server('profile = "light"', {"GINNEL_PROFILE": "balanced", "GINNEL_PROFILE_JUNK_COUNT": "1-2"})
+    assert loaded.usable().profile == ProfileConfig(preset="balanced", junk_count=(1, 2))
+    assert str(loaded.origins["profile.preset"]) == "$GINNEL_PROFILE"
+    assert loaded.warnings == ()
+    assignments = "profile=light", "profile.junk_size=[9, 90]"
+    config = server('profile = "balanced"', {}, *assignments).usable()
+    assert config.profile == ProfileConfig(preset="light", junk_size=(9, 90))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            'profile = "heavy"',
+            'server.toml:2: profile.preset = "heavy" is not one of its words. One of: light, balanced.',
+        ),
+        (
+            "profile = 5",
+            "server.toml:2: profile = 5 is not a table. Write [profile], and below it such as preset",
+        ),
+        ("[profile]\njunk_cuont = [1, 2]", "server.toml:3: unknown key 'profile.junk_cuont'. Did you mean"),
+        (
+            "[profile]\njunk_count = [3, 17]",
+            "server.toml:3: profile.junk_count = [3, 17] is out of range. Allowed: 0 to 16. Both numbers.",
+        ),
+        (
+            "[profile]\njunk_count = [3, 1]",
+            "server.toml:3: profile.junk_count = [3, 1] is the wrong way round. Write [1, 3]: the least first.",
+        ),
+        (
+            "[profile]\njunk_count = 3",
+            "server.toml:3: profile.junk_count is not a pair of whole numbers. Write the",
+        ),
+        (
+            "[profile]\njunk_count = [1, 2, 3]",
+            "server.toml:3: profile.junk_count is not a pair of whole numbers.",
+        ),
+        (
+            "[profile]\njunk_count = [1, true]",
+            "server.toml:3: profile.junk_count is not a pair of whole numbers.",
+        ),
+    ],
+)
+def test_impossible_profiles_are_told_with_field_value_and_range(text: str, line: str) -> None:
+    (found,) = lines(server(text))
+    assert found.startswith(line)
+
+
+def test_ports_are_named_or_their_number_is() -> None:
+    (found,) = lines(server("listen = 4433\nports = 5"))
+    assert found == "server.toml:3: both listen and ports are given. Take one of them out."
+    # A higher layer has chosen the other way.
+    config = server("listen = 4433", {"GINNEL_PORTS": "5"}).usable()
+    assert isinstance(config, ServerConfig)
+    assert (config.listen, config.ports) == (None, 5)
+    config = server("ports = 5", {}, "listen=1-2").usable()
+    assert isinstance(config, ServerConfig)
+    assert (str(config.listen), config.ports) == ("0.0.0.0:1-2", None)
+    (found,) = lines(server("ports = 257"))
+    assert found == "server.toml:2: ports = 257 is too large. Allowed: 1 to 256."

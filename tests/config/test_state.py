@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from ginnel.config.ports import Ports
+from ginnel.config.profile import Profile
 from ginnel.config.roster import MAX_USERS, User
 from ginnel.config.secret import Secret
 from ginnel.config.state import (
@@ -25,12 +27,15 @@ from ginnel.config.state import (
 )
 from ginnel.errors import ConfigError, StateError, StateInUse
 
+PROFILE = Profile.derive(Secret(bytes(32)))
+
 
 def some_state(**changes: Any) -> ServerState:
     fields: dict[str, Any] = {
         "psk": Secret(bytes(32)),
         "private_key": Secret(bytes(range(32))),
-        "port": 38411,
+        "ports": Ports.one(38411),
+        "profile": PROFILE,
     }
     return ServerState.build(**{**fields, **changes})
 
@@ -54,7 +59,7 @@ def refusal(directory: StateDirectory) -> StateError:
     "kept",
     [
         some_state(),
-        some_state(previous_psk=Secret(bytes([7] * 32)), reachable="a.example:1", port=None),
+        some_state(previous_psk=Secret(bytes([7] * 32)), reachable="a.example:1", ports=None),
     ],
 )
 def test_what_is_written_is_read_again(state: Path, kept: ServerState) -> None:
@@ -82,15 +87,15 @@ def test_only_its_owner_can_read_it_whatever_the_umask(tmp_path: Path) -> None:
 def test_the_file_is_replaced_never_rewritten(directory: StateDirectory) -> None:
     path = directory.path / "server.json"
     with path.open() as old:
-        directory.update(lambda _: some_state(port=1))
-        assert json.load(old)["port"] == 38411
-    assert json.loads(path.read_text())["port"] == 1
+        directory.update(lambda _: some_state(ports=Ports.one(1)))
+        assert json.load(old)["ports"] == "38411"
+    assert json.loads(path.read_text())["ports"] == "1"
     assert sorted(entry.name for entry in directory.path.iterdir()) == ["server.json"]
 
 
 def test_a_change_that_changes_nothing_writes_nothing(directory: StateDirectory) -> None:
     before = (directory.path / "server.json").stat()
-    assert directory.update(lambda before: before or some_state(port=1)) == some_state()
+    assert directory.update(lambda before: before or some_state(ports=Ports.one(1))) == some_state()
     after = (directory.path / "server.json").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
@@ -103,7 +108,7 @@ def test_a_write_that_fails_leaves_the_old_state_and_no_litter(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StateError, match=r"cannot write the state in .*: No space left on device"):
-        directory.update(lambda _: some_state(port=1))
+        directory.update(lambda _: some_state(ports=Ports.one(1)))
     monkeypatch.undo()
     assert directory.read() == some_state()
     assert sorted(entry.name for entry in directory.path.iterdir()) == ["server.json"]
@@ -172,7 +177,14 @@ def damaged(**changes: Any) -> str:
 
 def first(**changes: Any) -> str:
     """A file as version 1 wrote it."""
-    return damaged(**{"version": 1, "users": [{"name": "default"}], **changes})
+    return old(**{"version": 1, "users": [{"name": "default"}], **changes})
+
+
+def old(**changes: Any) -> str:
+    """A file as version 2 wrote it: with one port, and without a profile."""
+    data = json.loads(some_state().model_dump_json())
+    data = {name: value for name, value in data.items() if name not in ("ports", "profile")}
+    return json.dumps({**data, "version": 2, "port": 38411, **changes})
 
 
 @pytest.mark.parametrize(
@@ -186,15 +198,23 @@ def first(**changes: Any) -> str:
         (damaged(psk="ab"), r"is damaged: psk: a key is 32 bytes"),
         (damaged(psk="zz" * 32), r"is damaged: psk: "),
         (damaged(psk=5), r"is damaged: psk: a key is 32 bytes"),
-        (damaged(port=0), r"is damaged: port: "),
-        (damaged(port="80"), r"is damaged: port: "),
-        (damaged(prot=1), r"is damaged: unknown key 'prot'. Did you mean 'port'\?"),
+        (old(port=0), r"is damaged: port: "),
+        (old(port="80"), r"is damaged: port: "),
+        (damaged(ports=80), r"is damaged: ports: "),
+        (damaged(ports="70000"), r"is damaged: ports = '70000' has no valid port"),
+        (damaged(prots=1), r"is damaged: unknown key 'prots'. Did you mean 'ports'\?"),
+        (damaged(profile=None), r"is damaged: profile: "),
+        (damaged(profile={"preset": "light"}), r"is damaged: profile.junk_count: Field required"),
+        (
+            damaged(profile={**json.loads(PROFILE.model_dump_json()), "junk_count": [5, 2]}),
+            r"is damaged: profile.junk_count = \[5, 2\] is the wrong way round",
+        ),
         (first(users=[{"name": "A"}]), r"is damaged: users.0.name: "),
         (first(users=[{"name": "a\n"}]), r"is damaged: users.0.name: "),
         (first(users=[{"name": "a"}, {"name": "a"}]), r"is damaged: users: two users have the same name"),
         (first(users=[{"name": "a", "generation": 0}]), r"is damaged: users.0.generation: "),
         (damaged(users=[]), r"is damaged: unknown key 'users'"),
-        (damaged(version=3), r"was written by a newer ginnel \(format 3; this one reads 2\)"),
+        (damaged(version=4), r"was written by a newer ginnel \(format 4; this one reads 3\)"),
         (damaged(version=0), r"is damaged: version: "),
         (" " * (MAX_FILE_BYTES + 1), r"is too long: more than 4,194,304 bytes"),
     ],
@@ -309,9 +329,23 @@ def test_users_of_version_1_move_to_the_roster(state: Path) -> None:
     assert directory.read() == some_state()
     assert roster_of(directory) == (User("default", 1), User("anna", 3))
     kept = json.loads((state / "server.json").read_text())
-    assert kept["version"] == 2
+    assert kept["version"] == 3
     assert "users" not in kept
     assert directory.read() == some_state()
+
+
+def test_a_state_of_version_2_gets_a_profile_and_keeps_it(state: Path) -> None:
+    directory = StateDirectory(state)
+    directory.create()
+    (state / "server.json").touch(0o600)
+    (state / "server.json").write_text(old())
+    found = directory.read()
+    # Drawn from the secret, as clients do whose links are as old.
+    assert found == some_state(profile=Profile.derive(Secret(bytes(32))))
+    kept = json.loads((state / "server.json").read_text())
+    assert (kept["version"], kept["ports"]) == (3, "38411")
+    assert "port" not in kept
+    assert directory.read() == found
 
 
 def test_as_many_users_as_allowed_move(state: Path) -> None:
@@ -378,7 +412,7 @@ def test_a_crash_at_any_step_of_the_move_loses_nobody(tmp_path: Path) -> None:
         code = subprocess.run(program, check=False).returncode
         assert code in (0, -signal.SIGKILL)
         kept = json.loads((directory.path / "server.json").read_text())
-        if kept["version"] == 2:
+        if kept["version"] == 3:
             assert roster_of(directory) == users, f"step {number}: the keys stand there without the users"
         assert directory.read() == some_state(), f"step {number}"
         assert roster_of(directory) == users, f"step {number}"

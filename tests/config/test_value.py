@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from ginnel.config.address import Address
+from ginnel.config.address import Endpoint
+from ginnel.config.ports import Ports
 from ginnel.config.values import ServerConfig
 from ginnel.errors import ConfigError
 
 
 def test_values_are_frozen_and_compared_by_content() -> None:
-    config = ServerConfig.build(state=Path("state"), listen=Address("127.0.0.1", 1))
-    assert config == ServerConfig.build(state=Path("state"), listen=Address("127.0.0.1", 1))
+    config = ServerConfig.build(state=Path("state"), listen=Endpoint("127.0.0.1", Ports.one(1)))
+    assert config == ServerConfig.build(state=Path("state"), listen=Endpoint("127.0.0.1", Ports.one(1)))
     with pytest.raises(ValueError, match="frozen"):
         config.allow_private = True  # type: ignore[misc]  # assigning is the test
 

@@ -7,15 +7,22 @@ from pydantic import SecretStr
 
 from ginnel.config.address import Address
 from ginnel.config.limits import Limits, Timeouts
+from ginnel.config.ports import Ports
 from ginnel.config.secret import Secret
 from ginnel.config.sharelink import ServerEntry, ShareLink
 from ginnel.config.values import ClientConfig, ServerConfig, Socks5Config
 from ginnel.errors import ConfigError
 
 LINK = ShareLink(
-    psk=Secret(bytes(32)),
-    private_key=Secret(bytes(range(32))),
-    servers=(ServerEntry(host="192.0.2.1", port=5, public_key=bytes(32)),),
+    servers=(
+        ServerEntry(
+            host="192.0.2.1",
+            ports=Ports.one(5),
+            public_key=bytes(32),
+            psk=Secret(bytes(32)),
+            private_key=Secret(bytes(range(32))),
+        ),
+    ),
 )
 ADDRESS = Address("127.0.0.1", 1080)
 

@@ -29,7 +29,9 @@ IDLE_LIMIT = 3.0
 NO_ANSWER_LIMIT = 30.0
 """Seconds until a command gives up on a server that says nothing; ten are what it promises."""
 
-COMMANDS = ["server", "client", "link", "user", "stats", "reload", "ping", "keygen", "version"]
+COMMANDS = [
+    "server", "client", "link", "join", "user", "secret", "stats", "reload", "ping", "keygen", "version"
+]  # fmt: skip
 
 
 @contextmanager

@@ -134,8 +134,8 @@ BAD: list[tuple[Any, str]] = [
 
 
 def setup(congestion: tuple[str, float | None]) -> ClientSetup:
-    server = (LOOPBACK, 9, bytes(range(32)))
-    return ClientSetup(servers=[server], psk=bytes(32), private_key=bytes(32), congestion=congestion)
+    server = (LOOPBACK, [(9, 9)], bytes(range(32)), bytes(32), bytes(32))
+    return ClientSetup(servers=[server], congestion=congestion)
 
 
 @pytest.mark.parametrize(("congestion", "error"), BAD)
@@ -145,6 +145,6 @@ def test_the_engine_says_what_it_does_not_take(congestion: Any, error: str) -> N
     assert str(caught.value) == error
     engine = _engine.Engine.client(setup(("fixed", 12_500.0)))
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared
-        engine.set_limits(1, {}, congestion)
+        engine.set_limits(1, {}, congestion, {})
     assert str(caught.value) == error
-    engine.set_limits(2, {}, ("fixed", 12_500_000_000.0))
+    engine.set_limits(2, {}, ("fixed", 12_500_000_000.0), {})

@@ -14,6 +14,7 @@ import pytest
 
 from ginnel import _engine
 from ginnel.config.bounds import ROLES, Role
+from ginnel.config.limits import Timeouts
 from ginnel.config.settings import SETTINGS
 
 from .machine import udp_sockets
@@ -202,7 +203,7 @@ def test_the_engine_has_the_same_settings_and_defaults(role: Role) -> None:
         for key, setting in SETTINGS[role].items()
         if key.startswith(("timeouts.", "limits."))
     }
-    assert {key: engine.get(key) for key in ours} == ours
+    assert {key: engine.get(Timeouts.engine_names.get(key, key)) for key in ours} == ours
 
 
 def test_check_says_what_run_would(tmp_path: Path) -> None:

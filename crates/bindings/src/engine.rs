@@ -3,7 +3,7 @@
 use crate::allocator::memory_in_use;
 use crate::convert;
 use crate::spec::{
-    ClientConfig, CongestionSpec, ServerConfig, address, limits, log_error, log_levels, named, user_table,
+    ClientConfig, CongestionSpec, ProfileSpec, ServerConfig, address, limits, log_error, log_levels, named, user_table,
 };
 use ginnel_edge::host::{Command, CommandError, Host, LogLevels, Role};
 use ginnel_proto::limits::Limits;
@@ -35,7 +35,7 @@ impl Engine {
     /// Starts a server.
     #[staticmethod]
     fn server(py: Python<'_>, config: ServerConfig) -> PyResult<Self> {
-        let limits = limits(Limits::server(), &config.limits, &config.congestion)?;
+        let limits = limits(Limits::server(), &config.limits, &config.congestion, &config.profile)?;
         let log = log_levels(&config.log)?;
         Self::start(py, Role::Server(config.spec()?), limits, log)
     }
@@ -43,12 +43,12 @@ impl Engine {
     /// Starts a client, which sets up its link at once.
     #[staticmethod]
     fn client(py: Python<'_>, config: ClientConfig) -> PyResult<Self> {
-        let limits = limits(Limits::client(), &config.limits, &config.congestion)?;
+        let limits = limits(Limits::client(), &config.limits, &config.congestion, &config.profile)?;
         let log = log_levels(&config.log)?;
         Self::start(py, Role::Client(config.spec()?), limits, log)
     }
 
-    /// Host and port of the UDP socket.
+    /// Host and port of the UDP socket; of several, the first.
     #[getter]
     fn local_address(&self) -> (String, u16) {
         self.address.clone()
@@ -121,9 +121,15 @@ impl Engine {
         self.command(ticket, Command::SetAllowPrivate(allow))
     }
 
-    /// Replaces all limits and the controller of congestion, for what begins from now on.
-    fn set_limits(&self, ticket: u64, limits: BTreeMap<String, f64>, congestion: CongestionSpec) -> PyResult<()> {
-        let limits = self::limits(self.defaults.clone(), &limits, &congestion)?;
+    /// Replaces all limits, the controller of congestion and the profile, for what begins from now on.
+    fn set_limits(
+        &self,
+        ticket: u64,
+        limits: BTreeMap<String, f64>,
+        congestion: CongestionSpec,
+        profile: ProfileSpec,
+    ) -> PyResult<()> {
+        let limits = self::limits(self.defaults.clone(), &limits, &congestion, &profile)?;
         self.command(ticket, Command::SetLimits(Box::new(limits)))
     }
 

@@ -8,6 +8,7 @@ use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
 use ginnel_proto::hub::gate::Users;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::ports::Ports;
+use ginnel_proto::profile::Profile;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
@@ -20,11 +21,16 @@ const FIXED_RATES: std::ops::RangeInclusive<f64> = 12_500.0..=12_500_000_000.0;
 
 /// A controller's name, and the rate of `fixed` in bytes a second.
 pub(crate) type CongestionSpec = (String, Option<f64>);
+/// The least and the most of each field of a profile, by its name. Wider than they can be, so that
+/// a number too large is refused with its field's name.
+pub(crate) type ProfileSpec = BTreeMap<String, (i64, i64)>;
+/// Ranges of ports, both bounds included.
+type PortRanges = Vec<(u16, u16)>;
 
 #[derive(FromPyObject)]
 pub(crate) struct ServerConfig {
     listen_host: String,
-    listen_port: u16,
+    listen_ports: PortRanges,
     psk: Vec<u8>,
     previous_psk: Option<Vec<u8>>,
     private_key: Vec<u8>,
@@ -33,16 +39,17 @@ pub(crate) struct ServerConfig {
     replay_file: String,
     pub(crate) limits: BTreeMap<String, f64>,
     pub(crate) congestion: CongestionSpec,
+    pub(crate) profile: ProfileSpec,
     pub(crate) log: BTreeMap<String, String>,
 }
 
 #[derive(FromPyObject)]
 pub(crate) struct ClientConfig {
-    servers: Vec<(String, u16, Vec<u8>)>,
-    psk: Vec<u8>,
-    private_key: Vec<u8>,
+    /// Host, ports, the server's public key, the deployment's secret, the user's private key.
+    servers: Vec<(String, PortRanges, Vec<u8>, Vec<u8>, Vec<u8>)>,
     pub(crate) limits: BTreeMap<String, f64>,
     pub(crate) congestion: CongestionSpec,
+    pub(crate) profile: ProfileSpec,
     pub(crate) log: BTreeMap<String, String>,
 }
 
@@ -53,8 +60,8 @@ impl ServerConfig {
             psks.push(Psk::new(key32("previous_psk", previous)?));
         }
         Ok(ServerSpec {
-            listen: address("listen_host", &self.listen_host, self.listen_port)?.ip(),
-            ports: Ports::one(self.listen_port),
+            listen: ip("listen_host", &self.listen_host)?,
+            ports: ports("listen_ports", self.listen_ports)?,
             psks,
             key: PrivateKey::new(key32("private_key", &self.private_key)?),
             users: user_table(self.users)?,
@@ -70,12 +77,17 @@ impl ClientConfig {
             let count = self.servers.len();
             return Err(PyValueError::new_err(format!("servers: 1 to {SERVERS_MAX} are allowed, here are {count}")));
         }
-        let psk = Psk::new(key32("psk", &self.psk)?);
-        let user = PrivateKey::new(key32("private_key", &self.private_key)?);
-        let servers = self.servers.into_iter().map(|(host, port, key)| {
-            let server = PublicKey(key32("servers: public key", &key)?);
-            let keys = ClientKeys { psk: psk.clone(), server, user: user.clone() };
-            Ok(ServerAddress { host, ports: Ports::one(port), keys })
+        let servers = self.servers.into_iter().map(|(host, ranges, server, psk, user)| {
+            let keys = ClientKeys {
+                psk: Psk::new(key32("servers: psk", &psk)?),
+                server: PublicKey(key32("servers: public key", &server)?),
+                user: PrivateKey::new(key32("servers: private key", &user)?),
+            };
+            let ports = ports("servers: ports", ranges)?;
+            if ports.contains(0) {
+                return Err(PyValueError::new_err("servers: ports: nobody can reach port 0"));
+            }
+            Ok(ServerAddress { host, ports, keys })
         });
         Ok(ClientSpec { servers: servers.collect::<PyResult<_>>()? })
     }
@@ -96,17 +108,43 @@ pub(crate) fn log_error(error: LogError) -> PyErr {
     PyValueError::new_err(format!("log: {error}"))
 }
 
-/// The defaults with some limits changed, and with the controller of congestion.
+/// The defaults with some limits changed, with the controller of congestion, and with the profile.
 pub(crate) fn limits(
     mut limits: Limits,
     changes: &BTreeMap<String, f64>,
     (name, rate): &CongestionSpec,
+    profile: &ProfileSpec,
 ) -> PyResult<Limits> {
     for (name, value) in changes {
         limits.set(name, *value).map_err(|error| PyValueError::new_err(error.to_string()))?;
     }
     limits.congestion = congestion(name, *rate).map_err(PyValueError::new_err)?;
+    limits.profile = shape(profile)?;
     Ok(limits)
+}
+
+/// A profile of which some fields are given; the others shape nothing.
+fn shape(fields: &ProfileSpec) -> PyResult<Profile> {
+    let mut profile = Profile::plain();
+    for (name, (low, high)) in fields {
+        let (Ok(least), Ok(most)) = (u16::try_from(*low), u16::try_from(*high)) else {
+            let (_, range) = Profile::fields().find(|(field, _)| field == name).unwrap_or(("", 0..=u16::MAX));
+            let (start, end) = range.into_inner();
+            let why = format!("both must be from {start} to {end}");
+            return Err(PyValueError::new_err(format!("profile.{name} = [{low}, {high}] is not possible: {why}")));
+        };
+        profile.set(name, least, most).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    }
+    Ok(profile)
+}
+
+/// A set of ports.
+fn ports(name: &str, ranges: PortRanges) -> PyResult<Ports> {
+    let ports = Ports::new(ranges).map_err(|error| PyValueError::new_err(format!("{name}: {error}")))?;
+    if ports.contains(0) && ports.count() > 1 {
+        return Err(PyValueError::new_err(format!("{name}: port 0 stands alone, for any free port")));
+    }
+    Ok(ports)
 }
 
 fn congestion(name: &str, rate: Option<f64>) -> Result<Congestion, String> {
@@ -143,9 +181,11 @@ pub(crate) fn user_table(list: Vec<(String, Vec<u8>)>) -> PyResult<Users> {
 
 /// An IP address and a port.
 pub(crate) fn address(name: &str, host: &str, port: u16) -> PyResult<SocketAddr> {
-    let ip: IpAddr =
-        host.parse().map_err(|_| PyValueError::new_err(format!("{name}: {host:?} is not an IP address")))?;
-    Ok(SocketAddr::new(ip, port))
+    Ok(SocketAddr::new(ip(name, host)?, port))
+}
+
+fn ip(name: &str, host: &str) -> PyResult<IpAddr> {
+    host.parse().map_err(|_| PyValueError::new_err(format!("{name}: {host:?} is not an IP address")))
 }
 
 /// A key of 32 bytes. The error names the field and the length, never the bytes.

@@ -26,6 +26,11 @@ impl Span {
         Self { low, high }
     }
 
+    /// Half of everything: for what is drawn in two steps.
+    pub const fn half(self) -> Self {
+        Self { low: self.low / 2, high: self.high / 2 }
+    }
+
     /// One of the values, all equally likely.
     pub fn draw(self, rng: &mut impl Rng) -> usize {
         rng.random_range(usize::from(self.low)..=usize::from(self.high.max(self.low)))
@@ -53,7 +58,8 @@ pub struct Profile {
     pub small_padding: Span,
     /// Bytes that a control message gains: keep-alives, echoes, challenges.
     pub control_padding: Span,
-    /// Bytes by which all full packets are smaller than the path allows: drawn for each session and key.
+    /// Bytes by which all full packets are smaller than the path allows: half of it drawn for each
+    /// session, half for each of its keys.
     pub segment_cut: Span,
 }
 

@@ -14,21 +14,24 @@ from ginnel.api.listener import Listener
 from ginnel.api.reload import apply_to_client
 from ginnel.api.stats import Stats
 from ginnel.api.streams import Stream, Streams, StreamWriter
+from ginnel.config import clock
 from ginnel.config.address import normal_host, parse_listen
 from ginnel.config.congestion import Congestion
 from ginnel.config.difference import ReloadReport
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
+from ginnel.config.profile import Preset, ProfileConfig
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.values import ClientConfig, check_credential
 from ginnel.control.paths import client_socket, make_directory
 from ginnel.control.server import ControlServer
-from ginnel.errors import ClosedError, ConfigError, GinnelError
+from ginnel.errors import ClosedError, ConfigError, GinnelError, NoAnswer
 
 STREAM_LIMIT_BYTES = 64 * 1024
 """Default bound of a reader's buffer, as in asyncio."""
 PING_TIMEOUT_SECONDS = 5.0
 
+_link_log = logging.getLogger("ginnel.link")
 _control_log = logging.getLogger("ginnel.control")
 
 
@@ -42,10 +45,11 @@ class Client:
 
     `link` is a share link, as text or parsed. With `keep_trying` it starts although the server does not answer, and
     tries again for ever. `congestion` decides how fast the link sends, what is uploaded: "adaptive", "cubic", or
-    "fixed" with its `rate_bits_per_second`, for a line that is known. `limits`, `timeouts` and `log` are the rest of
-    what can be set; the log comes by `logging`, as `ginnel.AREA`. `on_event` is called on the event loop with each
-    `Event`. `control` opens a socket for `ginnel stats`, one a process. Raises ConfigError (ShareLinkError) for what
-    cannot be used; nothing else happens before `start`.
+    "fixed" with its `rate_bits_per_second`, for a line that is known. `profile` decides how what it sends is shaped,
+    where that is to be otherwise than the link says: "light", "balanced", or a `ProfileConfig`. `limits`, `timeouts`
+    and `log` are the rest of what can be set; the log comes by `logging`, as `ginnel.AREA`. `on_event` is called on the
+    event loop with each `Event`. `control` opens a socket for `ginnel stats`, one a process. Raises ConfigError
+    (ShareLinkError) for what cannot be used; nothing else happens before `start`.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Client:
         drain_seconds: float = 4.0,
         congestion: Congestion = "adaptive",
         rate_bits_per_second: int | None = None,
+        profile: Preset | ProfileConfig | None = None,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         log: LogConfig | None = None,
@@ -70,6 +75,7 @@ class Client:
             drain_seconds=float(drain_seconds),
             congestion=congestion,
             rate_bits_per_second=rate_bits_per_second,
+            profile=ProfileConfig.of(profile),
             limits=limits or Limits(),
             timeouts=timeouts or Timeouts(),
             log=log or LogConfig(),
@@ -107,14 +113,24 @@ class Client:
         if self._started:
             raise ClosedError("a client starts once; make a new one")
         self._started = True
-        link = self.config.link
+        wrong = clock.complaint()
+        if wrong:
+            _link_log.warning("%s", wrong)
         native = Native.client(
             ClientSetup(
-                servers=[(server.host, server.port, server.public_key) for server in link.servers],
-                psk=link.psk.reveal(),
-                private_key=link.private_key.reveal(),
+                servers=[
+                    (
+                        server.host,
+                        list(server.ports.ranges),
+                        server.public_key,
+                        server.psk.reveal(),
+                        server.private_key.reveal(),
+                    )
+                    for server in self.config.link.servers
+                ],
                 limits=self.config.engine_limits(),
                 congestion=self.config.engine_congestion(),
+                profile=self.config.own_profile().pairs(),
                 log=self.config.log.engine_levels(),
             ),
             self._take_event,
@@ -127,7 +143,9 @@ class Client:
             facts = await native.connect(self.config.connect_timeout_seconds)
             event = read_event("link_up", facts)
             self.link = event if isinstance(event, LinkUp) else None
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, NoAnswer):
+                error.hint = "\n".join(filter(None, (error.hint, clock.hint())))
             await self._end_control()
             await native.shutdown(0.0)
             raise
@@ -224,7 +242,7 @@ class Client:
         await self.aclose()
 
     def __repr__(self) -> str:
-        servers = ", ".join(str(server.address) for server in self.config.link.servers)
+        servers = ", ".join(str(server.endpoint) for server in self.config.link.servers)
         return f"<ginnel.Client of {servers}>"
 
     def _running(self) -> Native:

@@ -5,6 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_HOPPED = "hopped"
+"""The engine's word for a link that went on to another port of its server."""
+
 _link_log = logging.getLogger("ginnel.link")
 _engine_log = logging.getLogger("ginnel.engine")
 
@@ -21,6 +24,9 @@ class LinkUp:
     carrier: str
     user: str | None = None
     """Whose link it is; only a server knows."""
+    clock_off_seconds: float | None = None
+    """How far this machine's clock is ahead of the server's (negative: behind), when that is more than 10 s; only a
+    client knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,7 @@ def read_event(name: str, facts: Mapping[str, Any]) -> Event | None:
                 session=str(facts["session"]),
                 carrier=str(facts["carrier"]),
                 user=user,
+                clock_off_seconds=None if facts.get("clock_off") is None else float(facts["clock_off"]),
             )
         case "link_down":
             return LinkLost(peer=str(facts["peer"]), reason=str(facts["reason"]), user=user)
@@ -118,6 +125,10 @@ def pass_on(name: str, facts: Mapping[str, Any], handler: EventHandler | None) -
 
     Events come this way and not by the engine's log, where a flood of records could cost some of them.
     """
+    if name == _HOPPED:
+        # Many a minute, and nothing that a person could do about it: for who looks closely.
+        _link_log.debug("%s", name, extra={"facts": {"event": name, **facts}})
+        return
     event = read_event(name, facts)
     if event is None:
         _engine_log.debug("event %s is not known to this version", name)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from ginnel import _native
-from ginnel.config.address import Address, parse_reachable
+from ginnel.config.address import Endpoint, parse_reachable
 from ginnel.config.roster import Record, User
 from ginnel.config.sharelink import ServerEntry, ShareLink
 from ginnel.config.state import ServerState, StateDirectory
@@ -26,13 +26,16 @@ class Told:
     """How many links it has ended; None: it could not be asked, and notices by itself within a second."""
 
 
-def share_link(state: ServerState, user: User, address: Address) -> ShareLink:
-    """Return the link of a user, to the server at `address`."""
+def share_link(state: ServerState, user: User, reachable: Endpoint) -> ShareLink:
+    """Return the link of a user, to the server that is at `reachable`."""
     server = ServerEntry(
-        host=address.host, port=address.port, public_key=_native.public_key(state.private_key.reveal())
+        host=reachable.host,
+        ports=reachable.ports,
+        public_key=_native.public_key(state.private_key.reveal()),
+        psk=state.psk,
+        private_key=user_key(state.private_key, user, _native),
     )
-    private_key = user_key(state.private_key, user, _native)
-    return ShareLink(psk=state.psk, private_key=private_key, servers=(server,))
+    return ShareLink(servers=(server,), profile=state.profile)
 
 
 class StoredUsers:
@@ -78,9 +81,16 @@ class StoredUsers:
     def link(self, name: str, advertise: str | None = None) -> ShareLink:
         """Return the link of a user; `advertise` names another address. ConfigError for a name that is unknown."""
         user = self._roster.find(name)
-        kept = parse_reachable(self._reachable)
-        host, port = kept if advertise is None else parse_reachable(advertise)
-        return share_link(self._state, user, Address(host, port or kept[1] or 0))
+        kept_host, kept_ports = parse_reachable(self._reachable)
+        host, ports = (kept_host, None) if advertise is None else parse_reachable(advertise)
+        ports = ports or kept_ports or self._state.ports
+        if ports is None:
+            raise StateError(
+                f"the state in {self._directory.path} does not say on which port its server is reached",
+                hint="Start the server once more, or name the port:  --advertise HOST:PORT",
+                path=str(self._directory.path),
+            )
+        return share_link(self._state, user, Endpoint(host, ports))
 
     def records(self) -> tuple[list[Record], dict[str, int] | None]:
         """Return all users with what they used, and how many links each has now; None: no running server says so."""

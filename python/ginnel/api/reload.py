@@ -4,20 +4,23 @@ from typing import TypeVar
 
 from ginnel._native import Native
 from ginnel.config.difference import Change, ReloadReport, difference, report_of, running
+from ginnel.config.profile import Profile
 from ginnel.config.values import ClientConfig, ServerConfig
 
 C = TypeVar("C", ServerConfig, ClientConfig)
+Profiles = tuple[Profile, Profile]
+"""How the end shaped what it sends, and how it shall."""
 
 
 async def apply_to_server(
-    native: Native, old: ServerConfig, new: ServerConfig
+    native: Native, old: ServerConfig, new: ServerConfig, profiles: Profiles
 ) -> tuple[ReloadReport, ServerConfig]:
-    """Apply a server's changes; what was done, and the configuration that holds now.
+    """Apply a server's changes; what was done, and the configuration that holds now. `profiles`: of old and new.
 
     Raises ConfigError when the engine refuses one; then nothing has changed.
     """
     changes = difference(old, new)
-    await _apply(native, old, new, changes)
+    await _apply(native, old, new, changes, profiles)
     if any(change.key == "allow_private" for change in changes):
         await native.set_allow_private(new.allow_private)
     return _result(old, new, changes)
@@ -31,23 +34,23 @@ async def apply_to_client(
     Raises ConfigError when the engine refuses one; then nothing has changed.
     """
     changes = difference(old, new)
-    await _apply(native, old, new, changes)
+    await _apply(native, old, new, changes, (old.own_profile(), new.own_profile()))
     return _result(old, new, changes)
 
 
-async def _apply(native: Native, old: C, new: C, changes: list[Change]) -> None:
+async def _apply(native: Native, old: C, new: C, changes: list[Change], profiles: Profiles) -> None:
     has_limits = any(
-        change.key.startswith(("limits.", "timeouts.")) or change.key in ("congestion", "rate")
+        change.key.startswith(("limits.", "timeouts.", "profile.")) or change.key in ("congestion", "rate")
         for change in changes
     )
     if has_limits:
-        await native.set_limits(new.engine_limits(), new.engine_congestion())
+        await native.set_limits(new.engine_limits(), new.engine_congestion(), profiles[1].pairs())
     if any(change.key.startswith(("log.level", "log.areas.")) for change in changes):
         try:
             native.set_log(new.log.engine_levels())
         except BaseException:
             if has_limits:
-                await native.set_limits(old.engine_limits(), old.engine_congestion())
+                await native.set_limits(old.engine_limits(), old.engine_congestion(), profiles[0].pairs())
             raise
 
 

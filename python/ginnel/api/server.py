@@ -17,11 +17,13 @@ from ginnel.api.reach import Reachable, find_reachable
 from ginnel.api.reload import apply_to_server
 from ginnel.api.served import ServedUsers
 from ginnel.api.stats import Stats
-from ginnel.config.address import Address, parse_listen, parse_reachable
+from ginnel.config.address import Address, Endpoint, parse_listen_ports, parse_reachable
 from ginnel.config.congestion import Congestion
 from ginnel.config.difference import ReloadReport
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
+from ginnel.config.ports import ANY_PORT, Ports
+from ginnel.config.profile import DEFAULT_PRESET, Preset, Profile, ProfileConfig
 from ginnel.config.secret import Secret
 from ginnel.config.state import ServerState, StateDirectory, state_directory
 from ginnel.config.values import WILDCARD, ServerConfig
@@ -46,19 +48,21 @@ class Server:
         async with ginnel.Server(listen="0.0.0.0:4433") as server:
             print(server.share_link("laptop"))
 
-    `listen` is `[ADDR:]PORT`; without it a port is drawn at the first start and kept. `state` is the directory of
-    keys and users, made when it does not exist. `advertise` is `HOST[:PORT]` for share links, worked out when left
-    out. `allow_private` lets clients reach loopback and private addresses. `congestion` decides how fast links send,
-    what clients download: "adaptive", "cubic", or "fixed" with its `rate_bits_per_second`, for a line that is known.
-    `limits`, `timeouts` and `log` are the rest of what can be set; the log comes by `logging`, as `ginnel.AREA`.
-    `on_event` is called on the event loop with each `Event`. Raises ConfigError for what cannot be used; nothing else
-    happens before `start`.
+    `listen` is `[ADDR:]PORTS`, such as `4433` or `4433,5000-5100`; without it a port is drawn at the first start and
+    kept, or `ports` of them in a row. `state` is the directory of keys and users, made when it does not exist.
+    `advertise` is `HOST[:PORTS]` for share links, worked out when left out. `allow_private` lets clients reach loopback
+    and private addresses. `congestion` decides how fast links send, what clients download: "adaptive", "cubic", or
+    "fixed" with its `rate_bits_per_second`, for a line that is known. `profile` decides how what it sends is shaped:
+    a preset, "light" or "balanced" (drawn at the first start and kept), or a `ProfileConfig`. `limits`, `timeouts` and
+    `log` are the rest of what can be set; the log comes by `logging`, as `ginnel.AREA`. `on_event` is called on the
+    event loop with each `Event`. Raises ConfigError for what cannot be used; nothing else happens before `start`.
     """
 
     def __init__(
         self,
         *,
         listen: str | None = None,
+        ports: int | None = None,
         state: str | os.PathLike[str] | None = None,
         advertise: str | None = None,
         allow_private: bool = False,
@@ -67,6 +71,7 @@ class Server:
         drain_seconds: float = 4.0,
         congestion: Congestion = "adaptive",
         rate_bits_per_second: int | None = None,
+        profile: Preset | ProfileConfig | None = None,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         log: LogConfig | None = None,
@@ -74,7 +79,8 @@ class Server:
     ) -> None:
         config = ServerConfig.build(
             state=state_directory(state),
-            listen=None if listen is None else parse_listen(listen, default_host=WILDCARD),
+            listen=None if listen is None else parse_listen_ports(listen, default_host=WILDCARD),
+            ports=ports,
             advertise=None if advertise is None else parse_reachable(advertise),
             allow_private=allow_private,
             session=session,
@@ -82,6 +88,7 @@ class Server:
             drain_seconds=float(drain_seconds),
             congestion=congestion,
             rate_bits_per_second=rate_bits_per_second,
+            profile=ProfileConfig.of(profile),
             limits=limits or Limits(),
             timeouts=timeouts or Timeouts(),
             log=log or LogConfig(),
@@ -107,13 +114,15 @@ class Server:
         self._control: ControlServer | None = None
         self._finishing: asyncio.Task[None] | None = None
         self._started = False
+        self._ports = ANY_PORT
         self.handlers = common_handlers("server", str(self.config.state), self.stats)
         """What the control socket answers, by the question's word."""
         self.handlers |= {"users": self._tell_users, "users_changed": self._users_changed}
         self.new_keys = False
         """Whether this start made the keys."""
-        self.port_origin: Literal["given", "drawn", "kept", "any"] = "any"
-        """Where the port came from: `given` and `drawn` ones are kept for the next start."""
+        self.port_origin: Literal["given", "drawn", "kept", "resized", "any"] = "any"
+        """Where the ports came from: all but `any` are kept for the next start. `resized`: more or fewer than they
+        were, from the same first one on."""
 
     async def start(self) -> None:
         """Claim the state, make what is missing in it, bind, serve. `async with` does it.
@@ -127,11 +136,11 @@ class Server:
         try:
             before = self._directory.read()
             self.new_keys = before is None
-            state = before or _new_state()
+            state = self._with_profile(before or _new_state(self.config.profile.preset))
             self._served = self._open_users(state)
             self._native = self._bind(state, self._served.compiled())
             self._served.attach(self._native)
-            self._reachable = find_reachable(self.config.advertise, self.address)
+            self._reachable = find_reachable(self.config.advertise, Endpoint(self.address.host, self.ports))
             # The keys reach the disk before any link with them is shown.
             self._remember(state)
             await self._listen()
@@ -162,13 +171,27 @@ class Server:
 
         Raises ConfigError when the engine refuses it; then nothing has changed.
         """
-        report, self.config = await apply_to_server(self._running(), self.config, config)
+        native = self._running()
+        if self._state is None:
+            raise ClosedError("the server is still starting")
+        before, after = self._state, self._with_profile(self._state, config.profile)
+        profiles = self.config.profile.over(before.profile), config.profile.over(after.profile)
+        report, self.config = await apply_to_server(native, self.config, config, profiles)
+        if after != before:
+            self._directory.update(lambda now: (now or after).replaced(profile=after.profile))
+            # Not what was written: its secret may be a new one, which this engine does not accept yet.
+            self._state = after
         return report
 
     @property
     def address(self) -> Address:
-        """The UDP address it listens on: a tuple of host and port."""
+        """The UDP address it listens on: a tuple of host and port; of several ports, the first."""
         return Address(*self._running().local_address)
+
+    @property
+    def ports(self) -> Ports:
+        """All UDP ports that it listens on."""
+        return self._ports if self._ports != ANY_PORT else Ports.one(self.address.port)
 
     @property
     def reachable(self) -> Reachable:
@@ -186,7 +209,7 @@ class Server:
         served = self._serving()
         if self._state is None:
             raise ClosedError("the server is still starting")
-        return share_link(self._state, served.ensure(user), self.reachable.address).to_text()
+        return share_link(self._state, served.ensure(user), self.reachable.endpoint).to_text()
 
     def users(self) -> tuple[str, ...]:
         """Return the names of the users."""
@@ -239,36 +262,54 @@ class Server:
             roster.close()
             raise
 
+    def _with_profile(self, state: ServerState, wanted: ProfileConfig | None = None) -> ServerState:
+        """The state, with a profile that is drawn anew where another preset is wanted."""
+        wanted = wanted or self.config.profile
+        if wanted.preset is None or not wanted.wants_another(state.profile):
+            return state
+        return state.replaced(profile=Profile.fresh(wanted.preset))
+
     def _bind(self, state: ServerState, users: list[tuple[str, bytes]]) -> Native:
-        """Start the engine on the port that was given, kept or drawn, in this order."""
+        """Start the engine on the ports that were given, kept or drawn, in this order."""
         listen = self.config.listen
         if listen is not None:
-            self.port_origin = "given" if listen.port else "any"
+            self.port_origin = "any" if listen.ports == ANY_PORT else "given"
             return self._start_engine(state, users, listen)
-        if state.port is not None:
-            self.port_origin = "kept"
+        if state.ports is not None:
+            ports = self._resized(state.ports)
+            self.port_origin = "kept" if ports == state.ports else "resized"
             try:
-                return self._start_engine(state, users, Address(WILDCARD, state.port))
+                return self._start_engine(state, users, Endpoint(WILDCARD, ports))
             except ListenError as error:
                 error.hint = (
-                    "This port was kept because share links name it. Free it, or take another and make new links:\n"
-                    "  ginnel server --listen PORT"
+                    "It was kept because share links name it. Free it, or take others and make new links:\n"
+                    "  ginnel server --listen PORTS"
                 )
                 raise
         self.port_origin = "drawn"
-        draw = random.SystemRandom()
         for _ in range(_DRAWS - 1):
             try:
-                return self._start_engine(state, users, Address(WILDCARD, draw.choice(DRAWN_PORTS)))
+                return self._start_engine(state, users, Endpoint(WILDCARD, self._draw()))
             except ListenError as error:
                 if error.errno != errno.EADDRINUSE:
                     raise
-        return self._start_engine(state, users, Address(WILDCARD, draw.choice(DRAWN_PORTS)))
+        return self._start_engine(state, users, Endpoint(WILDCARD, self._draw()))
 
-    def _start_engine(self, state: ServerState, users: list[tuple[str, bytes]], listen: Address) -> Native:
+    def _draw(self) -> Ports:
+        """Draw ports: in a row, so that whoever must open them in a firewall needs one rule."""
+        count = self.config.ports or 1
+        first = random.SystemRandom().choice(DRAWN_PORTS[: len(DRAWN_PORTS) - count + 1])
+        return Ports.run(first, count)
+
+    def _resized(self, kept: Ports) -> Ports:
+        """The kept ports, or as many as are wanted now from the same first one on: links so far name that."""
+        count = self.config.ports
+        return kept if count is None or count == kept.count else Ports.run(kept.first, count)
+
+    def _start_engine(self, state: ServerState, users: list[tuple[str, bytes]], listen: Endpoint) -> Native:
         setup = ServerSetup(
             listen_host=listen.host,
-            listen_port=listen.port,
+            listen_ports=list(listen.ports.ranges),
             psk=state.psk.reveal(),
             previous_psk=None if state.previous_psk is None else state.previous_psk.reveal(),
             private_key=state.private_key.reveal(),
@@ -277,15 +318,18 @@ class Server:
             replay_file=str(self._directory.replay_file),
             limits=self.config.engine_limits(),
             congestion=self.config.engine_congestion(),
+            profile=self.config.profile.over(state.profile).pairs(),
             log=self.config.log.engine_levels(),
         )
-        return Native.server(setup, self._take_event)
+        native = Native.server(setup, self._take_event)
+        self._ports = listen.ports
+        return native
 
     def _remember(self, state: ServerState) -> None:
         """Write the state as this start found and changed it."""
-        changes: dict[str, Any] = {"reachable": str(self.reachable.address)}
-        if self.port_origin in ("given", "drawn"):
-            changes["port"] = self.address.port
+        changes: dict[str, Any] = {"reachable": str(self.reachable.endpoint), "profile": state.profile}
+        if self.port_origin != "any":
+            changes["ports"] = self.ports
         self._state = self._directory.update(lambda now: (now or state).replaced(**changes))
 
     async def _listen(self) -> None:
@@ -326,5 +370,9 @@ class Server:
             self._on_event(event)
 
 
-def _new_state() -> ServerState:
-    return ServerState(psk=Secret.generate(), private_key=Secret(_native.generate_private_key()))
+def _new_state(preset: Preset | None) -> ServerState:
+    return ServerState(
+        psk=Secret.generate(),
+        private_key=Secret(_native.generate_private_key()),
+        profile=Profile.fresh(preset or DEFAULT_PRESET),
+    )

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from ginnel.cli._terminal import Terminal
 from ginnel.config.mistakes import cut
+from ginnel.config.profile import PRESETS
 from ginnel.errors import ConfigError
 
 
@@ -80,6 +81,15 @@ def add_set(parser: Parser) -> None:
         action="append",
         default=[],
         help="any setting of a configuration file, such as limits.tcp_buffer=64KiB; may be given several times",
+    )
+
+
+def add_profile(parser: Parser) -> None:
+    """Add --profile."""
+    parser.add_argument(
+        "--profile",
+        metavar="NAME",
+        help=f"how what it sends is shaped: {' or '.join(PRESETS)}; see `ginnel example ROLE` for every field",
     )
 
 

@@ -14,6 +14,7 @@ from ginnel.api.events import (
     is_shown,
 )
 from ginnel.cli._terminal import Terminal
+from ginnel.config import clock
 from ginnel.config.units import format_duration
 
 
@@ -29,6 +30,7 @@ def event_lines(terminal: Terminal, on_stopped: Callable[[str], None]) -> EventH
                 on_stopped(reason)
             case _ if not terminal.is_json and is_shown(event):
                 terminal.event(*describe(event))
+                warn_of_clock(event, terminal)
             case _:
                 pass  # in JSON it is a record of the log
 
@@ -53,6 +55,12 @@ def describe(event: Event) -> tuple[str, str]:
             return "dropped", f"{event.count} events, which came too fast to show"
         case EngineStopped():
             return "stopped", event.reason
+
+
+def warn_of_clock(event: Event, terminal: Terminal) -> None:
+    """Warn when a link came up and showed that this machine's clock is off."""
+    if isinstance(event, LinkUp) and event.clock_off_seconds is not None and not terminal.is_json:
+        terminal.warn(clock.off(event.clock_off_seconds))
 
 
 def link_facts(link: LinkUp) -> str:

@@ -32,6 +32,11 @@ def drain_flags(parsed: argparse.Namespace) -> Flags:
     return {"drain": ("--drain", f"{parsed.drain.strip()}s" if bare else parsed.drain)}
 
 
+def profile_flags(parsed: argparse.Namespace) -> Flags:
+    """The setting that --profile gives, if it was given."""
+    return {} if parsed.profile is None else {"profile.preset": ("--profile", parsed.profile)}
+
+
 def server_config(loaded: Loaded, terminal: Terminal) -> ServerConfig:
     """The server's configuration, after its warnings. Raises the first mistake."""
     config = _usable(loaded, terminal)

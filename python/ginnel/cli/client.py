@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from ginnel.api.client import Client
 from ginnel.api.events import Event, LinkUp
-from ginnel.cli._arguments import Parser, add_drain, add_link, add_quiet, add_set
+from ginnel.cli._arguments import Parser, add_drain, add_link, add_profile, add_quiet, add_set
 from ginnel.cli._daemon import Daemon
-from ginnel.cli._events import event_lines, link_facts
+from ginnel.cli._events import event_lines, link_facts, warn_of_clock
 from ginnel.cli._lifetime import Ending, run_until_signal
 from ginnel.cli._listeners import OpenListeners
 from ginnel.cli._log import Flags, add_log, log_flags
-from ginnel.cli._settings import client_config, drain_flags, take_environment
+from ginnel.cli._settings import client_config, drain_flags, profile_flags, take_environment
 from ginnel.cli._source import resolve_link
 from ginnel.cli._terminal import Terminal
 from ginnel.config.load import Loaded, Source
@@ -47,6 +47,7 @@ def configure(parser: Parser) -> None:
         action="store_true",
         help="start although the server does not answer, and try for ever",
     )
+    add_profile(parser)
     add_drain(parser)
     add_log(parser)
     add_set(parser)
@@ -56,7 +57,7 @@ def configure(parser: Parser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Serve applications until a signal."""
     variables = take_environment()
-    flags: Flags = drain_flags(parsed) | log_flags(parsed)
+    flags: Flags = profile_flags(parsed) | drain_flags(parsed) | log_flags(parsed)
     if parsed.link or not _names_link(variables, parsed.set):
         flags["link"] = ("LINK", resolve_link(parsed.link))
     if parsed.socks5:
@@ -92,6 +93,8 @@ async def _serve(source: Source, config: ClientConfig, terminal: Terminal) -> No
         # The first link is told by `introduce`, together with what listens on it, unless nobody waits for it.
         if client.link is not None or config.keep_trying or not isinstance(event, LinkUp):
             lines(event)
+        else:
+            warn_of_clock(event, terminal)
 
     client = Client.from_config(config, on_event=on_event, control=True)
     listeners = OpenListeners(client, terminal)
@@ -101,7 +104,7 @@ async def _serve(source: Source, config: ClientConfig, terminal: Terminal) -> No
         if client.link is not None:
             terminal.fact("link up", f"{client.link.peer} · {link_facts(client.link)}")
         else:
-            servers = ", ".join(str(server.address) for server in config.link.servers)
+            servers = ", ".join(str(server.endpoint) for server in config.link.servers)
             terminal.fact("link", f"not up yet; trying {servers}")
         await listeners.open(config.socks5)
         terminal.say()

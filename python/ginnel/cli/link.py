@@ -29,7 +29,7 @@ def configure(parser: Parser) -> None:
     )
     parser.add_argument("--state", metavar="DIR", help="the server's state directory")
     parser.add_argument(
-        "--advertise", metavar="HOST[:PORT]", help="name this instead of the server's address"
+        "--advertise", metavar="HOST[:PORTS]", help="name this instead of the server's address"
     )
     parser.add_argument("--json", action="store_true", help="write user, address and link as JSON")
 
@@ -41,7 +41,7 @@ def run(parsed: argparse.Namespace) -> int:
     link, is_new = stored_link(directory, user, parsed.advertise)
     terminal = Terminal()
     if parsed.json:
-        address = str(link.servers[0].address)
+        address = str(link.servers[0].endpoint)
         terminal.out(json.dumps({"user": user, "new": is_new, "address": address, "link": link.to_text()}))
         return 0
     if is_new:

@@ -15,11 +15,13 @@ COMMANDS = {
     "check": "say what is wrong with a configuration file, and where",
     "example": "print a configuration file with every setting, or its JSON schema",
     "link": "print the share link of a user; a new name makes a new user",
+    "join": "make one share link of several servers' links, which are tried in turn",
     "user": "add, list and remove users; print their share links",
+    "secret": "change the deployment's secret: a new one, and later without the one before",
     "stats": "show the figures of a running server or client",
     "reload": "let a running server or client read its configuration file again",
     "ping": "ask whether a server is reachable, and how far away it is",
-    "keygen": "print fresh keys",
+    "keygen": "print fresh keys and a fresh profile",
     "version": "print versions",
 }
 """Every command and what it does. Its module, of the same name, is imported only when it is the one to run."""

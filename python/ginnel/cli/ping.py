@@ -7,10 +7,12 @@ import signal
 import time
 
 from ginnel.api.client import Client
+from ginnel.api.events import Event
 from ginnel.cli._arguments import Parser, add_link
-from ginnel.cli._events import link_facts
+from ginnel.cli._events import link_facts, warn_of_clock
 from ginnel.cli._source import resolve_link
 from ginnel.cli._terminal import Terminal
+from ginnel.config import clock
 from ginnel.config.mistakes import cut
 from ginnel.config.units import format_duration, parse_duration
 from ginnel.config.values import MAX_CONNECT_SECONDS
@@ -46,7 +48,15 @@ def run(parsed: argparse.Namespace) -> int:
     if timeout <= 0:
         raise ConfigError("--timeout = 0 leaves no time to answer", setting="--timeout")
     terminal = Terminal()
-    client = Client(link, connect_timeout_seconds=timeout, drain_seconds=0.0)
+
+    def on_event(event: Event) -> None:
+        if not parsed.json:
+            warn_of_clock(event, terminal)
+
+    client = Client(link, connect_timeout_seconds=timeout, drain_seconds=0.0, on_event=on_event)
+    wrong = clock.complaint()
+    if wrong and not parsed.json:
+        terminal.warn(wrong)
     # With this handler in place, asyncio closes the link at a Ctrl-C before it raises KeyboardInterrupt.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -84,11 +94,11 @@ async def _measure(
 
 def _with_checks(error: LinkError, client: Client) -> LinkError:
     """Add what to check, in the order in which it is likely and easy."""
-    ports = ", ".join(str(server.port) for server in client.config.link.servers)
+    ports = ", ".join(str(server.ports) for server in client.config.link.servers)
     error.hint = (error.hint + "\n" if error.hint else "") + (
         "Check, on the server:  is `ginnel server` running, and does `ginnel link` print this same share link?\n"
         f"In between:            does every firewall, and the hoster's, let UDP port {ports} in?\n"
-        "Here:                  is the clock right to two minutes? Does UDP leave this network at all?\n"
+        "Here:                  does UDP leave this network at all?\n"
         f"Or:                    are more than {MAX_LINKS_OF_USER} clients of this user connected at once? "
         "`ginnel link NAME` makes another user."
     )

@@ -5,15 +5,16 @@ import asyncio
 import socket
 
 from ginnel.api.server import Server
-from ginnel.cli._arguments import Parser, add_drain, add_quiet, add_set
+from ginnel.cli._arguments import Parser, add_drain, add_profile, add_quiet, add_set
 from ginnel.cli._daemon import Daemon
 from ginnel.cli._events import event_lines
 from ginnel.cli._lifetime import Ending, run_until_signal
 from ginnel.cli._log import Flags, add_log, log_flags
 from ginnel.cli._output import send
-from ginnel.cli._settings import drain_flags, server_config, take_environment
+from ginnel.cli._settings import drain_flags, profile_flags, server_config, take_environment
 from ginnel.cli._terminal import Terminal, qr_code, short_path
 from ginnel.cli.version import program_version
+from ginnel.config.address import Endpoint
 from ginnel.config.load import Loaded, Source
 from ginnel.config.values import ServerConfig
 from ginnel.policy.users import FIRST_USER
@@ -22,10 +23,14 @@ SUMMARY = "Serve: make keys at the first start, print the share link, connect cl
 EXAMPLES = (
     ("ginnel server", "keys, port and address are found or made"),
     ("ginnel server --listen 443 --advertise vpn.example.net", "a known port, and a name in the share link"),
-    ("ginnel server --quiet > link.txt", "only the share link, into a file"),
+    (
+        "ginnel server --ports 20 --quiet > link.txt",
+        "20 ports to hop between; only the share link, into a file",
+    ),
 )
 _PORT_NOTES = {
     "drawn": "drawn for this deployment, kept for the next start",
+    "resized": "from the first one so far on, kept for the next start; share links so far still work",
     "kept": "as at the last start",
     "given": "kept for the next start",
     "any": "any free port, not kept",
@@ -42,18 +47,24 @@ def configure(parser: Parser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "--listen",
-        metavar="[ADDR:]PORT",
-        help="UDP address to listen on; kept for the next start unless port 0",
+        metavar="[ADDR:]PORTS",
+        help="UDP address and ports to listen on, such as 443 or 4433,5000-5100; kept for the next start unless port 0",
+    )
+    parser.add_argument(
+        "--ports",
+        metavar="N",
+        help="draw so many ports, in a row, for clients to hop between; kept for the next start",
     )
     parser.add_argument(
         "--state", metavar="DIR", help="where keys and users are kept (see `ginnel link --help`)"
     )
     parser.add_argument(
-        "--advertise", metavar="HOST[:PORT]", help="what share links name instead of our address"
+        "--advertise", metavar="HOST[:PORTS]", help="what share links name instead of our address"
     )
     parser.add_argument(
         "--allow-private", action="store_true", help="let clients reach loopback and private addresses too"
     )
+    add_profile(parser)
     add_drain(parser)
     add_log(parser)
     add_set(parser)
@@ -64,11 +75,12 @@ def run(parsed: argparse.Namespace) -> int:
     """Serve until a signal."""
     flags: Flags = {
         key: (f"--{key}", value)
-        for key in ("listen", "state", "advertise")
+        for key in ("listen", "ports", "state", "advertise")
         if (value := getattr(parsed, key)) is not None
     }
     if parsed.allow_private:
         flags["allow_private"] = ("--allow-private", True)
+    flags |= profile_flags(parsed)
     flags |= drain_flags(parsed) | log_flags(parsed)
     source = Source(role="server", variables=take_environment(), flags=flags, assignments=parsed.set)
     return serve(source, source.load(), Terminal(quiet=parsed.quiet))
@@ -102,12 +114,15 @@ async def _introduce(server: Server, terminal: Terminal) -> None:
     """Say what was found out, and print the share link."""
     users = server.users()
     shown_user = FIRST_USER if FIRST_USER in users else next(iter(users), None)
-    terminal.note("serving", listening=str(server.address), reachable=str(server.reachable.address))
+    listening = Endpoint(server.address.host, server.ports)
+    terminal.note("serving", listening=str(listening), reachable=str(server.reachable.endpoint))
     terminal.title(f"ginnel {program_version()} · server on {socket.gethostname()}")
     where = f"in {short_path(server.config.state)} (only you can read them)"
     terminal.fact("keys", f"new, {where}" if server.new_keys else where)
-    terminal.fact("listening", f"udp {server.address}", _PORT_NOTES[server.port_origin])
-    terminal.fact("reachable", str(server.reachable.address), _REACH_NOTES[server.reachable.origin])
+    terminal.fact("listening", f"udp {listening}", _PORT_NOTES[server.port_origin])
+    if server.ports.count > 1:
+        terminal.fact("", "", f"{server.ports.count} ports to hop between: let UDP in on all of them")
+    terminal.fact("reachable", str(server.reachable.endpoint), _REACH_NOTES[server.reachable.origin])
     if server.reachable.is_private and server.reachable.origin == "route":
         terminal.fact(
             "", "", "a private address: from outside, forward the port and --advertise the outer one"

@@ -38,7 +38,7 @@ def configure(parser: Parser) -> None:
     parser.add_argument("names", metavar="NAME", nargs="*", help="whom it is about")
     parser.add_argument("--state", metavar="DIR", help="the server's state directory")
     parser.add_argument(
-        "--advertise", metavar="HOST[:PORT]", help="name this in share links instead of the server's address"
+        "--advertise", metavar="HOST[:PORTS]", help="name this in share links instead of the server's address"
     )
     parser.add_argument("--json", action="store_true", help="write JSON, a line for each user")
 
@@ -167,7 +167,7 @@ def print_link(link: ShareLink, terminal: Terminal) -> None:
 
 
 def _link_facts(name: str, link: ShareLink, *, is_new: bool) -> dict[str, object]:
-    address = str(link.servers[0].address)
+    address = str(link.servers[0].endpoint)
     return {"user": name, "new": is_new, "address": address, "link": link.to_text()}
 
 

@@ -1,10 +1,11 @@
-"""Addresses as people write them: `[ADDR:]PORT`, with IPv6 in brackets, and host names."""
+"""Addresses as people write them: `[ADDR:]PORT` or `[ADDR:]PORTS`, with IPv6 in brackets, and host names."""
 
 import ipaddress
 import re
 from typing import NamedTuple
 
 from ginnel.config.mistakes import Unusable
+from ginnel.config.ports import ANY_PORT, Ports
 from ginnel.errors import ConfigError
 
 MAX_HOST_CHARACTERS = 253
@@ -20,7 +21,7 @@ class Address(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return _joined(self.host, self.port)
 
     @property
     def is_loopback(self) -> bool:
@@ -35,22 +36,57 @@ class Address(NamedTuple):
         return address is not None and address.is_unspecified
 
 
+class Endpoint(NamedTuple):
+    """A host (IP address or name, IPv6 without brackets) and a set of UDP ports: where a server is."""
+
+    host: str
+    ports: Ports
+
+    @property
+    def address(self) -> Address:
+        """Host and first port."""
+        return Address(self.host, self.ports.first)
+
+    def __str__(self) -> str:
+        return _joined(self.host, self.ports)
+
+
 def parse_listen(text: str, *, default_host: str, setting: str = "listen") -> Address:
     """Read an address to listen on, `[ADDR:]PORT`; port 0 lets the system choose.
 
     ADDR must be an IP address of this machine (`localhost` is read as 127.0.0.1); IPv6 stands in brackets.
     Raises ConfigError that says what would be right.
     """
+    host, port = _split_listen(text, setting, "[ADDR:]PORT, such as 127.0.0.1:1080 or 1080")
+    number = _port(port, text, setting)
+    return Address(_listen_host(host, text, setting, default_host), number)
+
+
+def parse_listen_ports(text: str, *, default_host: str, setting: str = "listen") -> Endpoint:
+    """Read an address and ports to listen on, `[ADDR:]PORTS`, such as `4433` or `[::1]:4433,5000-5100`.
+
+    As `parse_listen` in all else.
+    """
+    host, port = _split_listen(text, setting, "[ADDR:]PORTS, such as 0.0.0.0:4433 or 4433,5000-5100")
+    ports = Ports.parse(port, setting=setting, whole=text)
+    return Endpoint(_listen_host(host, text, setting, default_host), ports)
+
+
+def _split_listen(text: str, setting: str, form: str) -> tuple[str, str]:
     host, port = _split(text, setting)
-    if port is None:
-        # "8080" is a port, "127.0.0.1" lacks one.
-        if not host.isdecimal():
-            raise _bad(text, setting, "has no port", "Write [ADDR:]PORT, such as 127.0.0.1:1080 or 1080.")
-        host, port = "", _port(host, text, setting)
+    if port is not None:
+        return host, port
+    # "8080" is a port, "127.0.0.1" lacks one.
+    if not re.fullmatch(r"[\d,\s-]+", host):
+        raise _bad(text, setting, "has no port", f"Write {form}.")
+    return "", host
+
+
+def _listen_host(host: str, text: str, setting: str, default_host: str) -> str:
     if host == "":
-        return Address(default_host, port)
+        return default_host
     if host.lower() == "localhost":
-        return Address("127.0.0.1", port)
+        return "127.0.0.1"
     address = parse_ip(host)
     if address is None:
         raise _bad(
@@ -59,22 +95,23 @@ def parse_listen(text: str, *, default_host: str, setting: str = "listen") -> Ad
             "needs an IP address of this machine before the port",
             "Such as 127.0.0.1:1080, [::1]:1080, or only the port.",
         )
-    return Address(str(address), port)
+    return str(address)
 
 
-def parse_reachable(text: str, *, setting: str = "advertise") -> tuple[str, int | None]:
-    """Read `HOST[:PORT]`, under which others reach this machine; the port is None when left out.
+def parse_reachable(text: str, *, setting: str = "advertise") -> tuple[str, Ports | None]:
+    """Read `HOST[:PORTS]`, under which others reach this machine; None when the ports are left out.
 
     Raises ConfigError that says what would be right.
     """
     if parse_ip(text.strip()) is not None:  # an IPv6 address needs no brackets when no port follows
         return normal_host(text, setting=setting), None
     host, port = _split(text, setting)
-    if port == 0:
+    ports = None if port is None else Ports.parse(port, setting=setting, whole=text)
+    if ports == ANY_PORT:
         raise _bad(
             text, setting, "has port 0, which nobody can reach", "Leave the port out, or name the real one."
         )
-    return normal_host(host, setting=setting), port
+    return normal_host(host, setting=setting), ports
 
 
 def normal_host(text: str, *, setting: str = "host") -> str:
@@ -122,18 +159,22 @@ def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return address
 
 
-def _split(text: str, setting: str) -> tuple[str, int | None]:
+def _joined(host: str, port: object) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _split(text: str, setting: str) -> tuple[str, str | None]:
     """Part host and port; the port is None when there is no colon."""
     value = text.strip()
     if value.startswith("["):
         host, bracket, rest = value[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")) or ":" not in host:
             raise _bad(text, setting, "has brackets that do not fit", "IPv6 is written [2001:db8::1]:1080.")
-        return host, _port(rest[1:], text, setting) if rest else None
+        return host, rest[1:] if rest else None
     if value.count(":") > 1:
         raise _bad(text, setting, "is ambiguous", "Put an IPv6 address in brackets: [2001:db8::1]:1080.")
     host, colon, port = value.partition(":")
-    return host, _port(port, text, setting) if colon else None
+    return host, port if colon else None
 
 
 def _port(digits: str, text: str, setting: str) -> int:

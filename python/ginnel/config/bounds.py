@@ -4,7 +4,7 @@ A field is declared with its `Bound`, from which come the checks, the errors, th
 example, the schema and what the engine is told. Its Python name is the file's key and its unit, `tcp_buffer_bytes`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
@@ -68,6 +68,8 @@ class Table(Value):
     name: ClassVar[str]
     """What the table is called in a file."""
     rules: ClassVar[tuple[Rule, ...]] = ()
+    engine_names: ClassVar[Mapping[str, str]] = {}
+    """What the engine calls a key, where people say it shorter."""
 
     if not TYPE_CHECKING:  # the signature of each class is that of its fields
 
@@ -119,9 +121,9 @@ class Table(Value):
         return whole
 
     def engine(self, role: Role) -> dict[str, float]:
-        """The role's settings as the engine takes them: key, and seconds, bytes or count."""
+        """The role's settings as the engine takes them: its name, and seconds, bytes or count."""
         return {
-            key: value
+            self.engine_names.get(key, key): value
             for key, field in self.keys(role).items()
             if (value := getattr(self, field)) is not None
         }

@@ -13,7 +13,7 @@ from ginnel.config.layers import Given, Mistake, Origin, unknown_key
 from ginnel.config.listeners import holds_password
 from ginnel.config.mistakes import cut, did_you_mean, written
 from ginnel.config.positions import Place, find_lines
-from ginnel.config.settings import SETTINGS, TABLES
+from ginnel.config.settings import SETTINGS, SHORT, TABLES
 from ginnel.errors import ConfigError
 
 _AT_LINE = re.compile(r" \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)$")
@@ -76,6 +76,8 @@ def _flatten(document: Document, role: Role, table: dict[str, Any], path: tuple[
         if key in TABLES and "." not in name:
             if isinstance(value, dict):
                 _flatten(document, role, value, place)
+            elif key in SHORT and isinstance(value, str):
+                document.layer[SHORT[key]] = Given(value, origin, document.path.parent)
             else:
                 first = next(
                     setting for setting in SETTINGS[role].values() if setting.key.startswith(f"{key}.")

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ginnel.config.address import Address, parse_listen, parse_reachable
+from ginnel.config.address import Endpoint, parse_listen_ports, parse_reachable
 from ginnel.config.mistakes import Unusable, did_you_mean, is_link, written
+from ginnel.config.ports import MAX_PORT, Ports
 from ginnel.config.units import (
     duration_range,
     format_rate,
@@ -318,20 +319,20 @@ class Choice(Kind):
 
 @dataclass(frozen=True, slots=True)
 class Listen(Kind):
-    """An address to listen on."""
+    """An address and ports to listen on."""
 
     default_host: str
     example = '"127.0.0.1:4433"'
 
-    def read(self, value: object, name: str) -> Address:
-        """Read `[ADDR:]PORT`; a bare port may go without quotes."""
+    def read(self, value: object, name: str) -> Endpoint:
+        """Read `[ADDR:]PORTS`; a bare port may go without quotes."""
         if type(value) is int:
             value = written(value)
-        return parse_listen(self.text(value, name), default_host=self.default_host, setting=name)
+        return parse_listen_ports(self.text(value, name), default_host=self.default_host, setting=name)
 
     def schema(self) -> dict[str, Any]:
         """A string or a port."""
-        return {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0, "maximum": 65535}]}
+        return {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0, "maximum": MAX_PORT}]}
 
 
 class Reachable(Kind):
@@ -339,18 +340,18 @@ class Reachable(Kind):
 
     example = '"vpn.example.net"'
 
-    def read(self, value: object, name: str) -> tuple[str, int | None]:
-        """Read `HOST[:PORT]`."""
+    def read(self, value: object, name: str) -> tuple[str, Ports | None]:
+        """Read `HOST[:PORTS]`."""
         return parse_reachable(self.text(value, name), setting=name)
 
-    def spell(self, value: tuple[str, int | None]) -> str:
+    def spell(self, value: tuple[str, Ports | None]) -> str:
         """Write it in quotes."""
         return json.dumps(self.show(value))
 
-    def show(self, value: tuple[str, int | None]) -> str:
-        """Write host and port."""
-        host, port = value
-        return host if port is None else str(Address(host, port))
+    def show(self, value: tuple[str, Ports | None]) -> str:
+        """Write host and ports."""
+        host, ports = value
+        return host if ports is None else str(Endpoint(host, ports))
 
     def schema(self) -> dict[str, Any]:
         """A string."""

@@ -8,7 +8,7 @@ from typing import Literal
 from ginnel.config.bounds import ROLES, Role
 from ginnel.config.mistakes import cut, did_you_mean
 from ginnel.config.secret import MASK
-from ginnel.config.settings import SETTINGS, owner_of
+from ginnel.config.settings import SETTINGS, SHORT, owner_of
 from ginnel.errors import ConfigError, without_secrets
 
 PREFIX = "GINNEL_"
@@ -86,11 +86,13 @@ def environment_layer(role: Role, variables: Mapping[str, str]) -> tuple[dict[st
 
     A variable of the other role is no mistake: an environment may serve both.
     """
-    known = {setting.variable for role in ROLES for setting in SETTINGS[role].values()}
+    short = {PREFIX + word.upper(): key for word, key in SHORT.items()}
+    known = {setting.variable for role in ROLES for setting in SETTINGS[role].values()} | short.keys()
+    names = short | {setting.variable: key for key, setting in SETTINGS[role].items()}
     layer = {
-        key: Given(variables[setting.variable], Origin("environment", setting.variable))
-        for key, setting in SETTINGS[role].items()
-        if setting.variable in variables
+        key: Given(variables[name], Origin("environment", name))
+        for name, key in names.items()
+        if name in variables
     }
     warnings = []
     for name in sorted(variables):
@@ -112,7 +114,7 @@ def flags_layer(
     mistakes: list[Mistake] = []
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
-        key = key.strip()
+        key = SHORT.get(key.strip(), key.strip())
         origin = Origin("flag", f"--set {cut(key)}")
         if not equals:
             right = "Write --set KEY=VALUE, such as --set limits.tcp_buffer=64KiB."

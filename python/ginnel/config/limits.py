@@ -3,6 +3,7 @@
 The numbers are those of the engine's own list, `crates/proto/src/limits.rs`.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from ginnel.config.bounds import Rule, Table, count, seconds, size
@@ -17,6 +18,7 @@ class Timeouts(Table):
         Rule("silence", "link_idle", may_be_equal=False),
         Rule("half_closed", "stream_idle", may_be_equal=True),
     )
+    engine_names: ClassVar[Mapping[str, str]] = {"hop": "hop_interval"}
 
     keep_alive_seconds: Annotated[
         float | None,
@@ -25,6 +27,15 @@ class Timeouts(Table):
             "1h",
             "How long a link may be quiet before a keep-alive is sent, give or take some.",
             client="25s",
+        ),
+    ] = None
+    hop_seconds: Annotated[
+        float | None,
+        seconds(
+            "1s",
+            "1d",
+            "How long a link stays on one of its server's ports before it hops to another, give or take some.",
+            client="30s",
         ),
     ] = None
     silence_seconds: Annotated[

@@ -12,11 +12,13 @@ from ginnel.config.files import is_open_to_others, read_file
 from ginnel.config.kinds import FilePath, resolve
 from ginnel.config.layers import DEFAULT, Given, Layer, Mistake, Origin, environment_layer, flags_layer
 from ginnel.config.limits import tables
+from ginnel.config.linktext import MAX_TEXT
 from ginnel.config.listeners import ListenerMistake, Listeners
 from ginnel.config.logs import LogConfig
 from ginnel.config.mistakes import Unusable, quoted, written
+from ginnel.config.profile import ProfileConfig
 from ginnel.config.settings import SETTINGS, TABLES, Setting
-from ginnel.config.sharelink import MAX_TEXT, ShareLink
+from ginnel.config.sharelink import ShareLink
 from ginnel.config.state import state_directory
 from ginnel.config.values import ClientConfig, Config, ServerConfig
 from ginnel.errors import ConfigError
@@ -87,8 +89,7 @@ class _Reading:
         """Read all values, check them together, and make the configuration."""
         settings = SETTINGS[role]
         for layer in self._layers:
-            if role == "client":
-                self._choose_link(layer)
+            self._choose(layer, *_EITHER[role])
             for key, given in layer.items():
                 self._read(settings[key], given)
         self._check_rules(role)
@@ -141,15 +142,15 @@ class _Reading:
             self.warnings.append(f"{path} holds a share link and is open to others; chmod 600 '{path}'")
         return ShareLink.parse(text)
 
-    def _choose_link(self, layer: Layer) -> None:
-        """A layer that has the share link in either form overrides both forms of the layers below."""
-        both = [layer[key] for key in ("link", "link_file") if key in layer]
+    def _choose(self, layer: Layer, *either: str) -> None:
+        """Of two settings of which only one can be: a layer that has either overrides both of the layers below."""
+        both = [layer[key] for key in either if key in layer]
         if len(both) > 1:
             origin = both[1].origin
-            message = f"{origin}: both link and link_file are given"
-            self.mistakes.append(Mistake(origin, message, "Take one of them out.", "link_file"))
+            message = f"{origin}: both {' and '.join(either)} are given"
+            self.mistakes.append(Mistake(origin, message, "Take one of them out.", either[1]))
         if both:
-            for key in ("link", "link_file"):
+            for key in either:
                 self._values.pop(key, None)
                 self._given.pop(key, None)
 
@@ -214,6 +215,7 @@ class _Reading:
                 continue
             table, _, name = setting.name.rpartition(".")
             (nested[table] if table else flat)[name] = value
+        flat["profile"] = ProfileConfig.build(**nested["profile"])
         flat["log"] = LogConfig.build(**nested["log"], areas=nested["log.areas"])
         for one in tables():
             flat[one.name] = one(**nested[one.name])
@@ -228,6 +230,7 @@ class _Reading:
         self.mistakes.append(Mistake(origin, message, error.hint, key))
 
 
+_EITHER: Mapping[Role, tuple[str, str]] = {"client": ("link", "link_file"), "server": ("listen", "ports")}
 _KINDS = ("default", "file", "environment", "flag")
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ginnel.config.bounds import Role
-from ginnel.config.settings import SETTINGS, TABLES, Setting
+from ginnel.config.settings import SETTINGS, SHORT, TABLES, Setting
 
 
 def schema(role: Role) -> dict[str, Any]:
@@ -22,6 +22,12 @@ def schema(role: Role) -> dict[str, Any]:
     for setting in SETTINGS[role].values():
         table, _, key = setting.key.rpartition(".")
         tables[table]["properties"][key] = _property(setting)
+    for name, key in SHORT.items():
+        one = SETTINGS[role][key].kind.schema()
+        root["properties"][name] = {
+            "description": f"The table [{name}], or its preset.",
+            "anyOf": [one, tables[name]],
+        }
     return root
 
 

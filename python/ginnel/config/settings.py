@@ -11,12 +11,15 @@ from typing import Any, Literal
 from ginnel.config.address import Address
 from ginnel.config.bounds import ROLES, Role
 from ginnel.config.congestion import CONTROLLERS, RATE
-from ginnel.config.kinds import Choice, Duration, FilePath, Flag, Kind, Listen, Reachable
+from ginnel.config.kinds import Choice, Count, Duration, FilePath, Flag, Kind, Listen, Reachable
 from ginnel.config.limits import tables
+from ginnel.config.linktext import SCHEME
 from ginnel.config.listeners import DEFAULT_HOST, Listeners
 from ginnel.config.logs import AREAS, FORMATS, LEVELS, LogConfig
+from ginnel.config.ports import MAX_PORTS
+from ginnel.config.profile import FIELDS, PRESETS
 from ginnel.config.secret import MASK
-from ginnel.config.sharelink import SCHEME, ShareLink
+from ginnel.config.sharelink import ShareLink
 from ginnel.config.units import spell_duration
 from ginnel.config.values import (
     MAX_CONNECT_SECONDS,
@@ -28,6 +31,13 @@ from ginnel.config.values import (
     ServerConfig,
     Socks5Config,
 )
+
+
+class _PortCount(Count):
+    """How many ports."""
+
+    example = "20"
+
 
 Effect = Literal["at once", "for new links and streams", "at the next start"]
 """When a change of a setting takes effect in a program that runs."""
@@ -48,7 +58,7 @@ class Link(Kind):
 
     def show(self, value: ShareLink) -> str:
         """Write where it leads."""
-        return f"{', '.join(str(server.address) for server in value.servers)} {MASK}"
+        return f"{', '.join(str(server.endpoint) for server in value.servers)} {MASK}"
 
     def schema(self) -> dict[str, Any]:
         """A string that nobody reads back."""
@@ -119,15 +129,24 @@ def _server() -> list[Setting]:
             key="listen",
             name="listen",
             kind=Listen(WILDCARD),
-            does="UDP address to listen on, [ADDR:]PORT. Port 0 takes any free port, which is not kept.",
-            without="all addresses, and a port drawn at the first start and kept.",
+            does="UDP address and ports to listen on, [ADDR:]PORTS, such as 4433 or 4433,5000-5100.\n"
+            "Clients hop between the ports. Port 0 takes any free one, which is not kept.",
+            without="all addresses, and ports drawn at the first start and kept.",
+            effect=_START,
+        ),
+        Setting(
+            key="ports",
+            name="ports",
+            kind=_PortCount(1, MAX_PORTS),
+            does="How many ports to draw, in a row, so that a firewall opens them with one rule. Not beside `listen`.",
+            without="those of the last start; at the first, one.",
             effect=_START,
         ),
         Setting(
             key="state",
             name="state",
             kind=FilePath('"/var/lib/ginnel"'),
-            does="Directory that keeps keys, users and the port. A relative one counts from this file.",
+            does="Directory that keeps keys, users, ports and profile. A relative one counts from this file.",
             without="/var/lib/ginnel for root, else $XDG_STATE_HOME/ginnel, else ~/.local/state/ginnel.",
             effect=_START,
         ),
@@ -135,7 +154,7 @@ def _server() -> list[Setting]:
             key="advertise",
             name="advertise",
             kind=Reachable(),
-            does="Host, and port when it differs, that share links name.",
+            does="Host, and ports when they differ, that share links name: HOST or HOST:PORTS.",
             without="worked out: the address it listens on, or that of the default route.",
             effect=_START,
         ),
@@ -212,6 +231,41 @@ about 92 % of what the line is sold as, divided by the clients that use it at on
 sends up to 25 % more to make up for them, also where the loss is its own doing because it was told too much."""
 
 
+_PRESET = """
+How what this end sends is shaped, so that it cannot be told by its sizes and times: balanced hides more than
+light, and costs a little more. Also written profile = "light" above all tables. A profile is drawn for each
+deployment, and share links carry it; what is set here holds for what this end sends: the other need not know."""
+_WITHOUT_PRESET: Mapping[Role, str] = {
+    "server": "balanced at the first start, then as it was.",
+    "client": "as the share link says, else balanced.",
+}
+
+
+def _profile(role: Role) -> list[Setting]:
+    settings = [
+        Setting(
+            key="profile.preset",
+            name="profile.preset",
+            kind=Choice(PRESETS, '"balanced"'),
+            does=_PRESET.strip(),
+            without=_WITHOUT_PRESET[role],
+            effect=_NEW,
+        )
+    ]
+    settings += (
+        Setting(
+            key=f"profile.{name}",
+            name=f"profile.{name}",
+            kind=kind,
+            does=does,
+            without="as it was drawn.",
+            effect=_NEW,
+        )
+        for name, (kind, does, _) in FIELDS.items()
+    )
+    return settings
+
+
 def _common(role: Role) -> list[Setting]:
     settings = [
         Setting(
@@ -266,6 +320,7 @@ def _common(role: Role) -> list[Setting]:
         )
         for area, what in AREAS.items()
     )
+    settings += _profile(role)
     for table in tables():
         for key, field_name in table.keys(role).items():
             bound = table.bounds()[field_name]
@@ -290,7 +345,10 @@ SETTINGS: Mapping[Role, Mapping[str, Setting]] = {
 }
 """The settings of each role by their keys, in the order in which files have them."""
 
-TABLES: tuple[str, ...] = ("log", "log.areas", *(table.name for table in tables()))
+SHORT: Mapping[str, str] = {"profile": "profile.preset"}
+"""Tables of which one value may stand for the whole, and the key of that value."""
+
+TABLES: tuple[str, ...] = ("log", "log.areas", "profile", *(table.name for table in tables()))
 """The tables of a file."""
 
 

@@ -1,48 +1,61 @@
 """The share link: everything a client needs, in one line.
 
-`ginnel://` and the letters of `blocks`, which carry, integers big-endian:
+What its bytes carry, integers big-endian; how they become text, and what stands before and behind them, is in
+`linktext`. Format 2:
 
-    version 1 | length 2 | session 1 | carrier 1 | psk 32 | user's private key 32
-    | label length 1, label (UTF-8) | servers 1, then for each:
-          host type 1 (1 IPv4, 3 name, 4 IPv6, as in SOCKS5) | host (a name has its length before it)
-          | port 2 | server's public key 32
-    | checksum 4
+    session 1 | carrier 1 | label length 1, label (UTF-8)
+    | secrets 1, then each: 32                       in the order in which the servers name them, each once
+    | servers 1, then for each:
+          number of the secret that is the psk 1 | of that which is the user's private key 1
+          | host type 1 (1 IPv4, 3 name, 4 IPv6, as in SOCKS5) | host (a name has its length before it)
+          | ranges of ports 1, then each, ascending and apart: first 2, last 2 | server's public key 32
+    | preset 1 (0 none, 1 light, 2 balanced, 255: no profile, and the end)
+    | fields of the profile in the order of `profile.FIELDS`: least, most, each of 1 byte where a field's range
+      ends below 256, else of 2
 
-`length` counts all bytes, checksum included. It stands in the first block, so that a link that lost a letter can
-say how many it had. The checksum is BLAKE2s of all before it, personalised with `ginnel-l`. Every future version
-begins with its version byte in a first block checked like this one. `tests/vectors/sharelink.json` holds examples.
+Format 1, which has no profile, one port a server, and the same secrets for all of them:
+
+    session 1 | carrier 1 | psk 32 | user's private key 32 | label length 1, label (UTF-8)
+    | servers 1, then for each:  host type 1 | host | port 2 | server's public key 32
+
+A link that format 1 can say is written in it: it says no less, and what was written before is written so again.
+`tests/vectors/sharelink.json` holds examples.
 """
 
-import hashlib
 import ipaddress
 import unicodedata
-from typing import Annotated, Final, Literal, NoReturn
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from ginnel.config import blocks
-from ginnel.config.address import MAX_HOST_CHARACTERS, Address, normal_host, parse_ip
+from ginnel.config.address import MAX_HOST_CHARACTERS, Address, Endpoint, normal_host, parse_ip
+from ginnel.config.linktext import CHECKSUM_BYTES, odd, read_text, write_text
+from ginnel.config.ports import ANY_PORT, MAX_RANGES, Ports
+from ginnel.config.profile import FIELDS, PRESETS, Profile
 from ginnel.config.secret import KEY_BYTES, Secret
 from ginnel.config.value import Value
-from ginnel.errors import ShareLinkError
+from ginnel.errors import ConfigError, ShareLinkError
 
-SCHEME: Final = "ginnel://"
-VERSION: Final = 1
 MAX_SERVERS: Final = 8
 MAX_LABEL_BYTES: Final = 64
-MAX_TEXT: Final = 16_384
-"""Characters that are looked at, white space included; the longest link has fewer than 5,000."""
 
 SESSIONS: Final[tuple[Literal["quic"]]] = ("quic",)
 CARRIERS: Final[tuple[Literal["udp"]]] = ("udp",)
 """Kinds by their number on the wire."""
 
-_CHECKSUM_BYTES = 4
-_MIN_PAYLOAD = 1 + 2 + 1 + 1 + 2 * KEY_BYTES + 1 + 1 + (1 + 4 + 2 + KEY_BYTES) + _CHECKSUM_BYTES
-_MAX_PAYLOAD = _MIN_PAYLOAD + MAX_LABEL_BYTES + MAX_SERVERS * (1 + 1 + MAX_HOST_CHARACTERS + 2 + KEY_BYTES)
-# White space is what a terminal, mail or chat puts in when it wraps a line; these are what they put in unseen.
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
-_AGAIN = "Copy it again in one piece."
+_NO_PROFILE = 255
+_FRAME = 1 + 2 + CHECKSUM_BYTES
+_WIDTHS = {name: 1 if field.kind.high < 256 else 2 for name, field in FIELDS.items()}
+_LEAST_SERVER, _MOST_HOST = 1 + 4 + KEY_BYTES, 1 + 1 + MAX_HOST_CHARACTERS
+_LEAST_1 = _FRAME + 2 + 2 * KEY_BYTES + 1 + 1 + _LEAST_SERVER + 2
+_MOST_1 = _FRAME + 2 + 2 * KEY_BYTES + 1 + MAX_LABEL_BYTES + 1 + MAX_SERVERS * (_MOST_HOST + 2 + KEY_BYTES)
+_LEAST_2 = _FRAME + 2 + 1 + 1 + KEY_BYTES + 1 + 2 + _LEAST_SERVER + 1 + 4 + 1
+_MOST_SERVER_2 = 2 + _MOST_HOST + 1 + 4 * MAX_RANGES + KEY_BYTES + 2 * KEY_BYTES
+_MOST_2 = (
+    _FRAME + 2 + 1 + MAX_LABEL_BYTES + 1 + 1 + MAX_SERVERS * _MOST_SERVER_2 + 1 + 2 * sum(_WIDTHS.values())
+)
+FORMATS: Final = {1: range(_LEAST_1, _MOST_1 + 1), 2: range(_LEAST_2, _MOST_2 + 1)}
+"""How many bytes a link of each format can have."""
 
 
 def _check_label(label: str) -> str:
@@ -58,28 +71,42 @@ def _check_host(host: str) -> str:
     return normal_host(host)
 
 
+def _check_ports(ports: Ports) -> Ports:
+    if ports == ANY_PORT:
+        raise ValueError("port 0 is none that a client could reach")
+    return ports
+
+
 class ServerEntry(Value):
-    """One server of a share link."""
+    """One server of a share link. `str` and `repr` mask its keys."""
 
     host: Annotated[str, AfterValidator(_check_host)]
     """IP address or name."""
-    port: Annotated[int, Field(ge=1, le=65535)]
+    ports: Annotated[Ports, AfterValidator(_check_ports)]
     public_key: Annotated[bytes, Field(min_length=KEY_BYTES, max_length=KEY_BYTES)]
+    psk: Secret
+    """The secret of the server's deployment."""
+    private_key: Secret
+    """The user's own key at this server, which is the user's identity there."""
 
     @property
     def address(self) -> Address:
-        """Host and port."""
-        return Address(self.host, self.port)
+        """Host and first port."""
+        return Address(self.host, self.ports.first)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Host and ports."""
+        return Endpoint(self.host, self.ports)
 
 
 class ShareLink(Value):
     """What a share link says. `str` and `repr` mask its keys; `to_text` writes it out."""
 
-    psk: Secret
-    """The deployment's secret."""
-    private_key: Secret
-    """The user's own key, which is the user's identity."""
     servers: Annotated[tuple[ServerEntry, ...], Field(min_length=1, max_length=MAX_SERVERS)]
+    """Servers to try, in this order."""
+    profile: Profile | None = None
+    """How a client of this deployment shapes what it sends; links of format 1 have none."""
     session: Literal["quic"] = "quic"
     carrier: Literal["udp"] = "udp"
     label: Annotated[str, AfterValidator(_check_label)] = ""
@@ -87,17 +114,10 @@ class ShareLink(Value):
 
     def to_text(self) -> str:
         """Write the link: a secret, in one line without white space."""
-        label = self.label.encode()
-        body = bytearray()
-        body += bytes([SESSIONS.index(self.session), CARRIERS.index(self.carrier)])
-        body += self.psk.reveal() + self.private_key.reveal()
-        body += bytes([len(label)]) + label
-        body += bytes([len(self.servers)])
-        for server in self.servers:
-            body += _host_bytes(server.host) + server.port.to_bytes(2, "big") + server.public_key
-        length = 1 + 2 + len(body) + _CHECKSUM_BYTES
-        payload = bytes([VERSION]) + length.to_bytes(2, "big") + body
-        return SCHEME + blocks.encode(payload + _checksum(payload))
+        kinds = bytes([SESSIONS.index(self.session), CARRIERS.index(self.carrier)])
+        if self._fits_in_1():
+            return write_text(1, kinds + _body_1(self))
+        return write_text(2, kinds + _body_2(self))
 
     @classmethod
     def parse(cls, text: str) -> "ShareLink":
@@ -106,108 +126,79 @@ class ShareLink(Value):
         Raises ShareLinkError, which says what is wrong, where, and what to do, and repeats no more of the link
         than one letter.
         """
-        link = _clean(text)
-        return _parse_payload(_unpack(link), len(link))
-
-
-def _clean(text: str) -> str:
-    """Remove what copying adds; check length and scheme."""
-    if len(text) > MAX_TEXT:
-        raise ShareLinkError(
-            f"this is too long to be a share link: more than {MAX_TEXT:,} characters", length=len(text)
-        )
-    link = "".join(text.translate(_INVISIBLE).split()).strip("'\"`<>“”‘’«»")
-    if not link:
-        raise ShareLinkError(f"the share link is empty; one begins with {SCHEME}", length=0)
-    if link[: len(SCHEME)].lower() != SCHEME:
-        raise ShareLinkError(
-            f"this is not a share link: it does not begin with {SCHEME}",
-            hint="The server prints its link when it starts; `ginnel link` on the server prints it again.",
-            length=len(link),
-        )
-    return link
-
-
-def _unpack(link: str) -> bytes:
-    """From the cleaned text to the payload, checksum verified and still in it."""
-    offset = len(SCHEME)
-    symbols: list[int] = []
-    for position, value in enumerate(blocks.values(link[offset:]), start=offset + 1):
-        if value is None:
+        version, body = read_text(text, FORMATS)
+        reader = _Reader(body)
+        session, carrier = reader.number(), reader.number()
+        if session >= len(SESSIONS) or carrier >= len(CARRIERS):
             raise ShareLinkError(
-                f"the share link is damaged: {link[position - 1]!r} (character {position}) is never part of one",
-                hint=_AGAIN,
-                position=position,
-                length=len(link),
+                "the share link was made by a newer ginnel: it asks for a session or carrier that this one does not"
+                " have",
+                hint="Update ginnel on this machine.",
             )
-        symbols.append(value)
-    if not symbols:
-        raise ShareLinkError(f"the share link ends after {SCHEME}", hint=_AGAIN, length=len(link))
-    damaged = blocks.damaged_blocks(symbols)
-    expected: int | None = None
-    if not damaged or damaged[0].start > 0:
-        expected = offset + blocks.encoded_length(_claimed_length(blocks.decode_first(symbols)))
-    if damaged or expected is None:
-        _raise_damaged(damaged, offset, len(link), expected)
-    if len(link) != expected:
-        _raise_wrong_length(len(link), expected)
-    payload = blocks.decode(symbols)
-    if payload is None or _checksum(payload[:-_CHECKSUM_BYTES]) != payload[-_CHECKSUM_BYTES:]:
-        # Every block fits and the whole does not: damage in several places, or a link made up by hand.
-        raise ShareLinkError(
-            "the share link is damaged: its checksum does not match", hint=_AGAIN, length=len(link)
+        try:
+            fields = _read_1(reader) if version == 1 else _read_2(reader)
+            reader.end()
+            link = cls(session=SESSIONS[session], carrier=CARRIERS[carrier], **fields)
+        except ShareLinkError:
+            raise
+        except ValueError as error:
+            # A checksum that fits and fields that do not: not damage, but a link that no ginnel wrote.
+            raise odd("a label, host, port or profile in it is not valid") from error
+        if version == 2 and _body_2(link) != body[2:]:
+            # One link, one text: also of tables that could stand in another order.
+            raise odd("it is not in its normal form")
+        return link
+
+    def _fits_in_1(self) -> bool:
+        first = self.servers[0]
+        return self.profile is None and all(
+            server.ports.count == 1 and (server.psk, server.private_key) == (first.psk, first.private_key)
+            for server in self.servers
         )
-    return payload
 
 
-def _claimed_length(first: bytes) -> int:
-    """Read version and length from an intact first block."""
-    if len(first) < 3 or first[0] == 0:
-        raise ShareLinkError("the share link is damaged: its beginning makes no sense", hint=_AGAIN)
-    if first[0] != VERSION:
-        raise ShareLinkError(
-            f"the share link was made by a newer ginnel: it has format {first[0]}, this one reads {VERSION}",
-            hint="Update ginnel on this machine.",
+def _body_1(link: ShareLink) -> bytes:
+    first, label = link.servers[0], link.label.encode()
+    body = first.psk.reveal() + first.private_key.reveal() + bytes([len(label)]) + label
+    body += bytes([len(link.servers)])
+    for server in link.servers:
+        body += _host_bytes(server.host) + server.ports.first.to_bytes(2, "big") + server.public_key
+    return body
+
+
+def _body_2(link: ShareLink) -> bytes:
+    label = link.label.encode()
+    # A dictionary keeps the order in which its keys came.
+    secrets = list(dict.fromkeys(key for one in link.servers for key in (one.psk, one.private_key)))
+    body = bytes([len(label)]) + label + bytes([len(secrets)])
+    body += b"".join(secret.reveal() for secret in secrets)
+    body += bytes([len(link.servers)])
+    for server in link.servers:
+        body += bytes([secrets.index(server.psk), secrets.index(server.private_key)]) + _host_bytes(
+            server.host
         )
-    length = int.from_bytes(first[1:3], "big")
-    if not _MIN_PAYLOAD <= length <= _MAX_PAYLOAD:
-        raise ShareLinkError("the share link is damaged: its beginning makes no sense", hint=_AGAIN)
-    return length
+        body += bytes([len(server.ports.ranges)])
+        body += b"".join(port.to_bytes(2, "big") for ports in server.ports.ranges for port in ports)
+        body += server.public_key
+    return body + _profile_bytes(link.profile)
 
 
-def _raise_damaged(damaged: list[range], offset: int, length: int, expected: int | None) -> NoReturn:
-    lengths = ""
-    if expected is not None and expected != length:
-        # A link that was cut in the middle of a block is damaged only there, at its very end.
-        if length < expected and damaged[0].stop + offset == length:
-            _raise_wrong_length(length, expected)
-        lengths = f" It has {expected} characters; this one has {length}."
-    where, position = "", None
-    if damaged:
-        # The middle of the block: at most half a block off.
-        position = offset + (damaged[0].start + damaged[0].stop + 1) // 2
-        where = f" (character {position} or near it)"
-    raise ShareLinkError(
-        f"the share link is damaged: its checksum does not match{where}",
-        hint=_AGAIN + lengths,
-        position=position,
-        length=length,
-        expected_length=expected,
+def _profile_bytes(profile: Profile | None) -> bytes:
+    if profile is None:
+        return bytes([_NO_PROFILE])
+    preset = 0 if profile.preset is None else 1 + PRESETS.index(profile.preset)
+    pairs = profile.pairs().items()
+    return bytes([preset]) + b"".join(
+        bound.to_bytes(_WIDTHS[name], "big") for name, pair in pairs for bound in pair
     )
 
 
-def _raise_wrong_length(length: int, expected: int) -> NoReturn:
-    if length < expected:
-        what, position = f"the share link is cut off near its end, after character {length}", length
-    else:
-        what, position = f"the share link goes on after its end (character {expected})", expected
-    raise ShareLinkError(
-        what,
-        hint=f"{_AGAIN} It has {expected} characters; this one has {length}.",
-        position=position,
-        length=length,
-        expected_length=expected,
-    )
+def _host_bytes(host: str) -> bytes:
+    address = parse_ip(host)
+    if address is None:
+        name = host.encode("ascii")
+        return bytes([3, len(name)]) + name
+    return bytes([1 if address.version == 4 else 4]) + address.packed
 
 
 class _Reader:
@@ -220,7 +211,7 @@ class _Reader:
     def take(self, count: int) -> bytes:
         field = self._data[self._at : self._at + count]
         if len(field) != count:
-            raise _odd("it ends in the middle of a field")
+            raise odd("it ends in the middle of a field")
         self._at += count
         return field
 
@@ -229,71 +220,80 @@ class _Reader:
 
     def end(self) -> None:
         if self._at != len(self._data):
-            raise _odd("it goes on after its last field")
+            raise odd("it goes on after its last field")
 
 
-def _parse_payload(payload: bytes, length: int) -> ShareLink:
-    reader = _Reader(payload[:-_CHECKSUM_BYTES])
-    reader.take(1)  # version, looked at before
-    if reader.number(2) != len(payload):
-        raise _odd("its length is not its own")
-    session, carrier = reader.number(), reader.number()
-    if session >= len(SESSIONS) or carrier >= len(CARRIERS):
-        raise ShareLinkError(
-            "the share link was made by a newer ginnel: it asks for a session or carrier that this one does not have",
-            hint="Update ginnel on this machine.",
-            length=length,
+def _read_1(reader: _Reader) -> dict[str, Any]:
+    keys = {"psk": Secret(reader.take(KEY_BYTES)), "private_key": Secret(reader.take(KEY_BYTES))}
+    label = reader.take(reader.number()).decode()
+    servers = [
+        ServerEntry(
+            host=_read_host(reader), ports=_one_port(reader), public_key=reader.take(KEY_BYTES), **keys
         )
-    psk, private_key = Secret(reader.take(KEY_BYTES)), Secret(reader.take(KEY_BYTES))
-    try:
-        label = reader.take(reader.number()).decode()
-        count = reader.number()
-        if not 1 <= count <= MAX_SERVERS:
-            raise _odd(f"it names {count} servers; 1 to {MAX_SERVERS} are possible")
-        servers = tuple(_read_server(reader) for _ in range(count))
-        reader.end()
-        return ShareLink(
-            psk=psk,
-            private_key=private_key,
-            servers=servers,
-            session=SESSIONS[session],
-            carrier=CARRIERS[carrier],
-            label=label,
-        )
-    except ShareLinkError:
-        raise
-    except ValueError as error:
-        # A checksum that fits and fields that do not: not damage, but a link that no ginnel wrote.
-        raise _odd("a label, host or port in it is not valid") from error
+        for _ in range(_read_count(reader))
+    ]
+    return {"label": label, "servers": tuple(servers)}
 
 
-def _read_server(reader: _Reader) -> ServerEntry:
+def _read_2(reader: _Reader) -> dict[str, Any]:
+    label = reader.take(reader.number()).decode()
+    secrets = [Secret(reader.take(KEY_BYTES)) for _ in range(reader.number())]
+    servers = [_read_server(reader, secrets) for _ in range(_read_count(reader))]
+    return {"label": label, "servers": tuple(servers), "profile": _read_profile(reader)}
+
+
+def _read_count(reader: _Reader) -> int:
+    count = reader.number()
+    if not 1 <= count <= MAX_SERVERS:
+        raise odd(f"it names {count} servers; 1 to {MAX_SERVERS} are possible")
+    return count
+
+
+def _read_server(reader: _Reader, secrets: list[Secret]) -> ServerEntry:
+    psk, private_key = reader.number(), reader.number()
+    if max(psk, private_key) >= len(secrets):
+        raise odd(f"a server has secret {max(psk, private_key) + 1} of {len(secrets)}")
+    host = _read_host(reader)
+    ranges = [(reader.number(2), reader.number(2)) for _ in range(reader.number())]
+    return ServerEntry(
+        host=host,
+        ports=Ports(tuple(ranges)),
+        public_key=reader.take(KEY_BYTES),
+        psk=secrets[psk],
+        private_key=secrets[private_key],
+    )
+
+
+def _one_port(reader: _Reader) -> Ports:
+    return Ports.one(reader.number(2))
+
+
+def _read_host(reader: _Reader) -> str:
     kind = reader.number()
     match kind:
         case 1:
-            host = str(ipaddress.IPv4Address(reader.take(4)))
+            return str(ipaddress.IPv4Address(reader.take(4)))
         case 3:
             host = reader.take(reader.number()).decode("ascii")
             if normal_host(host) != host or parse_ip(host) is not None:
-                raise _odd("a host name in it is not in its normal form")
+                raise odd("a host name in it is not in its normal form")
+            return host
         case 4:
-            host = str(ipaddress.IPv6Address(reader.take(16)))
+            return str(ipaddress.IPv6Address(reader.take(16)))
         case _:
-            raise _odd(f"it has a host of the unknown type {kind}")
-    return ServerEntry(host=host, port=reader.number(2), public_key=reader.take(KEY_BYTES))
+            raise odd(f"it has a host of the unknown type {kind}")
 
 
-def _host_bytes(host: str) -> bytes:
-    address = parse_ip(host)
-    if address is None:
-        name = host.encode("ascii")
-        return bytes([3, len(name)]) + name
-    return bytes([1 if address.version == 4 else 4]) + address.packed
-
-
-def _checksum(payload: bytes) -> bytes:
-    return hashlib.blake2s(payload, digest_size=_CHECKSUM_BYTES, person=b"ginnel-l").digest()
-
-
-def _odd(what: str) -> ShareLinkError:
-    return ShareLinkError(f"this share link was not made by ginnel: {what}")
+def _read_profile(reader: _Reader) -> Profile | None:
+    preset = reader.number()
+    if preset == _NO_PROFILE:
+        return None
+    if preset > len(PRESETS):
+        raise odd(f"it has a profile of the unknown preset {preset}")
+    fields: dict[str, Any] = {"preset": PRESETS[preset - 1] if preset else None}
+    for name, width in _WIDTHS.items():
+        fields[name] = reader.number(width), reader.number(width)
+    try:
+        return Profile.build(**fields)
+    except ConfigError as error:
+        raise odd(str(error)) from error

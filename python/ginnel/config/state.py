@@ -1,9 +1,9 @@
 """What a server remembers between two starts, and the directory that keeps it.
 
-The directory (mode 0700) holds `server.json` (0600: keys and port), `users.sqlite3` (users and what they used, see
-`roster`), `lock` (held by the running server), `control` (its socket) and `replay` (the engine's: handshakes that
-must not be accepted twice). `server.json` is replaced as a whole, so that a crash at any moment leaves the old one or
-the new one. A `server.json` of this version never stands there without `users.sqlite3`: that one is made first.
+The directory (mode 0700) holds `server.json` (0600: keys, ports and profile), `users.sqlite3` (users and what they
+used, see `roster`), `lock` (held by the running server), `control` (its socket) and `replay` (the engine's: handshakes
+that must not be accepted twice). `server.json` is replaced as a whole, so that a crash at any moment leaves the old one
+or the new one. A `server.json` of this version never stands there without `users.sqlite3`: that one is made first.
 """
 
 import contextlib
@@ -21,7 +21,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Va
 
 from ginnel.config.database import BUSY_SECONDS
 from ginnel.config.mistakes import is_link
+from ginnel.config.ports import Ports
 from ginnel.config.private import check_private, told
+from ginnel.config.profile import Profile
 from ginnel.config.roster import MAX_GENERATION, MAX_USERS, USER_NAME, Roster, User
 from ginnel.config.secret import Secret
 from ginnel.config.value import Value, explain
@@ -29,8 +31,9 @@ from ginnel.errors import ConfigError, StateError, StateInUse
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 """A longer state file is refused unread; one of version 1 with `MAX_USERS` fits in a third of it."""
-VERSION: Literal[2] = 2
-"""Of `server.json`. Version 1 kept the users too; they are moved when such a file is first read."""
+VERSION: Literal[3] = 3
+"""Of `server.json`. Version 1 kept the users too, and 1 and 2 had one port and no profile; they are brought up to date
+when such a file is first read."""
 
 _FILE, _USERS, _LOCK, _REPLAY, _CONTROL = "server.json", "users.sqlite3", "lock", "replay", "control"
 
@@ -45,6 +48,10 @@ StoredSecret = Annotated[
     BeforeValidator(_from_hex),
     PlainSerializer(lambda secret: secret.reveal().hex(), when_used="json"),
 ]
+
+
+def _from_text(value: Any) -> Any:
+    return Ports.parse(value, setting="ports") if isinstance(value, str) else value
 
 
 class _FirstUser(Value):
@@ -71,16 +78,22 @@ class _Kept(Value):
         PlainSerializer(lambda secret: secret and secret.reveal().hex(), when_used="json"),
     ] = None
     private_key: StoredSecret
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """UDP port that was drawn or given, for the next start."""
     reachable: str | None = None
-    """`HOST:PORT` that the last start put into its share links."""
+    """`HOST:PORTS` that the last start put into its share links."""
 
 
 class ServerState(_Kept):
     """All that a server must remember, but for its users."""
 
-    version: Literal[2] = VERSION
+    version: Literal[3] = VERSION
+    ports: Annotated[
+        Ports | None,
+        BeforeValidator(_from_text),
+        PlainSerializer(lambda ports: ports and str(ports), when_used="json"),
+    ] = None
+    """UDP ports that were drawn or given, for the next start."""
+    profile: Profile
+    """The deployment's: how server and clients shape what they send, unless they are told otherwise."""
 
     def replaced(self, **changes: Any) -> "ServerState":
         """Return a copy with some fields changed and all of them checked."""
@@ -89,16 +102,25 @@ class ServerState(_Kept):
         )
 
 
-class _FirstState(_Kept):
-    """The same as version 1 wrote it, with the users."""
+class _OldState(_Kept):
+    """The same as versions 1 and 2 wrote it."""
 
-    version: Literal[1]
+    version: Literal[1, 2]
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
     users: Annotated[tuple[_FirstUser, ...], Field(max_length=MAX_USERS), AfterValidator(_check_unique)] = ()
+    """Of version 1; those of version 2 are in the roster."""
 
     def moved(self) -> ServerState:
-        """Return it without the users."""
-        names = ServerState.model_fields.keys() - {"version"}
-        return ServerState.build(**{name: getattr(self, name) for name in names})
+        """Return it as it is written now: without the users, and with a profile.
+
+        That is drawn from the secret, as clients draw theirs whose links are as old and carry none.
+        """
+        names = _Kept.model_fields.keys() - {"version"}
+        return ServerState.build(
+            **{name: getattr(self, name) for name in names},
+            ports=None if self.port is None else Ports.one(self.port),
+            profile=Profile.derive(self.psk),
+        )
 
 
 def default_state_directory() -> Path:
@@ -157,9 +179,9 @@ class StateDirectory:
         self._check_directory()
 
     def read(self) -> ServerState | None:
-        """Return what is remembered, or None where no server has run yet. A file of version 1 is moved first."""
+        """Return what is remembered, or None where no server has run yet. An old file is brought up to date first."""
         found = self._read()
-        if isinstance(found, _FirstState):
+        if isinstance(found, _OldState):
             with self._locked() as directory:
                 return self._moved(directory)
         return found
@@ -248,7 +270,7 @@ class StateDirectory:
             os.close(self._lock)
             self._lock = None
 
-    def _read(self) -> "ServerState | _FirstState | None":
+    def _read(self) -> "ServerState | _OldState | None":
         if not self.path.exists():
             return None
         self._check_directory()
@@ -271,19 +293,20 @@ class StateDirectory:
         return _parse(path, text)
 
     def _moved(self, directory: int) -> ServerState | None:
-        """Return what is remembered; users of a version 1 are moved to the roster. Only under the lock.
+        """Return what is remembered, brought up to date; users of a version 1 go to the roster. Only under the lock.
 
         A crash in between leaves version 1 in place, and the next one moves them again: those that are in the roster
         already stay as they are there.
         """
         found = self._read()
-        if not isinstance(found, _FirstState):
+        if not isinstance(found, _OldState):
             return found
-        roster = self.roster(create=True)
-        try:
-            roster.take_over(User(user.name, user.generation) for user in found.users)
-        finally:
-            roster.close()
+        if found.version == 1:
+            roster = self.roster(create=True)
+            try:
+                roster.take_over(User(user.name, user.generation) for user in found.users)
+            finally:
+                roster.close()
         after = found.moved()
         self._write(after, directory)
         return after
@@ -334,7 +357,7 @@ def _told_of_links(path: Path) -> Iterator[None]:
         raise
 
 
-def _parse(path: Path, text: bytes) -> ServerState | _FirstState:
+def _parse(path: Path, text: bytes) -> ServerState | _OldState:
     """Read the file's text. The errors name the line or field, never what stands there."""
     hint = "Restore it from a copy, or move it away to start anew: share links made so far then stop working."
     if len(text) > MAX_FILE_BYTES:
@@ -351,7 +374,7 @@ def _parse(path: Path, text: bytes) -> ServerState | _FirstState:
             hint="Update ginnel on this machine.",
             path=str(path),
         )
-    form = _FirstState if version == 1 else ServerState
+    form = _OldState if version in (1, 2) else ServerState
     try:
         # From JSON, where a list stands for a tuple.
         return form.model_validate_json(text)

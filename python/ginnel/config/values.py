@@ -5,10 +5,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from ginnel.config.address import Address
+from ginnel.config.address import Address, Endpoint
 from ginnel.config.congestion import Sending
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
+from ginnel.config.ports import MAX_PORTS, Ports
+from ginnel.config.profile import DEFAULT_PRESET, Profile, ProfileConfig
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.value import Value
 from ginnel.errors import ConfigError
@@ -31,17 +33,21 @@ class ServerConfig(Sending):
 
     state: Path
     """Directory that keeps keys, users and the port."""
-    listen: Address | None = None
-    """UDP address to listen on. None: all addresses, and a port drawn at the first start and kept.
+    listen: Endpoint | None = None
+    """UDP address and ports to listen on. None: all addresses, and ports drawn at the first start and kept.
     Port 0: any free port, not kept."""
-    advertise: tuple[str, int | None] | None = None
-    """Host (and port, when it differs) that goes into share links. None: worked out."""
+    ports: Annotated[int, Field(ge=1, le=MAX_PORTS)] | None = None
+    """How many ports in a row are drawn, where `listen` does not say which. None: one, or those that were kept."""
+    advertise: tuple[str, Ports | None] | None = None
+    """Host (and ports, when they differ) that go into share links. None: worked out."""
     allow_private: bool = False
     """Whether targets may be loopback, link-local, private or metadata addresses."""
     session: Literal["quic"] = "quic"
     carrier: Literal["udp"] = "udp"
     drain_seconds: Drain = 4.0
     """How long a shutdown waits for streams."""
+    profile: ProfileConfig = ProfileConfig()
+    """How it shapes what it sends, where that differs from the deployment's profile, which the state keeps."""
     log: LogConfig = LogConfig()
     timeouts: Annotated[Timeouts, AfterValidator(lambda table: table.filled("server"))] = Field(
         default=Timeouts(), validate_default=True
@@ -53,6 +59,16 @@ class ServerConfig(Sending):
     def engine_limits(self) -> dict[str, float]:
         """Times and limits as the engine takes them: key, and seconds, bytes or count."""
         return self.timeouts.engine("server") | self.limits.engine("server")
+
+    @model_validator(mode="after")
+    def _check_ports(self) -> Self:
+        if self.listen is not None and self.ports is not None:
+            raise ConfigError(
+                "both listen and ports are given",
+                hint="listen says which ports, ports how many to draw: take one of them out.",
+                setting="ports",
+            )
+        return self
 
 
 class Socks5Config(Value):
@@ -92,6 +108,8 @@ class ClientConfig(Sending):
     """Where the program listens; a user of the library calls `Client.socks5`."""
     drain_seconds: Drain = 4.0
     """How long a shutdown waits for streams."""
+    profile: ProfileConfig = ProfileConfig()
+    """How it shapes what it sends, where that differs from the profile of its share link."""
     log: LogConfig = LogConfig()
     timeouts: Annotated[Timeouts, AfterValidator(lambda table: table.filled("client"))] = Field(
         default=Timeouts(), validate_default=True
@@ -103,6 +121,13 @@ class ClientConfig(Sending):
     def engine_limits(self) -> dict[str, float]:
         """Times and limits as the engine takes them: key, and seconds, bytes or count."""
         return self.timeouts.engine("client") | self.limits.engine("client")
+
+    def own_profile(self) -> Profile:
+        """How this client shapes what it sends: as its share link says, unless it is told otherwise here."""
+        own, psk = self.link.profile, self.link.servers[0].psk
+        if own is None or self.profile.wants_another(own):
+            own = Profile.derive(psk, self.profile.preset or DEFAULT_PRESET)
+        return self.profile.over(own)
 
 
 Config = ServerConfig | ClientConfig

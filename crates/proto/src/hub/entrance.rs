@@ -85,7 +85,8 @@ impl Hub {
             }
         }
         let rtt = time.now - since;
-        let session = Box::new(QuicSession::server(&self.quic, proven.datagram_max(), rtt, time.now, &mut self.rng));
+        let datagram_max = self.datagram_max(proven);
+        let session = Box::new(QuicSession::server(&self.quic, datagram_max, rtt, time.now, &mut self.rng));
         let begin = Begin { side: Side::Server, sealer, opener, chain, path: proven, ports: None, logged };
         let link = Link::new(begin, session, &self.limits, time.now, &mut self.rng);
         let living = Living { link, header: None, owner: Some((user, identity, epoch)) };
@@ -162,8 +163,9 @@ impl Hub {
     /// A handshake of ours becomes a link.
     fn come_up(&mut self, time: Time, slot: usize, completed: Completed) -> bool {
         let (rtt, path) = (completed.rtt, completed.path);
+        let datagram_max = self.datagram_max(path);
         let params = &completed.welcome.params;
-        let session = QuicSession::client(&self.quic, path.datagram_max(), params, rtt, time.now, &mut self.rng);
+        let session = QuicSession::client(&self.quic, datagram_max, params, rtt, time.now, &mut self.rng);
         let Ok(session) = session else {
             self.drops.handshakes.malformed += 1;
             return false;
@@ -178,6 +180,12 @@ impl Hub {
         self.events.push_back((self.id(slot), up));
         self.touch(slot);
         true
+    }
+
+    /// The longest datagram to try on a path. It is drawn as well: what finds out about a path has
+    /// lengths that follow from it.
+    fn datagram_max(&mut self, path: Path) -> u16 {
+        path.datagram_max() - self.limits.profile.segment_cut.half().draw(&mut self.rng) as u16
     }
 
     fn learn_clock(&mut self, time: Time, completed: &Completed) {

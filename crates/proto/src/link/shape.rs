@@ -47,7 +47,7 @@ impl Shaper {
 
     /// The link has new keys, and its full packets another size.
     pub fn draw_segment(&mut self, rng: &mut impl CryptoRng) {
-        self.cut = self.profile.segment_cut.draw(rng);
+        self.cut = self.profile.segment_cut.half().draw(rng);
     }
 
     /// How the session's next packets are to be.
