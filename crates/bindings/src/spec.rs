@@ -37,6 +37,7 @@ pub(crate) struct ServerConfig {
     users: Vec<(String, Vec<u8>)>,
     allow_private: bool,
     replay_file: String,
+    key_log: Option<String>,
     pub(crate) limits: BTreeMap<String, f64>,
     pub(crate) congestion: CongestionSpec,
     pub(crate) profile: ProfileSpec,
@@ -47,6 +48,7 @@ pub(crate) struct ServerConfig {
 pub(crate) struct ClientConfig {
     /// Host, ports, the server's public key, the deployment's secret, the user's private key.
     servers: Vec<(String, PortRanges, Vec<u8>, Vec<u8>, Vec<u8>)>,
+    key_log: Option<String>,
     pub(crate) limits: BTreeMap<String, f64>,
     pub(crate) congestion: CongestionSpec,
     pub(crate) profile: ProfileSpec,
@@ -67,6 +69,7 @@ impl ServerConfig {
             users: user_table(self.users)?,
             allow_private: self.allow_private,
             replay_file: self.replay_file.into(),
+            key_log: self.key_log.map(Into::into),
         })
     }
 }
@@ -89,7 +92,7 @@ impl ClientConfig {
             }
             Ok(ServerAddress { host, ports, keys })
         });
-        Ok(ClientSpec { servers: servers.collect::<PyResult<_>>()? })
+        Ok(ClientSpec { servers: servers.collect::<PyResult<_>>()?, key_log: self.key_log.map(Into::into) })
     }
 }
 
