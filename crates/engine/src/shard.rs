@@ -35,6 +35,9 @@ const SPARE_BUFFERS: usize = 16;
 /// What concerns whoever keeps links: a client that redials, a server that reports.
 pub type LinkEvent = (LinkId, hub::Event);
 
+/// Writes keys down.
+type WriteKeys = Box<dyn FnMut(&LoggedKeys)>;
+
 /// A handle of a shard. Cloning is cheap; it never leaves its thread.
 #[derive(Clone)]
 pub struct Shard(pub(crate) Rc<RefCell<Core>>);
@@ -64,7 +67,7 @@ pub(crate) struct Core {
     buffers: Vec<BytesMut>,
     pub(crate) memory: Memory,
     /// Writes the keys of links down, where that is asked for.
-    key_log: Option<Box<dyn FnMut(&LoggedKeys)>>,
+    key_log: Option<WriteKeys>,
 }
 
 /// What a shard keeps of a link beside the hub's own.

@@ -93,9 +93,12 @@ class Live:
 
 
 def _segments(datagram: Datagram, length: int) -> Iterator[Datagram]:
-    """The datagrams that the system will cut this one into."""
-    for at in range(0, len(datagram.payload), length or len(datagram.payload) or 1):
-        yield datagram._replace(payload=datagram.payload[at : at + length] if length else datagram.payload)
+    """The datagrams that the system will cut this one into; 0 is none."""
+    if not length:
+        yield datagram
+        return
+    for at in range(0, len(datagram.payload), length):
+        yield datagram._replace(payload=datagram.payload[at : at + length])
 
 
 def _open(interface: str) -> socket.socket:

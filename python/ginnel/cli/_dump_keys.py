@@ -38,6 +38,11 @@ class Keys:
     def __bool__(self) -> bool:
         return bool(self.shows)
 
+    def close(self) -> None:
+        """Read no key log any more."""
+        if self.key_log is not None:
+            self.key_log.close()
+
     def take(self, parsed: argparse.Namespace) -> None:
         """Take the keys that the arguments name. $GINNEL_LINK stands in for --link."""
         if parsed.link is not None or (parsed.state is None and os.environ.get(VARIABLE, "").strip()):
@@ -50,7 +55,8 @@ class Keys:
             self.key_log.read_on()
             if parsed.interface is None:
                 self.key_log.finish()
-            self.shows.append(f"key log: everything in the {self.key_log.sets:,} sets of keys it has")
+            sets = f"{self.key_log.sets:,} set{'s' * (self.key_log.sets != 1)} of keys"
+            self.shows.append(f"key log: everything in the links that it has: {sets}")
 
     def _take_link(self, pieces: list[str]) -> None:
         for server in resolve_link(pieces).servers:
@@ -113,6 +119,10 @@ class KeyLog:
             self._begun = b""
             self._line += line.endswith(b"\n")
             self._take(line)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
     def finish(self) -> None:
         """Read what stands behind the last line end: nobody writes any more."""

@@ -64,11 +64,11 @@ def run(parsed: argparse.Namespace) -> int:
     """Show a capture."""
     _check(parsed)
     terminal = Terminal()
-    keys = Keys(terminal.warn)
-    keys.take(parsed)
-    for shown in keys.shows or ["no keys: what an outsider sees"]:
-        terminal.say(f"  {shown}")
-    _Dump(parsed, keys).run()
+    with contextlib.closing(Keys(terminal.warn)) as keys:
+        keys.take(parsed)
+        for shown in keys.shows or ["no keys: what an outsider sees"]:
+            terminal.say(f"  {shown}")
+        _Dump(parsed, keys).run()
     return 0
 
 
