@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from ginnel.config.sharelink import ShareLink as ShareLink
     from ginnel.config.values import ClientConfig as ClientConfig
     from ginnel.config.values import ServerConfig as ServerConfig
+    from ginnel.errors import CaptureError as CaptureError
     from ginnel.errors import ClosedError as ClosedError
     from ginnel.errors import ConfigError as ConfigError
     from ginnel.errors import ControlError as ControlError
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Address",
     "AddressChanged",
+    "CaptureError",
     "Client",
     "ClientConfig",
     "ClosedError",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import mul
 from typing import NamedTuple
 
 FALSE_ALARM = 1e-6
@@ -64,7 +65,8 @@ def chi_square(counts: Iterable[int], total: int, cells: int) -> float:
     Only large positive numbers mean anything.
     """
     freedom = cells - 1
-    excess = sum(count * count for count in counts) * cells / total - total - freedom
+    listed = list(counts)
+    excess = sum(map(mul, listed, listed)) * cells / total - total - freedom
     variance = 2 * freedom * (total - 1) / total
     third = 4 * freedom * (total - 1) * (2 * total + cells - 6) / total**2
     degrees = 8 * variance**3 / third**2

@@ -21,6 +21,9 @@ NIBBLES = 16
 ENOUGH_FOR_NIBBLES = 10 * NIBBLES
 """Values from which on chi-square tells the truth about 16 cells."""
 
+HEADERS = 64
+"""Bytes at either end where headers stand."""
+
 BEYOND_DOUBT = -16.0
 """Logarithm of a probability that no number of tests makes likely."""
 
@@ -36,7 +39,8 @@ def ends(sample: Sample, depth: int | None = None) -> Iterator[tuple[str, list[b
 
 def judge(sample: Sample, tally: Tally) -> Iterator[Finding]:
     """Look at every offset of a sample."""
-    for where, datagrams in ends(sample):
+    # A counter that goes on from flow to flow is a header's.
+    for where, datagrams in ends(sample, HEADERS if sample.steps_only else None):
         for offset, column in columns(datagrams, sample.least):
             tests = [] if sample.steps_only else [*_bits(column), *values(column)]
             steps = difference(column[1:], column[:-1])

@@ -8,15 +8,14 @@ from statistics import median_low
 from typing import Literal
 
 WIDTHS = range(1, 9)
-STEADY = 1 / 4096
-"""Spread of the steps, as a part of the range, below which it moves on purpose: random lower bytes spread more."""
+AGREED = 3 / 4
+"""Share of the steps that go the same way, from which on a field moves on purpose; those of random bytes go either."""
 
 
-def describe(datagrams: Sequence[bytes], offset: int, turned: bool = False) -> str:
+def describe(datagrams: Sequence[bytes], offset: int, turned: bool = False) -> str | None:
     """The field whose most significant byte is at `offset` and whose steps are the steadiest, in words.
 
-    `turned`: the datagrams are given back to front. A field that never moves is a constant of its flow, such as a
-    connection's number.
+    None where nothing moves steadily. `turned`: the datagrams are given back to front.
     """
     moving = []
     for width in WIDTHS:
@@ -26,10 +25,10 @@ def describe(datagrams: Sequence[bytes], offset: int, turned: bool = False) -> s
         )
         for order, start in orders:
             typical, spread = _steps(datagrams, start, width, order)
-            if typical and spread < STEADY:
+            if typical:
                 moving.append((spread, width, order, typical))
     if not moving:
-        return "a field that stands still, or moves without order"
+        return None
     _, width, order, typical = min(moving)
     name = "little" if (order == "big") == turned else "big"
     field = "byte" if width == 1 else f"{name}-endian field of {width} bytes"
@@ -39,7 +38,7 @@ def describe(datagrams: Sequence[bytes], offset: int, turned: bool = False) -> s
 def _steps(
     datagrams: Sequence[bytes], start: int, width: int, order: Literal["big", "little"]
 ) -> tuple[int, float]:
-    """The median step between neighbours, and how far steps are from it, as a part of the field's range."""
+    """The median step between neighbours if most go its way, else 0; how far they are from it, as a part of all."""
     whole = 1 << 8 * width
     values = [
         int.from_bytes(datagram[start : start + width], order)
@@ -50,4 +49,6 @@ def _steps(
     if not steps:
         return 0, 1.0
     typical = int(median_low(steps))
+    if sum(1 for step in steps if step * typical > 0) < AGREED * len(steps):
+        return 0, 1.0
     return typical, median_low([abs(step - typical) for step in steps]) / whole

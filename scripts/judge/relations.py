@@ -1,6 +1,6 @@
 """What the bytes at the ends of a datagram have to do with one another, and with its length.
 
-Headers stand at the ends, so the first and the last `DEPTH` bytes are looked at. Two bytes that are each uniform may
+Headers stand at the ends, so the first and the last `HEADERS` bytes are looked at. Two bytes that are each uniform may
 still be bound to each other: one the copy, the sum or any other function of the other, or of the length.
 """
 
@@ -10,10 +10,9 @@ from collections.abc import Callable, Container, Iterable, Iterator
 
 from scripts.judge.bytewise import columns, difference, exclusive
 from scripts.judge.chance import Finding, Tally
-from scripts.judge.columns import VALUES, Test, ends, telling, values, words
+from scripts.judge.columns import HEADERS, VALUES, Test, ends, telling, values, words
 from scripts.judge.traffic import ENOUGH_DATAGRAMS, Sample
 
-DEPTH = 64
 DISTANCES = 1, 2, 4, 8
 """Bytes between the two that are compared."""
 
@@ -33,7 +32,7 @@ def judge(sample: Sample, tally: Tally, wrong: Container[tuple[str, int]] = ()) 
     if sample.steps_only:
         return
     lengths = [len(datagram) for datagram in sample.datagrams]
-    for where, datagrams in ends(sample, DEPTH):
+    for where, datagrams in ends(sample, HEADERS):
         for offset, column in columns(datagrams, sample.least):
             if (where, offset) in wrong:
                 continue

@@ -33,8 +33,12 @@ def judge(sample: Sample, tally: Tally) -> Iterator[Finding]:
             what = f"equal {width} bytes {where} in two datagrams"
             yield Finding(sample.direction, sample.name, what, "", 0, f"{pairs} pairs", log10_p)
     blob = b"".join(sample.datagrams)
-    for what, strength, log10_p in (*_pooled(blob), *_echoes(blob[:ECHOING]), _compressed(blob)):
-        if tally.rare(log10_p):
+    if len(blob) * 8 <= LAGS.stop:
+        return
+    tests = [(test, 1) for test in (*_pooled(blob), _balance(blob), _compressed(blob))]
+    tests.append((_echo(blob[:ECHOING]), len(LAGS)))
+    for (what, strength, log10_p), made in tests:
+        if tally.rare(log10_p, made):
             yield Finding(sample.direction, sample.name, what, "", 0, strength, log10_p)
 
 
@@ -69,17 +73,22 @@ def _pooled(blob: bytes) -> Iterator[tuple[str, str, float]]:
             yield what, f"{deviates:.1f} deviations", chance.upper_tail(deviates)
 
 
-def _echoes(blob: bytes) -> Iterator[tuple[str, str, float]]:
+def _balance(blob: bytes) -> tuple[str, str, float]:
+    """Whether there are as many ones as zeros."""
+    ones, bits = int.from_bytes(blob).bit_count(), len(blob) * 8
+    return "ones and zeros are not equally many", f"{ones / bits:.2%} ones", chance.either_side(ones, bits)
+
+
+def _echo(blob: bytes) -> tuple[str, str, float]:
     """How often a bit is as the one a few places before it; for random bits that is a coin of its own."""
     bits = len(blob) * 8
     whole = int.from_bytes(blob)
-    yield "ones and zeros are not equally many", "", chance.either_side(whole.bit_count(), bits)
+    found = []
     for lag in LAGS:
-        if lag >= bits:
-            return
         differing = ((whole ^ whole >> lag) & (1 << bits - lag) - 1).bit_count()
-        share = 1 - differing / (bits - lag)
-        yield f"bits echo those {lag} before", f"{share:.2%} equal", chance.either_side(differing, bits - lag)
+        found.append((chance.either_side(differing, bits - lag), lag, 1 - differing / (bits - lag)))
+    log10_p, lag, share = min(found)
+    return f"bits echo those {lag} before", f"{share:.2%} equal", log10_p
 
 
 def _compressed(blob: bytes) -> tuple[str, str, float]:

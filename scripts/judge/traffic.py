@@ -18,10 +18,10 @@ ENOUGH_DATAGRAMS = 600
 ENOUGH_FLOWS = 50
 """With a k-th datagram, for a judgement of those."""
 
-FIRST = 10
+FIRST = 6
 """Datagrams of a flow that are compared with those of the same place in other flows."""
 
-BLOCK = 1_000
+BLOCK = 700
 """Datagrams in a row; three such blocks of a direction are looked at: its beginning, its middle and its end."""
 
 LONGEST = 1_500

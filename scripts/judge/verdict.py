@@ -75,18 +75,18 @@ def _sample(sample: Sample, tally: Tally) -> Iterator[Finding]:
     wrong = set()
     for finding in columns.judge(sample, tally):
         wrong.add((finding.where, finding.offset))
-        if finding.what.startswith("steps"):
-            finding = _named(sample, finding)
-        yield finding
+        yield _named(sample, finding)
     yield from relations.judge(sample, tally, wrong)
     yield from repeats.judge(sample, tally)
 
 
 def _named(sample: Sample, finding: Finding) -> Finding:
-    """A finding of steps with the field that makes them."""
+    """A finding with the field that moves there, if one does."""
     turned = finding.where == "from the end"
     datagrams = [datagram[::-1] if turned else datagram for datagram in sample.datagrams]
     what = fields.describe(datagrams, finding.offset, turned)
+    if what is None:
+        return finding
     return finding._replace(what=f"{finding.what}: {what}")
 
 

@@ -33,6 +33,8 @@ async def test_an_engine_starts_with_its_limits_and_levels(
     assert (told.limits["tcp_buffer"], told.limits["step"], told.limits["links"]) == (4096, 1.0, 4096)
     assert told.log == {"": "debug"}
     assert engines[0].config.limits["tcp_buffer"] == 32 * 1024
+    # What people call `hop`.
+    assert engines[0].config.limits["hop_interval"] == 30
     assert engines[0].config.log == {"": "info"}
 
 

@@ -10,11 +10,14 @@ import asyncio
 import contextlib
 import random
 import socket
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
+
+from ginnel.capture import Datagram
 
 Address = tuple[str, int]
 
@@ -79,6 +82,7 @@ class Flow:
         """Take one datagram on its way to the server."""
         if len(self.sent) < RECORDED:
             self.sent.append(data)
+        self._proxy.record(self._client, self._proxy.address, data)
         if self._upstream is None:
             self._waiting.append(data)
         else:
@@ -97,6 +101,7 @@ class Flow:
         self.received_since_move += 1
         if len(self.received) < RECORDED:
             self.received.append(data)
+        self._proxy.record(self._proxy.address, self._client, data)
         self._proxy.pass_on(lambda: self._proxy.to_client(data, self._client))
 
     def close(self) -> None:
@@ -108,9 +113,13 @@ class Flow:
 class UdpProxy:
     """The proxy; use `udp_proxy(…)`."""
 
-    def __init__(self, server: Address, host: str) -> None:
+    def __init__(self, server: Address, host: str, source_host: str) -> None:
         self.server = server
+        self.address = host, server[1]
+        """Where clients find the proxy, which is the server to them."""
         self.flows: dict[Address, Flow] = {}
+        self.captured: list[Datagram] = []
+        """Both directions as an observer between clients and proxy sees them."""
         self.observer: Observer | None = None
         self.blocked = False
         """Everything is lost, both ways."""
@@ -118,15 +127,20 @@ class UdpProxy:
         self.reorder = 0.0
         """Shares of the datagrams that are lost, and that are overtaken by the ones behind them."""
         self.lost = self.reordered = 0
-        self.source_host = host
+        self.source_host = source_host
         self._random = random.Random(1)
         self._held: Callable[[], None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.DatagramTransport | None = None
 
-    async def listen(self, host: str) -> None:
+    async def listen(self) -> None:
         """Take the clients' packets under the server's port."""
-        self._listener = await endpoint(self._from_client, (host, self.server[1]))
+        self._listener = await endpoint(self._from_client, self.address)
+
+    def record(self, source: Address, destination: Address, data: bytes) -> None:
+        """Keep a datagram with its time and addresses, as long as there is room."""
+        if len(self.captured) < 2 * RECORDED:
+            self.captured.append(Datagram(time.time(), source, destination, data))
 
     async def move(self, host: str | None = None) -> None:
         """Every flow reaches the server from a new port from now on, and from `host` if that is given."""
@@ -228,8 +242,8 @@ class Observer:
 @asynccontextmanager
 async def udp_proxy(host: str, port: int) -> AsyncIterator[UdpProxy]:
     """A proxy on `host` for the server on loopback port `port`."""
-    proxy = UdpProxy((SERVER_HOST, port), SERVER_HOST)
-    await proxy.listen(host)
+    proxy = UdpProxy((SERVER_HOST, port), host, SERVER_HOST)
+    await proxy.listen()
     try:
         yield proxy
     finally:

@@ -26,6 +26,8 @@ pub(crate) type CongestionSpec = (String, Option<f64>);
 pub(crate) type ProfileSpec = BTreeMap<String, (i64, i64)>;
 /// Ranges of ports, both bounds included.
 type PortRanges = Vec<(u16, u16)>;
+/// Host, ports, the server's public key, the deployment's secret, the user's private key.
+type ServerTuple = (String, PortRanges, Vec<u8>, Vec<u8>, Vec<u8>);
 
 #[derive(FromPyObject)]
 pub(crate) struct ServerConfig {
@@ -46,8 +48,7 @@ pub(crate) struct ServerConfig {
 
 #[derive(FromPyObject)]
 pub(crate) struct ClientConfig {
-    /// Host, ports, the server's public key, the deployment's secret, the user's private key.
-    servers: Vec<(String, PortRanges, Vec<u8>, Vec<u8>, Vec<u8>)>,
+    servers: Vec<ServerTuple>,
     key_log: Option<String>,
     pub(crate) limits: BTreeMap<String, f64>,
     pub(crate) congestion: CongestionSpec,

@@ -99,7 +99,7 @@ fn ten_megabytes_each_way_at_twenty_percent_loss() {
         assert!(up.lost > 0 && down.lost > 0);
         // What is sent beyond what is lost is the payload, once, with its headers, and acknowledgements
         // of the other direction, which list dozens of gaps each.
-        assert!(up.delivered.bytes < BULK * 110 / 100, "{} bytes for {BULK}", up.delivered.bytes);
+        assert!(up.delivered.bytes < BULK * 113 / 100, "{} bytes for {BULK}", up.delivered.bytes);
     });
 }
 

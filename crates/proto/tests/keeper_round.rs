@@ -148,14 +148,38 @@ fn kept(servers: Vec<Vec<SocketAddr>>) -> Keeping {
 }
 
 #[test]
-fn a_doubted_link_is_replaced_by_one_to_the_same_server_only() {
+fn a_doubted_link_is_replaced_by_one_to_the_same_server_for_three_seconds() {
     let mut keeping = kept(vec![vec![address(1), address(2)], vec![address(3)]]);
     let link = keeping.keeper.kept().expect("a link").link;
     keeping.tell(link, link::Event::Doubted);
     let went = keeping.run(Duration::from_secs(2));
     assert!(went.iter().any(|(_, to)| *to == address(2)), "{went:?}");
     assert!(went.iter().all(|(_, to)| *to != address(3)), "{went:?}");
-    // Once it is lost, any will do.
+    // A server that stays silent is not waited for, where there are others.
+    let went = keeping.run(Duration::from_secs(2));
+    assert!(went.iter().any(|(_, to)| *to == address(3)), "{went:?}");
+    assert!(went.iter().all(|(at, to)| *to != address(3) || *at >= Duration::from_secs(1)), "{went:?}");
+    // Nor is it forgotten, and the one that answers first is taken.
+    assert!(went.iter().any(|(_, to)| *to == address(1)), "{went:?}");
+}
+
+#[test]
+fn a_link_that_is_trusted_again_sends_nobody_to_another_server() {
+    let mut keeping = kept(vec![vec![address(1)], vec![address(3)]]);
+    let link = keeping.keeper.kept().expect("a link").link;
+    keeping.tell(link, link::Event::Doubted);
+    let went = keeping.run(Duration::from_millis(2900));
+    assert!(!went.is_empty());
+    keeping.tell(link, link::Event::Trusted);
+    // Not longer: this link carries nothing, and is given up for that after four seconds.
+    let went = keeping.run(Duration::from_millis(500));
+    assert!(went.iter().all(|(_, to)| *to != address(3)), "{went:?}");
+}
+
+#[test]
+fn any_server_will_do_once_the_link_is_lost() {
+    let mut keeping = kept(vec![vec![address(1), address(2)], vec![address(3)]]);
+    let link = keeping.keeper.kept().expect("a link").link;
     keeping.tell(link, link::Event::Lost(Lost::Silent));
     let went = keeping.run(Duration::from_secs(2));
     assert!(went.iter().any(|(_, to)| *to == address(3)), "{went:?}");

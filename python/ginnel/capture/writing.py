@@ -67,9 +67,6 @@ class Writer:
 
 def checksum(data: bytes) -> int:
     """The Internet checksum (RFC 1071)."""
-    if len(data) % 2:
-        data += b"\0"
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    number = int.from_bytes(data if len(data) % 2 == 0 else data + b"\0")
+    # 2^16 is 1 modulo 2^16 - 1, so the remainder is the sum of all words with its carries; it has two forms of zero.
+    return ~(number % 0xFFFF or 0xFFFF) & 0xFFFF if number else 0xFFFF

@@ -39,4 +39,4 @@ def test_a_byte_that_falls() -> None:
 
 
 def test_what_stands_still() -> None:
-    assert describe([bytes(10)] * 50, 3) == "a field that stands still, or moves without order"
+    assert describe([bytes(10)] * 50, 3) is None

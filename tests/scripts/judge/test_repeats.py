@@ -45,7 +45,7 @@ def test_a_word_at_no_fixed_place_is_found() -> None:
 def test_a_bias_too_small_for_any_one_offset_is_found() -> None:
     def spoil(datagram: bytearray, number: int, flow: int, draw: random.Random) -> None:
         for at in range(len(datagram)):
-            if draw.random() < 0.03:
+            if draw.random() < 0.06:
                 datagram[at] |= 0x80
 
     assert any("not uniform, taken all together" in one.what for one in found(sample(2500, spoil)))
@@ -57,7 +57,7 @@ def test_bits_that_echo_others_are_found() -> None:
             if draw.random() < 0.05:
                 datagram[at] = datagram[at - 5]
 
-    assert any(one.what == "bits echo those 40 before" for one in found(sample(1500, spoil)))
+    assert any(one.what.startswith("bits echo those 40 before") for one in found(sample(1500, spoil)))
 
 
 def test_an_identifier_that_comes_back_is_found() -> None:
