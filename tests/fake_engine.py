@@ -32,6 +32,7 @@ class Engine:
         self.hold: set[str] = set()
         self.full = False
         self.users: dict[str, dict[str, int]] = {}
+        self.psks: list[bytes] = []
         self.closed = False
         self._address = address
         self._inbox: list[tuple[int, bool, object]] = []
@@ -99,6 +100,10 @@ class Engine:
             self.fail(ticket, FAILURES[host], "the far side said so", {})
             return
         self._command("open", ticket, (host, port), self.hand_over if "open" not in self.hold else None)
+
+    def set_psks(self, ticket: int, psks: list[bytes]) -> None:
+        self.psks = psks
+        self._command("set_psks", ticket, (psks,), None)
 
     def set_users(self, ticket: int, users: list[tuple[str, bytes]]) -> None:
         self._command("set_users", ticket, (users,), None)

@@ -127,6 +127,9 @@ class Engine:
         `fd` is a connected AF_UNIX stream socket, non-blocking, close-on-exec, and belongs to the caller.
         """
 
+    def set_psks(self, ticket: int, psks: list[bytes]) -> None:
+        """Replace a server's secrets, the current one first. Links that use one that is gone end."""
+
     def set_users(self, ticket: int, users: list[tuple[str, bytes]]) -> None:
         """Replace a server's user table: name and 32-byte public key each. Reply: None."""
 

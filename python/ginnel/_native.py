@@ -273,6 +273,10 @@ class Native:
         """Replace the user table. Commands are obeyed in order, so nobody needs to wait; a failure is logged."""
         self._post(lambda ticket: self._engine.set_users(ticket, users))
 
+    async def set_psks(self, psks: list[bytes]) -> None:
+        """Replace a server's secrets, the current one first. Links that use one that is gone end."""
+        await self._request(lambda ticket: self._engine.set_psks(ticket, psks))
+
     async def set_limits(
         self,
         limits: dict[str, float],

@@ -105,6 +105,8 @@ def test_where_no_server_ran_nothing_is_made(state: Path, change: object) -> Non
 async def test_a_running_server_goes_on_with_what_its_engine_accepts(state: Path) -> None:
     async with Server(state=state, listen="127.0.0.1:4433") as server:
         before = ShareLink.parse(server.share_link())
+        # The server's own loop is held up meanwhile: it cannot be told.
+        StateDirectory(state).control_socket.unlink()
         assert rotate_secret(state) == Rotation(has_previous=True, process=os.getpid())
         # A reload that writes the state brings neither the old secret back nor the new one into links of this run.
         changed = server.config.model_copy(update={"profile": server.config.profile.of("light")})

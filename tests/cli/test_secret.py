@@ -1,5 +1,6 @@
 """`ginnel secret`."""
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from ginnel.api.server import Server
 from ginnel.config.state import StateDirectory
 from tests.cli.conftest import Command
+from tests.fake_engine import Engine
 
 pytestmark = pytest.mark.usefixtures("engines")
 
@@ -53,10 +55,27 @@ async def test_no_secret_is_shown(made: Path, run: Command) -> None:
     assert kept.psk.reveal().hex() not in said
 
 
-async def test_a_running_server_is_named(state: Path, run: Command) -> None:
+async def test_a_running_server_takes_it_at_once(state: Path, run: Command) -> None:
+    async with Server(state=state, listen="127.0.0.1:4433") as server:
+        before = server.share_link()
+        result = await asyncio.to_thread(run, "secret", "rotate", "--state", str(state))
+        assert f"holds at once; process {os.getpid()} has it" in result.err
+        assert "start the server again" not in result.err
+        assert server.share_link() != before
+        kept = StateDirectory(state).read()
+        assert kept is not None
+        assert Engine.made[-1].psks == [secret.reveal() for secret in kept.secrets]
+        result = await asyncio.to_thread(run, "secret", "retire", "--state", str(state))
+        assert "work no longer.\n" in result.err
+        assert Engine.made[-1].psks == [kept.psk.reveal()]
+
+
+async def test_a_running_server_that_cannot_be_told_is_named(state: Path, run: Command) -> None:
     async with Server(state=state, listen="127.0.0.1:4433"):
+        StateDirectory(state).control_socket.unlink()
         result = run("secret", "rotate", "--state", str(state))
-    assert f"next start; process {os.getpid()} still has the old state of things" in result.err
+    assert f"next start; process {os.getpid()} could not be told" in result.err
+    assert "start the server again" in result.err
 
 
 async def test_json(made: Path, run: Command) -> None:
@@ -65,9 +84,9 @@ async def test_json(made: Path, run: Command) -> None:
         for word in ("rotate", "status", "retire")
     ]
     assert told == [
-        {"action": "rotate", "previous_accepted": True, "running": False},
-        {"action": "status", "previous_accepted": True, "running": False},
-        {"action": "retire", "previous_accepted": False, "running": False},
+        {"action": "rotate", "previous_accepted": True, "running": False, "told": False},
+        {"action": "status", "previous_accepted": True, "running": False, "told": False},
+        {"action": "retire", "previous_accepted": False, "running": False, "told": False},
     ]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,11 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from ginnel.config.secret import Secret
+from ginnel.config.sharelink import ShareLink
+
+from .figures import figures, links
 from .machine import descriptors, resident_memory, stored_bytes, threads, udp_drops, udp_sockets
 from .prober import Prober
-from .program import Client, Server, beside_loop
+from .process import Process
+from .program import LOOPBACK, Client, Server, beside_loop, command, environment
 from .socks import connected
-from .strangers import SHAPES, flipped, spliced, truncated
+from .strangers import LONGEST, SHAPES, flipped, spliced, truncated
 from .streams import Received, close, payload, read_to_end, send
 from .targets import echo, read_then_answer, serve, source
 from .udp_proxy import udp_proxy
@@ -53,10 +60,30 @@ async def live_downloads(client: Client) -> AsyncIterator[None]:
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_strangers_get_no_answer(server: Server, client: Client, shape: str) -> None:
     draw = random.Random()
+    await one_echo(client)
+    before = links(figures(server))
+    assert before[0] == 1
     async with live_downloads(client), Prober(server.process.pid, server.port) as prober:
         await prober.send(SHAPES[shape](draw))
         await prober.silence()
-    assert server.process.alive
+        # The link beside it is the same one, and nobody is on the way in.
+        assert links(figures(server)) == before
+
+
+async def test_not_one_packet_leaves(tmp_path: Path) -> None:
+    """Not to the stranger, and to nobody else either: a server that has no link has nothing to say to anybody."""
+    draw = random.Random()
+    with Server(tmp_path / "state") as server:
+        memory = resident_memory(server.process.pid)
+        async with Prober(server.process.pid, server.port) as prober:
+            for shape in SHAPES.values():
+                await prober.send(shape(draw))
+            await prober.silence()
+        seen = figures(server)
+        assert links(seen) == (0, 0, 0)
+        assert seen["counters"]["datagrams_received"] > LONGEST
+        assert seen["counters"]["datagrams_sent"] == 0
+        assert resident_memory(server.process.pid) - memory < MEMORY_SLACK
 
 
 async def test_a_client_answers_strangers_no_more_than_a_server(client: Client) -> None:
@@ -156,4 +183,69 @@ async def test_recorded_datagrams_are_never_answered(tmp_path: Path, end: signal
             await one_echo(client)
             await prober.send(recorded)
             await prober.silence()
+            await one_echo(client)
+
+
+def impostor(link: str, host: str, **changed: Secret) -> str:
+    """A share link like `link` with another key in it, and another host."""
+    parsed = ShareLink.parse(link)
+    servers = tuple(server.model_copy(update={"host": host}) for server in parsed.servers)
+    return parsed.model_copy(update={"servers": servers, **changed}).to_text()
+
+
+async def refused(server: Server, tmp_path: Path, link: str, cause: str) -> None:
+    """A client with this link asks again and again; the server counts the cause and says nothing at all."""
+    argv = command("client", "-", "-D", f"{LOOPBACK}:0")
+    async with udp_proxy(PROXY_HOST, server.port) as proxy:
+        client = Process(argv, stdin=link + "\n", env=environment(tmp_path))
+        try:
+            async with asyncio.timeout(20):
+                while (await asyncio.to_thread(figures, server))["drops"][cause] < 2:
+                    pass  # To ask takes its time.
+        finally:
+            client.kill()
+        assert len(proxy.sent) >= 2
+        assert proxy.received == []
+    seen = await asyncio.to_thread(figures, server)
+    assert (links(seen), seen["counters"]["datagrams_sent"]) == ((0, 0, 0), 0)
+
+
+async def test_the_right_secret_and_an_unknown_user(tmp_path: Path) -> None:
+    async with beside_loop(lambda: Server(tmp_path / "state")) as server:
+        link = impostor(server.link, PROXY_HOST, private_key=Secret.generate())
+        await refused(server, tmp_path, link, "handshake_unknown_user")
+
+
+async def test_a_known_user_and_the_wrong_secret(tmp_path: Path) -> None:
+    async with beside_loop(lambda: Server(tmp_path / "state")) as server:
+        await refused(server, tmp_path, impostor(server.link, PROXY_HOST, psk=Secret.generate()), "not_ours")
+
+
+async def test_what_was_recorded_means_nothing_to_another_server_of_the_deployment(tmp_path: Path) -> None:
+    """One secret, another key of its own, the same user by name: what was meant for one is noise to the other."""
+    first, second = tmp_path / "first" / "state", tmp_path / "second" / "state"
+    first.parent.mkdir()
+    async with beside_loop(lambda: Server(first, advertise=PROXY_HOST)) as server:
+        port = server.port
+        async with udp_proxy(PROXY_HOST, port) as proxy:
+            async with beside_loop(lambda: Client(server.link, tmp_path)) as client:
+                await some_traffic(client)
+            recorded = proxy.sent
+    assert len(recorded) > 100
+    shutil.copytree(first, second, ignore=shutil.ignore_patterns("control", "lock", "replay"))
+    kept = json.loads((second / "server.json").read_text())
+    kept |= {"private_key": Secret.generate().reveal().hex(), "port": None, "reachable": None}
+    (second / "server.json").write_text(json.dumps(kept))
+    async with beside_loop(lambda: Server(second)) as other:
+        parsed = ShareLink.parse(other.link)
+        assert parsed.psk == ShareLink.parse(server.link).psk
+        async with Prober(other.process.pid, other.port) as prober:
+            await prober.send(recorded)
+            await prober.silence()
+            await prober.send(tampered(recorded))
+            await prober.silence()
+        seen = figures(other)
+        assert (links(seen), seen["counters"]["datagrams_sent"]) == ((0, 0, 0), 0)
+        # It lives, and answers those who mean it.
+        async with beside_loop(lambda: Client(other.link, tmp_path)) as client:
             await one_echo(client)

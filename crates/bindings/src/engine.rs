@@ -3,9 +3,11 @@
 use crate::allocator::memory_in_use;
 use crate::convert;
 use crate::spec::{
-    ClientConfig, CongestionSpec, ProfileSpec, ServerConfig, address, limits, log_error, log_levels, named, user_table,
+    ClientConfig, CongestionSpec, ProfileSpec, ServerConfig, address, key32, limits, log_error, log_levels, named,
+    user_table,
 };
 use ginnel_edge::host::{Command, CommandError, Host, LogLevels, Role};
+use ginnel_proto::envelope::keys::Psk;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::socks5::Credentials;
 use ginnel_proto::target::{Host as TargetHost, Target};
@@ -114,6 +116,12 @@ impl Engine {
     /// Replaces a server's user table.
     fn set_users(&self, ticket: u64, users: Vec<(String, Vec<u8>)>) -> PyResult<()> {
         self.command(ticket, Command::SetUsers(user_table(users)?))
+    }
+
+    /// Replaces a server's secrets, the current one first. Links that use one that is gone end.
+    fn set_psks(&self, ticket: u64, psks: Vec<Vec<u8>>) -> PyResult<()> {
+        let psks = psks.iter().map(|psk| Ok(Psk::new(key32("psks", psk)?)));
+        self.command(ticket, Command::SetPsks(psks.collect::<PyResult<_>>()?))
     }
 
     /// Lets a server's clients reach loopback and private addresses, or no longer.

@@ -6,14 +6,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tokio::time::timeout;
 
-const V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 const SEND: SendOptions = SendOptions { queue: 5000, retries: 3 };
-const V6: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0);
+
+/// A carrier of one port.
+fn one(address: IpAddr) -> UdpCarrier {
+    UdpCarrier::bind(address, [0], SEND).unwrap()
+}
 
 async fn send(carrier: &UdpCarrier, to: SocketAddr, local: Option<SocketAddr>, data: &[u8], segment: usize) {
     for batch in data.chunks(segment * carrier.max_segments()) {
         while carrier.try_send(to, local, batch, segment) == Sent::Full {
-            poll_fn(|cx| carrier.poll_writable(cx)).await.unwrap();
+            poll_fn(|cx| carrier.poll_writable(local, cx)).await.unwrap();
         }
     }
 }
@@ -34,17 +39,18 @@ fn datagrams(batches: &[Received]) -> Vec<Vec<u8>> {
     batches.iter().flat_map(|batch| batch.data.chunks(batch.segment).map(<[u8]>::to_vec)).collect()
 }
 
-async fn a_batch_arrives_as_it_was_cut(address: SocketAddr) {
-    let mut receiver = UdpCarrier::bind(address, SEND).unwrap();
-    let sender = UdpCarrier::bind(address, SEND).unwrap();
+async fn a_batch_arrives_as_it_was_cut(address: IpAddr) {
+    let mut receiver = one(address);
+    let sender = one(address);
     // Forty-three whole datagrams and a shorter one, each with bytes of its own.
     let data: Vec<u8> = (0..43 * 1400 + 77).map(|at| (at / 1400) as u8 ^ at as u8).collect();
-    send(&sender, receiver.local_address().unwrap(), None, &data, 1400).await;
+    let to = receiver.local_address().unwrap();
+    send(&sender, to, None, &data, 1400).await;
     let batches = receive(&mut receiver, data.len()).await;
     let expected: Vec<Vec<u8>> = data.chunks(1400).map(<[u8]>::to_vec).collect();
     assert_eq!(datagrams(&batches), expected);
     let from = sender.local_address().unwrap();
-    assert!(batches.iter().all(|batch| batch.remote == from && batch.local == address));
+    assert!(batches.iter().all(|batch| batch.remote == from && batch.local == to));
 }
 
 #[tokio::test]
@@ -59,8 +65,8 @@ async fn a_batch_arrives_as_it_was_cut_over_ipv6() {
 
 #[tokio::test]
 async fn datagrams_of_one_segment_need_no_offload() {
-    let mut receiver = UdpCarrier::bind(V4, SEND).unwrap();
-    let sender = UdpCarrier::bind(V4, SEND).unwrap();
+    let mut receiver = one(V4);
+    let sender = one(V4);
     let to = receiver.local_address().unwrap();
     for length in [1usize, 33, 1200, 1472] {
         send(&sender, to, None, &vec![7; length], length).await;
@@ -71,7 +77,7 @@ async fn datagrams_of_one_segment_need_no_offload() {
 
 #[tokio::test]
 async fn a_socket_for_both_families_speaks_ipv4_in_ipv4_addresses() {
-    let mut server = UdpCarrier::bind(V4, SEND).unwrap();
+    let mut server = one(V4);
     let mut client = UdpCarrier::bind_any(SEND).unwrap();
     send(&client, server.local_address().unwrap(), None, b"there", 5).await;
     let there = receive(&mut server, 5).await;
@@ -84,9 +90,8 @@ async fn a_socket_for_both_families_speaks_ipv4_in_ipv4_addresses() {
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn an_answer_leaves_from_the_address_that_was_hit() {
-    let any = SocketAddr::from(([0, 0, 0, 0], 0));
-    let mut server = UdpCarrier::bind(any, SEND).unwrap();
-    let mut client = UdpCarrier::bind(V4, SEND).unwrap();
+    let mut server = one(Ipv4Addr::UNSPECIFIED.into());
+    let mut client = one(V4);
     let hit = SocketAddr::from(([127, 0, 0, 9], server.local_address().unwrap().port()));
     send(&client, hit, None, b"there", 5).await;
     let there = receive(&mut server, 5).await;
@@ -98,8 +103,8 @@ async fn an_answer_leaves_from_the_address_that_was_hit() {
 
 #[tokio::test]
 async fn a_datagram_that_cannot_be_sent_is_lost_and_no_more() {
-    let sender = UdpCarrier::bind(V4, SEND).unwrap();
-    let mut receiver = UdpCarrier::bind(V4, SEND).unwrap();
+    let sender = one(V4);
+    let mut receiver = one(V4);
     let to = receiver.local_address().unwrap();
     // Larger than UDP can carry at all.
     send(&sender, to, None, &vec![0; 70_000], 70_000).await;
@@ -109,15 +114,15 @@ async fn a_datagram_that_cannot_be_sent_is_lost_and_no_more() {
 
 #[tokio::test]
 async fn what_the_system_refuses_is_said_to_be_refused() {
-    let sender = UdpCarrier::bind(V4, SEND).unwrap();
-    poll_fn(|cx| sender.poll_writable(cx)).await.unwrap();
+    let sender = one(V4);
+    poll_fn(|cx| sender.poll_writable(None, cx)).await.unwrap();
     // Nothing can be sent to port 0, however often it is tried.
-    assert_eq!(sender.try_send(SocketAddr::new(V4.ip(), 0), None, b"nowhere", 7), Sent::Refused);
+    assert_eq!(sender.try_send(SocketAddr::new(V4, 0), None, b"nowhere", 7), Sent::Refused);
 }
 
 #[tokio::test]
 async fn a_queue_of_packets_is_a_send_buffer_of_that_size() {
-    let sender = |queue| UdpCarrier::bind(V4, SendOptions { queue, retries: 0 }).unwrap();
+    let sender = |queue| UdpCarrier::bind(V4, [0], SendOptions { queue, retries: 0 }).unwrap();
     // The system counts double, for what it needs itself.
     let small = sender(64).send_buffer().unwrap();
     assert_eq!(small, 2 * 64 * 2048);

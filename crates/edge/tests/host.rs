@@ -4,10 +4,11 @@ mod hosts;
 
 use ginnel_edge::host::{Command, CommandError, Fact, Value, users};
 use ginnel_proto::limits::Limits;
+use ginnel_proto::ports::Ports;
 use ginnel_proto::target::Target;
 use hosts::{Directory, End, LOOPBACK, PATIENCE, one_user};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,29 @@ fn a_stream_is_handed_over_as_a_socket() {
     let facts = server.event("link_up").facts;
     assert!(facts.contains(&("user", Fact::Text("laptop".into()))), "{facts:?}");
     assert!(matches!(client.ask(Command::Probe { timeout: PATIENCE }), Ok(Value::Seconds(_))));
+}
+
+#[test]
+fn a_server_is_reached_on_each_of_its_ports() {
+    let sockets: Vec<UdpSocket> = (0..3).map(|_| UdpSocket::bind(LOOPBACK).unwrap()).collect();
+    let free: Vec<u16> = sockets.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
+    drop(sockets);
+    let ports = Ports::new(free.iter().map(|port| (*port, *port))).unwrap();
+    let directory = Directory::new();
+    let mut server = End::server_on(&directory, ports.clone()).unwrap();
+    assert_eq!(server.host.local_address(), SocketAddr::new(LOOPBACK.ip(), ports.first()));
+    for port in free {
+        let mut client = End::client(SocketAddr::new(LOOPBACK.ip(), port), Limits::default());
+        client.connect();
+        server.event("link_up");
+        assert!(matches!(client.ask(Command::Probe { timeout: PATIENCE }), Ok(Value::Seconds(_))));
+    }
+    // All or none: a second server has a port of its own and one of these.
+    let own = UdpSocket::bind(LOOPBACK).unwrap().local_addr().unwrap().port();
+    let both = Ports::new([(own, own), (ports.first(), ports.first())]).unwrap();
+    let error = End::server_on(&Directory::new(), both).err().expect("one of them is taken");
+    assert!(error.to_string().starts_with(&format!("port {}: ", ports.first())), "{error}");
+    UdpSocket::bind(SocketAddr::new(LOOPBACK.ip(), own)).unwrap();
 }
 
 #[test]

@@ -6,6 +6,7 @@ use ginnel_edge::host::{LogLevels, Role};
 use ginnel_proto::envelope::key_log::LoggedKeys;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::link::Side;
+use ginnel_proto::ports::Ports;
 use hosts::{Directory, End, LOOPBACK, client_role, server_role};
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
@@ -39,7 +40,9 @@ fn both_ends_write_the_same_keys_and_go_on_in_the_same_file() {
     let directory = Directory::new();
     let (of_server, of_client) = (directory.path().join("server.keys"), directory.path().join("client.keys"));
     for round in 1..=2 {
-        let server = start(logging(server_role(&directory, LOOPBACK), &of_server), Limits::server()).unwrap();
+        let server =
+            start(logging(server_role(&directory, LOOPBACK.ip(), Ports::one(0)), &of_server), Limits::server())
+                .unwrap();
         let address = server.host.local_address();
         let mut client = start(logging(client_role(address), &of_client), Limits::client()).unwrap();
         client.connect();

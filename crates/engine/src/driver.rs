@@ -118,7 +118,7 @@ impl Driver {
             && !core.offer(&transmit, &batch)
         {
             core.blocked = Some((transmit, batch));
-            return self.wait_writable(core, cx);
+            return self.wait_writable(core, transmit.path, cx);
         }
         let time = now();
         let mut datagrams = 0;
@@ -128,16 +128,17 @@ impl Driver {
             };
             if !core.offer(&transmit, &self.out) {
                 core.blocked = Some((transmit, std::mem::take(&mut self.out)));
-                return self.wait_writable(core, cx);
+                return self.wait_writable(core, transmit.path, cx);
             }
             datagrams += self.out.len().div_ceil(transmit.segment);
         }
         true
     }
 
-    /// Has the socket wake us when it takes more. `true`: it does already.
-    fn wait_writable(&self, core: &Core, cx: &mut Context<'_>) -> bool {
-        core.carrier.poll_writable(cx).is_ready()
+    /// Has the socket of a path wake us when it takes more. `true`: it does already. The other ports wait with it: what
+    /// they send leaves by the same network.
+    fn wait_writable(&self, core: &Core, path: Path, cx: &mut Context<'_>) -> bool {
+        core.carrier.poll_writable(path.local, cx).is_ready()
     }
 
     /// Moves on only once it has passed, so that not every round sets the timer anew.

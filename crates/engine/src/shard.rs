@@ -11,6 +11,7 @@ use crate::usage::{Account, Accounts};
 use bytes::BytesMut;
 use ginnel_carrier::udp::{SendOptions, UdpCarrier};
 use ginnel_proto::envelope::key_log::LoggedKeys;
+use ginnel_proto::envelope::keys::Psk;
 use ginnel_proto::hub::gate::Users;
 use ginnel_proto::hub::{self, Hub, LinkId, Time};
 use ginnel_proto::limits::Limits;
@@ -120,9 +121,14 @@ impl Shard {
         core.key_log = Some(Box::new(write));
     }
 
-    /// The address that the shard's socket is bound to.
+    /// The address that the shard's carrier is bound to, with the lowest of its ports.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.0.borrow().carrier.local_address()
+    }
+
+    /// All ports of the shard's carrier, ascending.
+    pub fn local_ports(&self) -> Vec<u16> {
+        self.0.borrow().carrier.ports().collect()
     }
 
     /// The limits of this shard.
@@ -150,6 +156,11 @@ impl Shard {
         let names: FxHashSet<Arc<str>> = users.values().cloned().collect();
         self.with_hub(|hub, time| hub.set_users(time, users));
         self.0.borrow_mut().accounts.set_users(|name| names.contains(name));
+    }
+
+    /// Replaces a server's secrets. Links that use one that is gone end.
+    pub fn set_psks(&self, psks: Vec<Psk>) {
+        self.with_hub(|hub, time| hub.set_psks(time, psks));
     }
 
     /// Uses other limits for what begins from now on.

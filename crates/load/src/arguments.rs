@@ -5,6 +5,7 @@ use crate::wire::Conditions;
 use crate::wording::MAX_ANSWER;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The measuring programs behind make bench and make profile.
@@ -28,6 +29,8 @@ pub(crate) enum Program {
     Wire(Wire),
     /// Run both ends of the tunnel in this process, and print how often they allocate for each unit of work
     Allocations(Allocations),
+    /// Send datagrams from many sources as fast as the machine does, and print one JSON object
+    Flood(Flood),
     /// Draw what `perf script` prints, on standard input, as a flame graph (SVG), on standard output
     Flame(Flame),
 }
@@ -200,6 +203,58 @@ pub(crate) struct Allocations {
     pub(crate) target: Option<SocketAddr>,
 }
 
+/// What a flood is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum FloodKind {
+    /// Random bytes of random length
+    Random,
+    /// Requests of somebody who has the deployment's secret, but no user's key
+    Handshake,
+    /// What was recorded
+    Replay,
+}
+
+impl FloodKind {
+    /// Its name in reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Random => "random",
+            Self::Handshake => "handshake",
+            Self::Replay => "replay",
+        }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct Flood {
+    /// Where to send
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) to: SocketAddr,
+    #[arg(long)]
+    pub(crate) kind: FloodKind,
+    /// The longest time that it may take
+    #[arg(long, default_value = "10", value_name = "S", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+    /// Datagrams in all; as many as the time allows, if not given
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Datagrams a second; as many as the machine sends, if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: Option<u32>,
+    /// Sockets to send from in turn; towards 127.0.0.0/8 each has an address of its own there
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) sources: u16,
+    /// Handshake: a file, or - for standard input, with {"psk": "HEX", "server": "HEX"}
+    #[arg(long, value_name = "FILE", required_if_eq("kind", "handshake"))]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Replay: a file of datagrams, each behind its length in two bytes, big-endian
+    #[arg(long, value_name = "FILE", required_if_eq("kind", "replay"))]
+    pub(crate) file: Option<PathBuf>,
+    /// Processes whose CPU time is measured
+    #[arg(long, value_name = "PID", value_delimiter = ',')]
+    pub(crate) pids: Vec<u32>,
+}
+
 #[derive(Args)]
 pub(crate) struct Flame {
     /// What stands above the graph
@@ -275,6 +330,8 @@ mod tests {
             ("ginnel-load wire --rate-mbit 200 --delay-ms 25 --loss 1".to_owned(), "0.01 is one in a hundred"),
             ("ginnel-load wire --rate-mbit 200 --delay-ms 25 --reorder 0.1".to_owned(), "--hold-ms"),
             ("ginnel-load wire --rate-mbit -5 --delay-ms 25".to_owned(), "-5"),
+            ("ginnel-load flood --to 127.0.0.1:1 --kind handshake".to_owned(), "--key-file"),
+            ("ginnel-load flood --to 127.0.0.1:1 --kind replay".to_owned(), "--file"),
             ("ginnel-load relay --listen 127.0.0.1:0".to_owned(), "--socks"),
             ("ginnel-load relay --listen 127.0.0.1:0 --socks --to 127.0.0.1:1".to_owned(), "--to"),
         ] {

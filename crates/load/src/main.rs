@@ -6,6 +6,7 @@ mod arguments;
 mod dial;
 mod discarding;
 mod flame;
+mod flood;
 mod histogram;
 mod origin;
 mod processor;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Program::Run(arguments) => run::run(&arguments),
         Program::Relay(arguments) => relay::relay(&arguments),
         Program::Allocations(arguments) => allocations::allocations(&arguments),
+        Program::Flood(arguments) => flood::flood(&arguments),
         Program::Flame(arguments) => flame::flame(&arguments),
         Program::Wire(arguments) => wire::wire(&arguments),
     };

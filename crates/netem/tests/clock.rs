@@ -33,6 +33,22 @@ fn a_clock_that_is_less_than_two_minutes_off_will_do() {
 }
 
 #[test]
+fn a_client_learns_how_far_its_clock_is_off() {
+    for skew in [-119, -11, 0, 30] {
+        let mut lab = Lab::new(Setup::new(1));
+        lab.clients[0].skew_ns = skew * SECOND;
+        lab.connect(0);
+        let ahead = lab.clients[0].events.iter().find_map(|(_, event)| match event {
+            Event::Up { clock_ahead, .. } => *clock_ahead,
+            _ => None,
+        });
+        assert!((ahead.expect("a client is told") - skew as f64).abs() < 0.001, "{ahead:?} for {skew}");
+        let server = lab.server.events.iter().any(|(_, event)| matches!(event, Event::Up { clock_ahead: Some(_), .. }));
+        assert!(!server);
+    }
+}
+
+#[test]
 fn a_clock_that_is_more_than_two_minutes_off_is_not_answered() {
     for_each_seed(3, |seed| {
         for skew in [-3600, -121, 121, 3600] {

@@ -326,6 +326,35 @@ fn a_revoked_user_is_gone_also_when_half_open() {
     assert_eq!(state(&pair.server), (0, 0));
 }
 
+/// A change of the deployment's secret in a running server: what was made with the one so far goes
+/// on while that is accepted, and ends when it is not.
+#[test]
+fn a_secret_is_changed_under_living_links() {
+    let deployment = Deployment::new();
+    let (mut pair, old) = Pair::up(&deployment);
+    let changed = Deployment::of([9; 32], [2; 32], [3; 32]);
+    pair.server.set_psks(pair.time, vec![changed.psk.clone(), deployment.psk.clone()]);
+    pair.exchange();
+    assert!(pair.alive(old), "the secret so far is still accepted");
+    let new = pair.dial(&changed, 1);
+    pair.exchange();
+    assert!(pair.alive(new) && pair.alive(old) && state(&pair.server) == (2, 0));
+    // A third, half-open under the secret so far when that is retired.
+    pair.dial(&deployment, 2);
+    let request = sent(&mut pair.client, pair.time);
+    deliver(&mut pair.server, pair.time, client_path(), &request);
+    assert_eq!(state(&pair.server), (2, 1));
+    events(&mut pair.client);
+    pair.server.set_psks(pair.time, vec![changed.psk.clone()]);
+    assert_eq!(pair.server.half_open(), 0);
+    pair.exchange();
+    let retired = Event::Link(link::Event::Lost(link::Lost::ByPeer(5)));
+    assert!(events(&mut pair.client).contains(&(old, retired)));
+    assert!(pair.alive(new) && state(&pair.server) == (1, 0));
+    pair.pass(Duration::from_secs(2));
+    assert_eq!(state(&pair.server), (1, 0), "nobody comes back with the old secret");
+}
+
 #[test]
 fn a_client_learns_the_servers_clock() {
     let deployment = Deployment::new();

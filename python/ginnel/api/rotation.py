@@ -1,12 +1,14 @@
 """The change of a deployment's secret: a new one beside the one so far, and later without it."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ginnel.config.secret import Secret
 from ginnel.config.state import ServerState, StateDirectory
-from ginnel.errors import ConfigError, StateError
+from ginnel.control import client as control
+from ginnel.errors import ConfigError, ControlError, StateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,9 @@ class Rotation:
     has_previous: bool
     """Whether the secret before this one is accepted too."""
     process: int | None
-    """The server that runs with the state and knows nothing of a change before its next start; None: none runs."""
+    """The server that runs with the state; None: none runs."""
+    told: bool = False
+    """Whether that server has taken a change; else it does at its next start."""
 
 
 def secret_status(directory: Path) -> Rotation:
@@ -27,7 +31,7 @@ def secret_status(directory: Path) -> Rotation:
 
 
 def rotate_secret(directory: Path, *, force: bool = False) -> Rotation:
-    """Make a new secret; the one so far is accepted too, until it is retired.
+    """Make a new secret; the one so far is accepted too, until it is retired. A running server takes it at once.
 
     Raises ConfigError while the one before is still accepted, unless `force`: links that were made with that one then
     work no longer. StateError where no server has been started yet.
@@ -48,7 +52,10 @@ def rotate_secret(directory: Path, *, force: bool = False) -> Rotation:
 
 
 def retire_secret(directory: Path) -> Rotation:
-    """Accept the current secret alone. ConfigError where there is no other, StateError where no server has started."""
+    """Accept the current secret alone. A running server ends the links that were made with the other.
+
+    ConfigError where there is no other, StateError where no server has started.
+    """
 
     def change(now: ServerState | None) -> ServerState:
         state = _started(now, directory)
@@ -67,7 +74,11 @@ def _changed(directory: Path, change: Callable[[ServerState | None], ServerState
     states = StateDirectory(directory)
     _started(states.read(), directory)  # before `update` makes a directory that nobody asked for
     state = states.update(change)
-    return Rotation(state.previous_psk is not None, states.holder())
+    told = False
+    # Whoever cannot be told reads the file at the next start.
+    with contextlib.suppress(ControlError, StateError):
+        told = control.ask(states.control_socket, "secret_changed") is True
+    return Rotation(state.previous_psk is not None, states.holder(), told)
 
 
 def _started(state: ServerState | None, directory: Path) -> ServerState:

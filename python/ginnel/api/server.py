@@ -118,6 +118,7 @@ class Server:
         self.handlers = common_handlers("server", str(self.config.state), self.stats)
         """What the control socket answers, by the question's word."""
         self.handlers |= {"users": self._tell_users, "users_changed": self._users_changed}
+        self.handlers |= {"secret_changed": self._secret_changed}
         self.new_keys = False
         """Whether this start made the keys."""
         self.port_origin: Literal["given", "drawn", "kept", "resized", "any"] = "any"
@@ -179,7 +180,7 @@ class Server:
         report, self.config = await apply_to_server(native, self.config, config, profiles)
         if after != before:
             self._directory.update(lambda now: (now or after).replaced(profile=after.profile))
-            # Not what was written: its secret may be a new one, which this engine does not accept yet.
+            # Not what was written: its secret may be one that this engine has not been told of.
             self._state = after
         return report
 
@@ -354,6 +355,15 @@ class Server:
 
     async def _users_changed(self, _: Question) -> object:
         return await self._serving().reread()
+
+    async def _secret_changed(self, _: Question) -> object:
+        """Take the secrets that the state holds now; links made with one that is gone end."""
+        state = await asyncio.to_thread(self._directory.read)
+        if state is None:
+            raise ClosedError("the state has gone")
+        await self._running().set_psks([secret.reveal() for secret in state.secrets])
+        self._state = state
+        return True
 
     async def _tell_users(self, _: Question) -> object:
         return await self._serving().written()

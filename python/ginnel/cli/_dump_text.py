@@ -20,6 +20,7 @@ _CLOSE_CODES = {
     2: "a newer link took its place",
     3: "the session failed",
     4: "one link too many of this user",
+    5: "the deployment's secret is no longer accepted",
 }
 _SEALED = {
     "no keys": "sealed: no keys of this link",

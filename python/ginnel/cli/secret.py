@@ -16,7 +16,7 @@ SUMMARY = (
     "  status    say whether a previous secret is still accepted\n"
     "  rotate    make a new secret; share links so far work on, until the previous one is retired\n"
     "  retire    accept the new secret alone: share links from before the change work no longer\n\n"
-    "A change holds from the next start of the server. To take out one user alone:  ginnel user remove NAME"
+    "A running server takes a change at once. To take out one user alone:  ginnel user remove NAME"
 )
 EXAMPLES = (
     ("ginnel secret rotate", "a new secret; then new share links for everybody, with `ginnel link USER`"),
@@ -53,7 +53,7 @@ def run(parsed: argparse.Namespace) -> int:
             found = secret_status(directory)
     terminal = Terminal()
     if parsed.json:
-        facts = {"previous_accepted": found.has_previous, "running": found.process is not None}
+        facts = {"previous_accepted": found.has_previous, "running": found.process is not None, "told": found.told}
         terminal.out(json.dumps({"action": action, **facts}))
         return 0
     _tell(action, found, terminal)
@@ -82,16 +82,18 @@ def _tell(action: str, found: Rotation, terminal: Terminal) -> None:
     terminal.fact("secret", now, _holds(found))
     if action == "rotate":
         terminal.say("\n  Share links so far work on. What to do next:\n")
-        terminal.say("  1  start the server again")
-        terminal.say("  2  give everybody a new share link:    ginnel link USER")
-        terminal.say("  3  when all have theirs:               ginnel secret retire")
+        if not found.told:
+            terminal.say("     start the server again")
+        terminal.say("     give everybody a new share link:    ginnel link USER")
+        terminal.say("     when all have theirs:               ginnel secret retire")
     else:
-        terminal.say(
-            "\n  Share links from before the change work no longer once the server has started again."
-        )
+        when = "." if found.told else " once the server has started again."
+        terminal.say(f"\n  Share links from before the change work no longer{when}")
 
 
 def _holds(found: Rotation) -> str:
     if found.process is None:
         return "holds from the server's next start; it does not run now"
-    return f"holds from the server's next start; process {found.process} still has the old state of things"
+    if found.told:
+        return f"holds at once; process {found.process} has it"
+    return f"holds from the server's next start; process {found.process} could not be told"

@@ -95,6 +95,11 @@ class ServerState(_Kept):
     profile: Profile
     """The deployment's: how server and clients shape what they send, unless they are told otherwise."""
 
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The deployment's secrets that are accepted, the current one first."""
+        return (self.psk,) if self.previous_psk is None else (self.psk, self.previous_psk)
+
     def replaced(self, **changes: Any) -> "ServerState":
         """Return a copy with some fields changed and all of them checked."""
         return ServerState.build(

@@ -130,6 +130,7 @@ impl Loop {
                 self.common.shard.set_limits(*limits);
                 self.common.reply(ticket, Ok(Value::Done));
             }
+            Command::SetPsks(_) => self.common.refuse(ticket, "a client's engine has no secrets to change"),
             Command::SetUsers(_) => self.common.refuse(ticket, "a client's engine has no users"),
             Command::SetAllowPrivate(_) => self.common.refuse(ticket, "a client's engine connects to no targets"),
             // Taken by the loop.

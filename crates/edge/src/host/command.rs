@@ -2,6 +2,7 @@
 
 use super::links::LinkFigures;
 use ginnel_engine::counters::Stats;
+use ginnel_proto::envelope::keys::Psk;
 use ginnel_proto::hub::gate::Users;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::socks5::Credentials;
@@ -37,6 +38,8 @@ pub enum Command {
     Open(Target),
     /// Server: replace the table of users. Links of those who are gone end.
     SetUsers(Users),
+    /// Replace a server's secrets, the current one first.
+    SetPsks(Vec<Psk>),
     /// Server: whether clients may reach loopback and private addresses. Streams that are connected
     /// go on.
     SetAllowPrivate(bool),

@@ -17,7 +17,6 @@ use ginnel_proto::limits::Limits;
 use ginnel_proto::link;
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tracing::debug;
@@ -30,7 +29,7 @@ pub(super) async fn run(
     inbox: &Arc<Inbox>,
     started: &Started,
 ) -> io::Result<()> {
-    let carrier = UdpCarrier::bind(SocketAddr::new(spec.listen, spec.ports.first()), send_options(&limits))?;
+    let carrier = UdpCarrier::bind(spec.listen, spec.ports.iter(), send_options(&limits))?;
     let address = carrier.local_address()?;
     let time = shard::now();
     // Without an error number: this is about a file, not about the socket.
@@ -77,6 +76,10 @@ impl Loop {
             match command {
                 Command::SetUsers(users) => {
                     common.shard.set_users(users);
+                    common.reply(ticket, Ok(Value::Done));
+                }
+                Command::SetPsks(psks) => {
+                    common.shard.set_psks(psks);
                     common.reply(ticket, Ok(Value::Done));
                 }
                 Command::SetAllowPrivate(allow) => {

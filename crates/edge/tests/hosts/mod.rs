@@ -11,7 +11,7 @@ use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::ports::Ports;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -59,10 +59,10 @@ pub(crate) fn one_user() -> ginnel_proto::hub::gate::Users {
     users([("laptop".to_owned(), user_key().public().0)])
 }
 
-pub(crate) fn server_role(directory: &Directory, listen: SocketAddr) -> Role {
+pub(crate) fn server_role(directory: &Directory, listen: IpAddr, ports: Ports) -> Role {
     Role::Server(ServerSpec {
-        listen: listen.ip(),
-        ports: Ports::one(listen.port()),
+        listen,
+        ports,
         psks: vec![psk()],
         key: server_key(),
         users: one_user(),
@@ -99,14 +99,19 @@ impl End {
     }
 
     pub(crate) fn server_with(directory: &Directory, listen: SocketAddr, limits: Limits) -> std::io::Result<Self> {
-        Self::start(server_role(directory, listen), limits, LogLevels::default())
+        Self::start(server_role(directory, listen.ip(), Ports::one(listen.port())), limits, LogLevels::default())
+    }
+
+    /// A server on several ports of loopback.
+    pub(crate) fn server_on(directory: &Directory, ports: Ports) -> std::io::Result<Self> {
+        Self::start(server_role(directory, LOOPBACK.ip(), ports), Limits::server(), LogLevels::default())
     }
 
     /// A server that logs so from its first moment.
     pub(crate) fn server_with_log<const N: usize>(directory: &Directory, levels: [(&str, &str); N]) -> Self {
         let log = LogLevels::default();
         log.set(levels).unwrap();
-        Self::start(server_role(directory, LOOPBACK), Limits::server(), log).unwrap()
+        Self::start(server_role(directory, LOOPBACK.ip(), Ports::one(0)), Limits::server(), log).unwrap()
     }
 
     pub(crate) fn client(server: SocketAddr, limits: Limits) -> Self {

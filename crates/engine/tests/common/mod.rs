@@ -88,7 +88,7 @@ fn server(
         replay: ReplayCache::default(),
         journal: Box::new(NoJournal),
     };
-    let carrier = UdpCarrier::bind(address, SEND).and_then(change).unwrap();
+    let carrier = UdpCarrier::bind(address.ip(), [address.port()], SEND).and_then(change).unwrap();
     Shard::start(Hub::server(config(1, &limits), gate, shard::now()), carrier, limits, gauge)
 }
 

@@ -53,6 +53,8 @@ pub mod close {
     pub const SESSION_FAILED: u8 = 3;
     /// The user has as many links as one may have, and this one was silent for long.
     pub const CROWDED: u8 = 4;
+    /// The deployment's secret that the client uses is no longer accepted.
+    pub const RETIRED: u8 = 5;
 }
 
 impl Control {

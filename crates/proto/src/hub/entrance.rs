@@ -67,7 +67,8 @@ impl Hub {
             self.drops.forged += 1;
             return;
         };
-        let Pending { user, name, identity, epoch, path: proven, since, sealer, opener, chain, logged } = pending;
+        let Pending { user, name, identity, epoch, path: proven, since, sealer, opener, chain, secret, logged } =
+            pending;
         if let Some(&older) = identities.get(&(user, identity)) {
             if self.entries[older].epoch() >= Some(epoch) {
                 self.drops.replayed += 1;
@@ -89,7 +90,7 @@ impl Hub {
         let session = Box::new(QuicSession::server(&self.quic, datagram_max, rtt, time.now, &mut self.rng));
         let begin = Begin { side: Side::Server, sealer, opener, chain, path: proven, ports: None, logged };
         let link = Link::new(begin, session, &self.limits, time.now, &mut self.rng);
-        let living = Living { link, header: None, owner: Some((user, identity, epoch)) };
+        let living = Living { link, header: None, owner: Some((user, identity, epoch)), secret };
         let slot = self.insert(header.session, State::Living(Box::new(living)));
         if let Role::Server { identities, .. } = &mut self.role {
             identities.insert((user, identity), slot);
@@ -175,7 +176,7 @@ impl Hub {
         let logged = self.logged_keys.is_some().then(|| completed.logged(self.entries[slot].session));
         let begin = completed.begin(logged, &mut self.rng);
         let link = Link::new(begin, Box::new(session), &self.limits, time.now, &mut self.rng);
-        self.entries[slot].state = State::Living(Box::new(Living { link, header, owner: None }));
+        self.entries[slot].state = State::Living(Box::new(Living { link, header, owner: None, secret: 0 }));
         let up = Event::Up { path, rtt: Some(rtt), user: None, kind: SessionKind::Quic, clock_ahead };
         self.events.push_back((self.id(slot), up));
         self.touch(slot);

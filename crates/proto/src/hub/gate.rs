@@ -89,7 +89,12 @@ pub(super) struct Pending {
     pub(super) chain: Option<Chain>,
     /// The keys, where keys are written down.
     pub(super) logged: Option<Box<LoggedKeys>>,
+    /// Under which of the deployment's secrets the client sends its headers.
+    pub(super) secret: SecretNumber,
 }
+
+/// Names one of the deployment's secrets while a server runs.
+pub(super) type SecretNumber = u32;
 
 /// What a gate must know of the links that are.
 pub(super) trait Links {
@@ -100,6 +105,7 @@ pub(super) trait Links {
 }
 
 struct Outer {
+    number: SecretNumber,
     psk: Psk,
     keys: OuterKeys,
     header: HeaderKey,
@@ -108,6 +114,8 @@ struct Outer {
 /// Replay cache, buckets and half-open table of one server.
 pub struct Gate {
     outer: Vec<Outer>,
+    /// How many secrets there have been since the start.
+    secrets: SecretNumber,
     key: PrivateKey,
     users: Users,
     aes: bool,
@@ -125,14 +133,9 @@ pub struct Gate {
 
 impl Gate {
     pub(super) fn new(config: GateConfig, limits: &Limits, aes: bool, time: Time) -> Self {
-        let public = config.key.public();
-        let outer = config.psks.into_iter().map(|psk| {
-            let keys = OuterKeys::derive(&psk, &public);
-            let header = HeaderKey::new(&keys.header_to_server);
-            Outer { psk, keys, header }
-        });
-        Self {
-            outer: outer.collect(),
+        let mut gate = Self {
+            outer: Vec::new(),
+            secrets: 0,
             key: config.key,
             users: config.users,
             aes,
@@ -145,7 +148,9 @@ impl Gate {
             pending_time: limits.half_open_time,
             refusals: Refusals::default(),
             log_keys: false,
-        }
+        };
+        gate.set_psks(config.psks);
+        gate
     }
 
     /// Whether links that begin have their keys written down.
@@ -228,7 +233,8 @@ impl Gate {
         let chain = version.has_rekey().then(|| keys.chain.clone());
         let ids = (session, hello.session);
         let logged = self.log_keys.then(|| Box::new(LoggedKeys::of_handshake(Side::Server, ids, aead, &keys)));
-        let pending = Pending { user, name, identity, epoch, path, since, sealer, opener, chain, logged };
+        let secret = self.outer[outer].number;
+        let pending = Pending { user, name, identity, epoch, path, since, sealer, opener, chain, secret, logged };
         self.insert_pending(time.now, session, pending);
         Ok(answer)
     }
@@ -295,6 +301,30 @@ impl Gate {
         self.pending.retain(|_, pending| users.contains_key(&pending.user));
         self.pending_order.retain(|(_, session)| self.pending.contains_key(session));
         self.users = users;
+    }
+
+    /// Replaces the deployment's secrets. One that stays keeps its number.
+    pub(super) fn set_psks(&mut self, psks: Vec<Psk>) {
+        let public = self.key.public();
+        let mut former = std::mem::take(&mut self.outer);
+        for psk in psks {
+            if let Some(index) = former.iter().position(|outer| outer.psk == psk) {
+                self.outer.push(former.swap_remove(index));
+                continue;
+            }
+            self.secrets += 1;
+            let keys = OuterKeys::derive(&psk, &public);
+            let header = HeaderKey::new(&keys.header_to_server);
+            self.outer.push(Outer { number: self.secrets, psk, keys, header });
+        }
+        let outer = &self.outer;
+        self.pending.retain(|_, pending| outer.iter().any(|outer| outer.number == pending.secret));
+        self.pending_order.retain(|(_, session)| self.pending.contains_key(session));
+    }
+
+    /// Whether this secret is still one of the deployment's.
+    pub(super) fn has_secret(&self, secret: SecretNumber) -> bool {
+        self.outer.iter().any(|outer| outer.number == secret)
     }
 
     pub(super) fn knows(&self, user: &PublicKey) -> bool {

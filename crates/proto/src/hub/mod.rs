@@ -138,6 +138,8 @@ struct Living {
     header: Option<HeaderKey>,
     /// On a server: whose link it is, and which of the user's.
     owner: Option<(PublicKey, LinkIdentity, u32)>,
+    /// On a server: under which of the deployment's secrets the client sends its headers.
+    secret: gate::SecretNumber,
 }
 
 struct Entry {

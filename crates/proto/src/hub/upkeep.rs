@@ -1,8 +1,9 @@
 //! What the owner of a hub may change while links live.
 
-use super::{Event, Hub, LinkId, Role, State, Tables, Time, gate};
+use super::{Entry, Event, Hub, LinkId, Role, State, Tables, Time, gate};
 use crate::envelope::control::close;
 use crate::envelope::key_log::LoggedKeys;
+use crate::envelope::keys::Psk;
 use crate::limits::Limits;
 use crate::link::Lost;
 use crate::session::quic::QuicConfig;
@@ -43,6 +44,21 @@ impl Hub {
     /// [`log_keys`](Self::log_keys) has asked for them.
     pub fn poll_keys(&mut self) -> Option<LoggedKeys> {
         self.logged_keys.as_mut()?.pop_front()
+    }
+
+    /// Replaces the deployment's secrets. A link whose client uses one that is gone ends: its
+    /// headers could not be read any more.
+    pub fn set_psks(&mut self, time: Time, psks: Vec<Psk>) {
+        let Role::Server { gate, .. } = &mut self.role else { return };
+        gate.set_psks(psks);
+        let gone = |entry: &Entry| match &entry.state {
+            State::Living(living) => !gate.has_secret(living.secret),
+            State::Dialing(_) | State::Held(_) => false,
+        };
+        let gone: Vec<usize> = self.entries.iter().filter(|(_, entry)| gone(entry)).map(|(slot, _)| slot).collect();
+        for slot in gone {
+            self.close_slot(time, slot, close::RETIRED);
+        }
     }
 
     /// The attempts of a handshake follow closely from now on: somebody waits for the link.

@@ -320,7 +320,8 @@ impl Keeper {
         }
         // Whoever is sent away does not come back at once, or two clients that crowd each other
         // out would do so for ever.
-        let sent_away = matches!(why, Lost::ByPeer(close::REVOKED | close::REPLACED | close::CROWDED));
+        let sent_away = |code| matches!(code, close::REVOKED | close::REPLACED | close::CROWDED | close::RETIRED);
+        let sent_away = matches!(why, Lost::ByPeer(code) if sent_away(code));
         if steady && !sent_away {
             self.pace.steady();
         }

@@ -44,3 +44,13 @@ pub(crate) fn error_name(error: &impl Debug) -> String {
     let inner = text.trim_start_matches("Target(");
     inner.chars().take_while(char::is_ascii_alphanumeric).collect()
 }
+
+/// So many bytes under a key.
+pub(crate) fn array<const N: usize>(case: &Value, key: &str) -> [u8; N] {
+    bytes(case, key).try_into().unwrap_or_else(|_| panic!("'{key}' has not {N} bytes"))
+}
+
+/// The number under a key.
+pub(crate) fn number(case: &Value, key: &str) -> u64 {
+    case[key].as_u64().unwrap_or_else(|| panic!("{case} has no number '{key}'"))
+}
