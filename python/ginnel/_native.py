@@ -78,8 +78,7 @@ class ServerSetup:
     """How what is sent is shaped: the least and the most of each field; a missing one shapes nothing."""
     log: dict[str, str] = field(default_factory=dict)
     """Levels by area; "" is that of all others."""
-    key_log: str | None = None
-    """File for the keys of links."""
+    key_log: str | None = None  # file for the keys of links
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # no repr: it would show keys
@@ -96,8 +95,7 @@ class ClientSetup:
     """How what is sent is shaped: the least and the most of each field; a missing one shapes nothing."""
     log: dict[str, str] = field(default_factory=dict)
     """Levels by area; "" is that of all others."""
-    key_log: str | None = None
-    """File for the keys of links."""
+    key_log: str | None = None  # file for the keys of links
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +149,6 @@ def engine_version() -> str:
 
 
 def _check_key_log(error: OSError, key_log: str | None) -> None:
-    """Tell the engine's word on the key log as what it is; the system's on an address has a number."""
     if error.errno is None and key_log is not None and key_log in str(error):
         raise ConfigError(str(error), setting="key_log") from error
 
@@ -182,7 +179,7 @@ class Native:
         except OSError as error:
             _check_key_log(error, setup.key_log)
             if error.errno is None and setup.replay_file in str(error):
-                # Not the system's word on an address, but the engine's on its file in the state.
+                # Not the system's word on an address, which has a number, but the engine's on a file.
                 raise StateError(str(error), path=setup.replay_file) from error
             from ginnel.config.address import Endpoint
             from ginnel.config.ports import Ports

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ginnel.dissect.frames import Frame, frames
+from ginnel.dissect.frames import Fact, Frame, frames
 from ginnel.dissect.reader import MalformedError, Reader
 from tests.dissect.sessions import varint
 
@@ -57,7 +57,7 @@ BIG = (1 << 62) - 1
         ),
     ],
 )
-def test_each_frame_says_what_stands_in_it(data: bytes, name: str, facts: dict[str, object]) -> None:
+def test_each_frame_says_what_stands_in_it(data: bytes, name: str, facts: dict[str, Fact]) -> None:
     assert read(data) == [Frame(name, facts)]
     if name not in ("PADDING", "DATAGRAM"):
         # Its end is found, and what is cut off is told.
@@ -102,7 +102,7 @@ def test_streams_with_and_without_offset_length_and_end(bits: int) -> None:
     data += V(7) if bits & 4 else b""
     data += V(len(REQUEST)) if bits & 2 else b""
     (frame, *rest) = read(data + REQUEST + (b"\x01" if bits & 2 else b""))
-    expected: dict[str, object] = {
+    expected: dict[str, Fact] = {
         "stream": 4,
         "offset": 7 if bits & 4 else 0,
         "length": len(REQUEST),
@@ -126,7 +126,7 @@ def test_only_the_beginning_of_a_clients_own_stream_is_an_opening() -> None:
 
 
 def test_a_frame_that_nobody_knows_is_told_after_those_before_it() -> None:
-    found = []
+    found: list[Frame] = []
     with pytest.raises(MalformedError, match="unknown type 0x21") as caught:
         found.extend(frames(Reader(b"\x01\x21\x01"), from_client=True))
     assert caught.value.at == 1

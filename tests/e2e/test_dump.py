@@ -15,11 +15,10 @@ from typing import Any
 
 import pytest
 
-from ginnel.capture import Datagram, datagrams, read
+from ginnel.capture import Datagram, Writer, datagrams, read
 
 from .process import Process
 from .program import Client, Server, beside_loop, command, environment, ginnel
-from .recorder import recorded
 from .socks import connected
 from .streams import Received, payload, read_to_end, send
 from .targets import echo, serve
@@ -73,27 +72,34 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
 
 async def _capture(home: Path) -> Capture:
     keys, file = [home / "server.keys", home / "client.keys"], home / "link.pcap"
-    start = lambda: Server(  # noqa: E731 - as beside_loop wants it
-        home / "state", advertise=PROXY_HOST, more=["--key-log", str(keys[0])]
-    )
-    async with beside_loop(start) as server:
-        at = PROXY_HOST, server.port
-        with recorded(file, at) as recorder:
-            async with (
-                udp_proxy(PROXY_HOST, server.port),
-                beside_loop(lambda: Client(server.link, home, more=["--key-log", str(keys[1])])) as client,
-                serve(echo) as target,
-            ):
-                data = payload(SIZE)
-                async with connected(client.socks, (TARGET, target.port)) as (reader, writer):
-                    reading = asyncio.create_task(read_to_end(reader))
-                    await send(writer, data)
-                    writer.write_eof()
-                    assert await reading == Received.whole(data)
-                target_name = f"{TARGET}:{target.port}"
+
+    def start() -> Server:
+        return Server(home / "state", advertise=PROXY_HOST, more=["--key-log", str(keys[0])])
+
+    async with beside_loop(start) as server, udp_proxy(PROXY_HOST, server.port) as proxy:
+        async with (
+            beside_loop(lambda: Client(server.link, home, more=["--key-log", str(keys[1])])) as client,
+            serve(echo) as target,
+        ):
+            await _exchange(client.socks, target.port)
+            target_name = f"{TARGET}:{target.port}"
         (home / "link.txt").write_text(server.link)
-        said, count = server.process.stderr, recorder.datagrams
+        with file.open("wb") as out:
+            writer = Writer(out)
+            for datagram in proxy.captured:
+                writer.write(datagram)
+        said, count = server.process.stderr, len(proxy.captured)
     return Capture(home, home / "link.txt", home / "state", keys[0], keys[1], file, count, target_name, said)
+
+
+async def _exchange(socks: tuple[str, int], port: int) -> None:
+    """Send `SIZE` bytes to an echo and take them back, to the end in both directions."""
+    data = payload(SIZE)
+    async with connected(socks, (TARGET, port)) as (reader, writer):
+        reading = asyncio.create_task(read_to_end(reader))
+        await send(writer, data)
+        writer.write_eof()
+        assert await reading == Received.whole(data)
 
 
 def test_with_the_keys_every_datagram_is_readable(capture: Capture) -> None:
@@ -228,8 +234,6 @@ def test_a_damaged_capture_shows_what_is_good_of_it(capture: Capture, tmp_path: 
 
 def test_bytes_that_nobody_sealed_are_unknown(capture: Capture, tmp_path: Path) -> None:
     """Damage in a datagram is shown as that, and never as something else."""
-    from ginnel.capture import Writer
-
     damaged = tmp_path / "damaged.pcap"
     with capture.file.open("rb") as file, damaged.open("wb") as out:
         writer = Writer(out)
@@ -258,18 +262,12 @@ def loopback() -> None:
 async def test_the_loopback_is_read_while_a_link_lives(tmp_path: Path) -> None:
     """Live, with a key log that does not exist before: what the system would segment is cut as it would."""
     keys = tmp_path / "keys.log"
-    start = lambda: Server(tmp_path / "state", more=["--key-log", str(keys)])  # noqa: E731 - as beside_loop wants it
-    async with beside_loop(start) as server:
+    async with beside_loop(lambda: Server(tmp_path / "state", more=["--key-log", str(keys)])) as server:
         arguments = ["--interface", "lo", "--port", str(server.port), "--json"]
         arguments += ["--state", str(tmp_path / "state"), "--key-log", str(keys)]
         watching = Process(command("dump", *arguments), env=environment(tmp_path))
         async with beside_loop(lambda: Client(server.link, tmp_path)) as client, serve(echo) as target:
-            data = payload(SIZE)
-            async with connected(client.socks, (TARGET, target.port)) as (reader, writer):
-                reading = asyncio.create_task(read_to_end(reader))
-                await send(writer, data)
-                writer.write_eof()
-                assert await reading == Received.whole(data)
+            await _exchange(client.socks, target.port)
             await asyncio.to_thread(watching.wait_line, '{"number": 300, ')
             watching.send_signal(signal.SIGINT)
             await asyncio.to_thread(watching.wait, 30.0)

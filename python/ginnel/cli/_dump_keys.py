@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ginnel import _native
 from ginnel.cli._source import VARIABLE, resolve_link
@@ -14,20 +14,24 @@ from ginnel.config.state import StateDirectory
 from ginnel.errors import ConfigError
 from ginnel.policy.users import UserTable
 
-if TYPE_CHECKING:
-    from ginnel._engine import Dissector
-
 MAX_LINE = 4096
 """Bytes of a line of a key log; ours have fewer than 300."""
 _WARNINGS = 5
 """So many lines that are wrong are told one by one."""
 
 
+class Taker(Protocol):
+    """Who takes the lines of a key log."""
+
+    def add_line(self, line: str) -> bool:
+        """Take a line; False for one that is passed over. ValueError says what is wrong."""
+
+
 class Keys:
     """All keys at hand."""
 
     def __init__(self, warn: Callable[[str], None]) -> None:
-        self.dissector: Dissector = _native.dissector()
+        self.dissector = _native.dissector()
         self.users: dict[bytes, str] = {}
         """Names of users by their public keys, where the state is at hand."""
         self.shows: list[str] = []
@@ -88,9 +92,9 @@ class Keys:
 class KeyLog:
     """A key log, which may still be growing."""
 
-    def __init__(self, path: Path, dissector: "Dissector", warn: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, taker: Taker, warn: Callable[[str], None]) -> None:
         self._path = path
-        self._dissector = dissector
+        self._taker = taker
         self._warn = warn
         self._file = _open(path)
         self._begun = b""
@@ -135,7 +139,7 @@ class KeyLog:
         try:
             if len(line) > MAX_LINE:
                 raise ValueError(f"it has more than {MAX_LINE} bytes")
-            self.sets += self._dissector.add_line(line.decode("ascii", "replace"))
+            self.sets += self._taker.add_line(line.decode("ascii", "replace"))
         except ValueError as error:
             self._wrong += 1
             if self._wrong <= _WARNINGS:
