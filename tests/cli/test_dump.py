@@ -124,7 +124,10 @@ def test_what_is_no_capture_is_refused(run: Command, tmp_path: Path, content: by
         (["--interface", "lo", "--seconds", "nan"], "a number of seconds above 0"),
         (["x.pcap", "--key-log", "nowhere.log"], "the key log 'nowhere.log' cannot be opened"),
         (["x.pcap", "--state", "nowhere"], "there is no state of a server in nowhere"),
-        (["x.pcap", "--state", ""], "--state names no directory"),
+        (["x.pcap", "--state", ""], "state is empty"),
+        (["x.pcap", "--key-log", "~nobody-here/x"], "begins with a home directory"),
+        (["~nobody-here/x"], "begins with a home directory"),
+        (["x.pcap", "--state", "ginnel://0123"], "state is a share link"),
         (["x.pcap", "--link", "nowhere.txt"], "'nowhere.txt' is neither a share link nor a file"),
     ],
 )

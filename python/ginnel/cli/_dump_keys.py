@@ -9,8 +9,9 @@ from typing import Protocol
 
 from ginnel import _native
 from ginnel.cli._source import VARIABLE, resolve_link
+from ginnel.config.kinds import resolve
 from ginnel.config.mistakes import cut, is_link
-from ginnel.config.state import StateDirectory
+from ginnel.config.state import StateDirectory, state_directory
 from ginnel.errors import ConfigError
 from ginnel.policy.users import UserTable
 
@@ -55,7 +56,9 @@ class Keys:
         if parsed.state is not None:
             self._take_state(parsed.state)
         if parsed.key_log is not None:
-            self.key_log = KeyLog(Path(parsed.key_log).expanduser(), self.dissector, self._warn)
+            self.key_log = KeyLog(
+                resolve(Path(parsed.key_log), None, "--key-log"), self.dissector, self._warn
+            )
             self.key_log.read_on()
             if parsed.interface is None:
                 self.key_log.finish()
@@ -68,9 +71,7 @@ class Keys:
         self.shows.append("share link: handshakes, and headers to the server")
 
     def _take_state(self, given: str) -> None:
-        if not given.strip() or is_link(given):
-            raise ConfigError("--state names no directory", hint="Such as:  --state /var/lib/ginnel")
-        directory = StateDirectory(Path(given).expanduser())
+        directory = StateDirectory(state_directory(given))
         state = directory.read()
         if state is None:
             raise ConfigError(

@@ -16,6 +16,7 @@ from ginnel.cli._arguments import Parser
 from ginnel.cli._dump_keys import Keys
 from ginnel.cli._dump_text import Lines, summary_lines
 from ginnel.cli._terminal import Terminal, unwritten
+from ginnel.config.kinds import resolve
 from ginnel.config.mistakes import is_link
 from ginnel.dissect import Dissection
 from ginnel.dissect.summary import Summary
@@ -109,7 +110,9 @@ class _Dump:
         _flush()
 
     def _read(self) -> Iterator[Datagram]:
-        source = sys.stdin.buffer if self._parsed.file == "-" else Path(self._parsed.file).expanduser()
+        source = (
+            sys.stdin.buffer if self._parsed.file == "-" else resolve(Path(self._parsed.file), None, "FILE")
+        )
         port = self._parsed.port
         try:
             for datagram in datagrams(read(source), self._skipped):
