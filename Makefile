@@ -58,10 +58,10 @@ test-rust: | tools ## the tests of the Rust crates
 	@test -d "$${CARGO_TARGET_DIR:-target}/debug" || echo "Building the Rust tests: about 3 minutes this first time, seconds later."
 	@cargo test --locked --quiet
 
-test-python: build ## the tests of the Python package and of the whole program
+test-python: build load ## the tests of the Python package and of the whole program
 	@$(PY) -m pytest $(ARGS)
 
-endurance: build ## the tests that take many minutes: 100 Mbit/s for ten of them, memory flat
+endurance: build load ## the tests that take many minutes: 100 Mbit/s for ten of them, memory flat
 	@$(PY) -m pytest -m endurance -s $(ARGS)
 
 bench: build load ## measure beside direct, a plain relay and peers; WAN=1 on lossy paths, QUICK=1, COMPARE=last or a file

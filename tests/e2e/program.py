@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shlex
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -42,6 +44,24 @@ def address(text: str) -> tuple[str, int]:
     """`host:port` or `[v6]:port` as a pair."""
     host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def free_ports(number: int, *hosts: str) -> list[int]:
+    """UDP ports that nobody has on any of these hosts: ascending, and free again when this returns."""
+    with contextlib.ExitStack() as stack:
+        ports: list[int] = []
+        while len(ports) < number:
+            first = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            first.bind((hosts[0], 0))
+            port = first.getsockname()[1]
+            try:
+                for host in hosts[1:]:
+                    other = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                    other.bind((host, port))
+            except OSError:
+                continue
+            ports.append(port)
+        return sorted(ports)
 
 
 class Server:

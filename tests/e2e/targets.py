@@ -102,12 +102,12 @@ def sink(on_progress: Callable[[int], None] | None = None) -> Script:
     return script
 
 
-def source(data: bytes, pause: float = 0.0) -> Script:
-    """Send `data` without being asked, with a pause of so many seconds after each 64 KiB, and close."""
+def source(data: bytes, pause: float = 0.0, chunk: int = CHUNK) -> Script:
+    """Send `data` without being asked, with a pause of so many seconds after each `chunk` bytes, and close."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for start in range(0, len(data), CHUNK):
-            await send(writer, data[start : start + CHUNK])
+        for start in range(0, len(data), chunk):
+            await send(writer, data[start : start + chunk])
             if pause:
                 await asyncio.sleep(pause)
         await close(writer)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ import ginnel
 from ginnel.capture import Datagram, Writer, datagrams, read
 from ginnel.config.limits import Timeouts
 
-from .program import Server, beside_loop
+from .program import LOOPBACK, Server, beside_loop, free_ports
 from .streams import Received, close, read_to_end, send
 from .targets import echo, serve, sink, source
 from .udp_proxy import Address, UdpProxy, udp_proxy
@@ -36,6 +38,11 @@ IDLE_SECONDS = 11.0
 BULK_LINKS = 12
 BULK_SIZE = 300_000
 """Bytes each way on each of the links, all of them zero: what shows on the wire comes from ginnel, not from them."""
+
+HOP_PORTS = 8
+HOPPING_LINKS = 4
+HOPPING_SECONDS = 6.0
+"""Real time that must pass: a client hops once a second at most."""
 
 CHATTY_LINKS = 20
 REQUESTS = 40
@@ -146,6 +153,35 @@ async def interactive(directory: Path) -> dict[str, Path]:
         return {"interactive": save(directory / "interactive.pcap", proxy.captured)}
 
 
+async def hopping(directory: Path) -> dict[str, Path]:
+    """Links hop between the ports of their server, with something to say all the time."""
+    ports = free_ports(HOP_PORTS, LOOPBACK, PROXY_HOST)
+    listen = f"{LOOPBACK}:{','.join(map(str, ports))}"
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(
+            beside_loop(lambda: Server(directory / "state", listen=listen, advertise=PROXY_HOST))
+        )
+        proxies = [await stack.enter_async_context(udp_proxy(PROXY_HOST, port)) for port in ports]
+        target = await stack.enter_async_context(serve(echo))
+        running = await stack.enter_async_context(clients(server.link, HOPPING_LINKS, hop_seconds=1.0))
+
+        async def talk(client: ginnel.Client) -> None:
+            reader, writer = await client.open_connection(target.host, target.port)
+            until = time.monotonic() + HOPPING_SECONDS
+            while time.monotonic() < until:
+                request = bytes(random.randrange(1, 3000))
+                writer.write(request)
+                assert await reader.readexactly(len(request)) == request
+                await asyncio.sleep(0.02)
+            await close(writer)
+
+        await asyncio.gather(*map(talk, running))
+        used = [proxy for proxy in proxies if proxy.captured]
+        assert len(used) > HOP_PORTS // 2, f"only {len(used)} of {HOP_PORTS} ports were used"
+        seen = sorted((one for proxy in proxies for one in proxy.captured), key=lambda one: one.time)
+        return {"hopping": save(directory / "hopping.pcap", seen)}
+
+
 def control(capture: Path, copies: int, path: Path) -> Path:
     """The same datagrams, `copies` times between other addresses, with nothing but random bytes in them."""
     with path.open("wb") as file:
@@ -166,5 +202,6 @@ RECORDINGS: dict[str, Callable[[Path], Coroutine[None, None, dict[str, Path]]]] 
     "idle": handshake_and_idle,
     "bulk": bulk,
     "interactive": interactive,
+    "hopping": hopping,
 }
-"""Each mood, and what records it. Hopping between ports is one more line here when there is such a thing."""
+"""Each mood, and what records it."""

@@ -33,6 +33,8 @@ pub struct Counters {
     pub streams_shed: u64,
     /// Datagrams that the system would not send.
     pub unsendable: u64,
+    /// Datagrams of strangers for which there was no time.
+    pub crowded_out: u64,
     /// Streams that live now.
     pub streams: u64,
 }
@@ -65,6 +67,7 @@ impl Core {
         let (counters, drops) = (&self.counters, self.hub.drops());
         let mut dropped = causes(&drops).to_vec();
         dropped.push(("unsendable", counters.unsendable));
+        dropped.push(("crowded_out", counters.crowded_out));
         Stats {
             counters: vec![
                 ("bytes_received", counters.bytes_received),

@@ -9,6 +9,7 @@ use crate::shard::{Core, Shard, now};
 use ginnel_carrier::udp::{Received, Sent};
 use ginnel_proto::limits::CLOCK_TICK;
 use ginnel_proto::link::{Path, Transmit};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -19,6 +20,17 @@ use tokio::time::Sleep;
 /// Datagrams taken in before the links get to answer.
 const RECEIVE_DATAGRAMS: usize = 256;
 
+/// Datagrams that wait to be judged as handshakes. What comes when there are so many is dropped and counted, as the
+/// socket would drop it, but links do not wait behind it.
+const STRANGERS: usize = 1024;
+
+/// A longer datagram is nobody's handshake.
+const STRANGER_MAX: usize = 1500;
+
+/// How long they are judged in a round, while others wait for theirs. To refuse one costs 3 µs or, with a Noise message
+/// that has to be read, a hundred times that.
+const JUDGING: Duration = Duration::from_micros(500);
+
 /// Datagrams sent before other tasks get their turn: four whole batches.
 const SEND_DATAGRAMS: usize = 176;
 
@@ -28,6 +40,8 @@ const ERROR_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Driver {
     shard: Shard,
     received: Vec<Received>,
+    /// What is not data of a link, and came with an address: a handshake, perhaps.
+    strangers: VecDeque<(Path, Box<[u8]>)>,
     out: Vec<u8>,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
     clocks: Clocks,
@@ -37,7 +51,15 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(shard: Shard) -> Self {
-        Self { shard, received: Vec::new(), out: Vec::new(), timer: None, clocks: Clocks::new(), tick: Instant::now() }
+        Self {
+            shard,
+            received: Vec::new(),
+            strangers: VecDeque::new(),
+            out: Vec::new(),
+            timer: None,
+            clocks: Clocks::new(),
+            tick: Instant::now(),
+        }
     }
 
     /// One round. Never ready: the shard's runtime ends it.
@@ -56,6 +78,7 @@ impl Driver {
                 Ok(more) => again |= more,
                 Err(_) => pause = Some(Instant::now() + ERROR_PAUSE),
             }
+            again |= self.judge(core);
             let time = now();
             if self.clocks.have_jumped(time, self.timer.as_ref().map(|(at, _)| *at)) {
                 core.hub.resumed(time);
@@ -104,12 +127,33 @@ impl Driver {
                     datagrams += 1;
                     core.counters.datagrams_received += 1;
                     let length = batch.segment.min(batch.data.len());
-                    core.hub.handle(time, path, batch.data.split_to(length));
+                    let Some(stranger) = core.hub.handle_known(time, path, batch.data.split_to(length)) else {
+                        continue;
+                    };
+                    // A copy: what is taken out of a batch would hold all of it.
+                    if stranger.len() <= STRANGER_MAX && self.strangers.len() < STRANGERS {
+                        self.strangers.push_back((path, stranger[..].into()));
+                    } else {
+                        core.counters.crowded_out += 1;
+                    }
                 }
                 core.notices.look_at_drops(core.hub.drops(), batch.remote);
             }
         }
         Ok(true)
+    }
+
+    /// Judges some of the datagrams that are no data of a link. `true`: there are more.
+    fn judge(&mut self, core: &mut Core) -> bool {
+        let mut time = now();
+        let until = time.now + JUDGING;
+        while time.now < until {
+            let Some((path, datagram)) = self.strangers.pop_front() else { return false };
+            core.hub.handle_stranger(time, path, &datagram);
+            core.notices.look_at_drops(core.hub.drops(), path.remote);
+            time = now();
+        }
+        !self.strangers.is_empty()
     }
 
     /// Sends what the links have to send. `true`: there may be more.

@@ -9,7 +9,7 @@ use ginnel_proto::envelope::OVERHEAD;
 use ginnel_proto::envelope::hello::PARAMS_MAX;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::session::quic::{DATAGRAM_MIN, QuicConfig, QuicSession};
-use ginnel_proto::session::{Batch, Event, Read, Session, StreamId};
+use ginnel_proto::session::{Batch, Event, PathChange, Read, Session, StreamId};
 use rand::{Rng, RngExt, rngs::StdRng};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -144,6 +144,27 @@ fn an_acknowledgement_leaves_although_the_window_is_full() {
     pair.now += Duration::from_millis(5);
     packets(&mut pair.server, pair.now);
     assert!(pair.server.stats().sent > before);
+}
+
+/// What fills the window has gone to an address that is dead, and the library would wait for its
+/// answer for long: on a new path something asks for one at once.
+#[test]
+fn a_new_path_is_asked_at_once_although_the_window_is_full() {
+    let mut pair = Pair::new(6);
+    let stream = pair.client.open().unwrap();
+    write(&mut pair.client, stream, &[1; 2_000_000]);
+    pair.exchange(2, |_| {});
+    for _ in 0..40 {
+        pair.now += Duration::from_millis(1);
+        packets(&mut pair.client, pair.now);
+    }
+    assert!(pair.client.poll_transmit(pair.now, 10, OVERHEAD, &mut Vec::new()).is_none(), "the window is full");
+    for change in [PathChange::Rebound, PathChange::New] {
+        pair.client.path_changed(pair.now, change);
+        let asked = pair.client.asked();
+        assert!((1..=3).contains(&packets(&mut pair.client, pair.now).len()), "{change:?}");
+        assert!(pair.client.asked() > asked);
+    }
 }
 
 #[test]

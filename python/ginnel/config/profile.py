@@ -121,7 +121,7 @@ FIELDS: dict[str, FieldOf] = {
         100,
         "Milliseconds after each junk datagram that goes before a handshake.",
         light=(0, 0, 0, 2),
-        balanced=(0, 1, 2, 6),
+        balanced=(0, 0, 1, 3),
     ),
     "request_size": _field(
         265,
@@ -134,21 +134,21 @@ FIELDS: dict[str, FieldOf] = {
         0,
         100,
         "Packets at the beginning of a burst whose sizes are drawn one by one.",
-        light=(0, 0, 0, 0),
+        light=(3, 4, 5, 8),
         balanced=(18, 24, 25, 34),
     ),
     "burst_padding": _field(
         0,
         1000,
         "Bytes that such a packet gains, where it has room.",
-        light=(0, 0, 0, 0),
+        light=(0, 20, 100, 300),
         balanced=(0, 40, 200, 500),
     ),
     "burst_cut": _field(
         0,
         800,
         "Bytes by which such a packet is made smaller, where it would be full.",
-        light=(0, 0, 0, 0),
+        light=(0, 10, 40, 150),
         balanced=(0, 20, 100, 400),
     ),
     "small_padding": _field(
@@ -169,8 +169,8 @@ FIELDS: dict[str, FieldOf] = {
         0,
         200,
         "Bytes by which full packets are smaller than the path allows, drawn for each link and key.",
-        light=(0, 0, 0, 0),
-        balanced=(0, 8, 40, 120),
+        light=(0, 0, 12, 30),
+        balanced=(0, 4, 30, 70),
     ),
 }
 """Every field by its name, in the order in which share links carry them."""

@@ -147,6 +147,16 @@ impl Hub {
         self.schedule(slot);
     }
 
+    /// Has a link use the port at which a handshake that is held was answered: it is open.
+    pub fn use_port_of(&mut self, id: LinkId, held: LinkId) {
+        let (Some(slot), Some(held)) = (self.slot(id), self.slot(held)) else { return };
+        let State::Held(held) = &self.entries[held].state else { return };
+        let Some(path) = held.completed.as_ref().map(|completed| completed.path) else { return };
+        if let Some(living) = self.living(slot) {
+            living.link.use_port(&path);
+        }
+    }
+
     /// Makes a link of a handshake that is held: [`Event::Up`], or [`Event::NoAnswer`] where the
     /// answer is of no use. `false`: it is not held, or not any more.
     pub fn confirm_dial(&mut self, time: Time, id: LinkId) -> bool {

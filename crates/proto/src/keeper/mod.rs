@@ -280,6 +280,7 @@ impl Keeper {
         let hold = HOLD_TIME.max(rtt * HOLD_ROUND_TRIPS).min(HELD_TIME / 2);
         // The last probe leaves early enough for its echo.
         let interval = hold.saturating_sub(rtt * 5 / 4).max(hold / 4) / HOLD_PROBES;
+        hub.use_port_of(kept.link, id);
         hub.probe(time, kept.link);
         let (until, probe) = (time.now + hold, time.now + interval);
         self.held = Some(Held { dialled, rtt, until, probe, interval });

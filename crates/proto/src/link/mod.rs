@@ -367,6 +367,11 @@ impl Link {
         self.events.pop_front()
     }
 
+    /// On a client: uses this port of the server, if it is one of its ports there.
+    pub fn use_port(&mut self, path: &Path) {
+        self.roaming.follow(path);
+    }
+
     /// Asks the peer for an echo, to learn the round-trip time: [`Event::Echoed`].
     pub fn probe(&mut self, now: Instant, rng: &mut impl CryptoRng) {
         let token = self.liveness.probe(now, rng);

@@ -93,6 +93,13 @@ impl Roaming {
         *path == self.current || self.ports.as_ref().is_some_and(sibling)
     }
 
+    /// Uses the port of this path, if it leads to another port of the same server.
+    pub fn follow(&mut self, path: &Path) {
+        if self.is_home(path) {
+            self.current.remote = path.remote;
+        }
+    }
+
     /// Uses another port of the same server.
     pub fn hop(&mut self, port: u16) {
         self.current.remote.set_port(port);

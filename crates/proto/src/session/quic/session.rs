@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// by an estimate of what he sends.
 const PACED_LEAST: usize = 300;
 
+/// Pings on a new path: one of them arrives.
+const URGENT_PINGS: u32 = 3;
+
 /// Of the streams that nobody reads such a part is given up at once when there are too many.
 const CROWD_PART: usize = 4;
 
@@ -47,6 +50,8 @@ pub struct QuicSession {
     /// The pacer has stopped us: when to go on.
     paced_until: Option<Instant>,
     unanswered: Unanswered,
+    /// So many packets ask for an answer whatever window and pacer say: the path is new.
+    urgent: u32,
     /// What packets leave free behind them.
     room: Arc<Room>,
     /// The library's handshake is over: it will not send another packet of it.
@@ -153,6 +158,7 @@ impl QuicSession {
             pacer: Pacer::new(now, DATAGRAM_MIN),
             paced_until: None,
             unanswered: Unanswered::default(),
+            urgent: 0,
             room,
             settled: false,
         }
@@ -292,15 +298,20 @@ impl Session for QuicSession {
         let (pace, mtu) = (self.allowed.pace(), u64::from(connection.current_mtu()));
         self.pacer.set_mtu(connection.current_mtu());
         let allowance = self.pacer.allowance(now, pace);
+        let urgent = self.urgent > 0;
+        if urgent {
+            self.urgent -= 1;
+            connection.ping();
+        }
         // An acknowledgement that is overdue does not wait for the pacer: what leaves with it is a debt.
-        if allowance == 0 && !self.unanswered.is_overdue(now) {
+        if allowance == 0 && !urgent && !self.unanswered.is_overdue(now) {
             self.paced_until = Some(self.pacer.ready_at(now, pace));
             return None;
         }
         self.paced_until = None;
         let packets = usize::try_from(allowance / mtu).unwrap_or(max).clamp(1, max);
         let transmit = match connection.poll_transmit(now, packets, out) {
-            None if self.unanswered.is_overdue(now) => {
+            None if urgent || self.unanswered.is_overdue(now) => {
                 self.unanswered.clear();
                 self.allowed.without_window(|| connection.poll_transmit(now, 1, out))?
             }
@@ -398,11 +409,8 @@ impl Session for QuicSession {
             }
             // Whatever was in flight to the old address may be lost: find out now. A window full of
             // it holds even a ping back, and after a long silence the library would wait as long
-            // again before it sends a probe that nothing holds back: its timer has that time already.
-            connection.ping();
-            if let Some(at) = connection.poll_timeout().filter(|at| *at > now) {
-                connection.handle_timeout(at);
-            }
+            // again before it sends a probe that nothing holds back.
+            self.urgent = URGENT_PINGS;
         }
     }
 
