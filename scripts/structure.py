@@ -26,6 +26,7 @@ CRATES = {
 FLOORS = (
     "errors",
     "capture config",
+    "dissect",
     "_native",
     "policy",
     "control",

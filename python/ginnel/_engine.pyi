@@ -6,6 +6,7 @@ Only `ginnel._native` imports it.
 from typing import final
 
 __all__ = [
+    "Dissector",
     "Engine",
     "default_limits",
     "derive_user_key",
@@ -13,6 +14,40 @@ __all__ = [
     "generate_private_key",
     "public_key",
 ]
+
+@final
+class Dissector:
+    """Says what captured datagrams are, as far as the keys show it that it is given. Its tables are bounded."""
+
+    def __new__(cls) -> Dissector: ...
+    def add_server(self, psk: bytes, public_key: bytes) -> None:
+        """Add a server by the secret of its deployment and its public key, 32 bytes each.
+
+        ValueError for another length, and beyond 64 servers.
+        """
+
+    def add_own_server(self, psk: bytes, private_key: bytes) -> None:
+        """Add a server by the secret of its deployment and its private key: it opens requests too."""
+
+    def add_line(self, line: str) -> bool:
+        """Add a line of a key log; False for one that is passed over. ValueError says which field is wrong."""
+
+    def dissect(self, datagram: bytes) -> dict[str, object]:
+        """Say what a datagram is: `what` is "unknown", "request", "answer" or "data".
+
+        A request has `server` (which of those that were added), `version` and `noise` (bytes of the Noise message)
+        or `fault`; opened with a private key `user` (bytes, the public key), `time_ns`, `instance` (bytes), `lane`,
+        `attempt`, `session`, `aes`, `session_kind`, `parameters` (bytes). An answer has `server`, `request` (which of
+        the datagrams that were handed in it answers, from 1), `version` and `noise` or `fault`. Data have `to`
+        ("server" or "client"), `session`, `counter`, `kind` ("session", "control" or "trimmed"), `epoch`, `padded`;
+        then `sealed` ("no keys", "other keys" or "malformed"), or `link` (both session ids, the server's first),
+        `aead`, `number` (of the keys), `padding`, `zeros` (that were not sent and stand in the plaintext),
+        `plaintext` (bytes), and for a control message that is known `message`, with `token`, `code`, or `next_number`
+        and `public_key`.
+        """
+
+    def segment(self, piece: bytes) -> int | None:
+        """Return the length of the segments of what was captured before segmentation, if it is that."""
 
 @final
 class Engine:
@@ -33,7 +68,8 @@ class Engine:
         Read from `config`: `listen_host: str` (an IP address), `listen_ports: list[tuple[int, int]]` (ranges, both
         bounds included; port 0, alone: any), `psk: bytes` (32), `previous_psk: bytes | None`, `private_key: bytes`
         (32), `users: list[tuple[str, bytes]]` (name and 32-byte public key), `allow_private: bool`,
-        `replay_file: str`, `limits: dict[str, float]`, `congestion: tuple[str, float | None]` and
+        `replay_file: str`, `key_log: str | None` (a file), `limits: dict[str, float]`,
+        `congestion: tuple[str, float | None]` and
         `profile: dict[str, tuple[int, int]]` (as `set_limits` takes them), `log: dict[str, str]` (as `set_log`
         takes it).
 
@@ -48,7 +84,7 @@ class Engine:
         order in which they are tried: host name or IP address, ranges of ports, public key, psk, the user's private
         key; keys of 32 bytes), `limits: dict[str, float]`, `congestion: tuple[str, float | None]` and
         `profile: dict[str, tuple[int, int]]` (as `set_limits` takes them), `log: dict[str, str]` (as `set_log`
-        takes it).
+        takes it), `key_log: str | None` (a file).
 
         Raises OSError when no socket can be had, ValueError for a bad value.
         """

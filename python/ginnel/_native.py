@@ -30,7 +30,7 @@ from ginnel.errors import (
 )
 
 if TYPE_CHECKING:
-    from ginnel._engine import Engine
+    from ginnel._engine import Dissector, Engine
 
 T = TypeVar("T")
 
@@ -78,6 +78,7 @@ class ServerSetup:
     """How what is sent is shaped: the least and the most of each field; a missing one shapes nothing."""
     log: dict[str, str] = field(default_factory=dict)
     """Levels by area; "" is that of all others."""
+    key_log: str | None = None  # file for the keys of links
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # no repr: it would show keys
@@ -94,6 +95,7 @@ class ClientSetup:
     """How what is sent is shaped: the least and the most of each field; a missing one shapes nothing."""
     log: dict[str, str] = field(default_factory=dict)
     """Levels by area; "" is that of all others."""
+    key_log: str | None = None  # file for the keys of links
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,11 @@ def derive_user_key(server_private_key: bytes, user: str, generation: int) -> by
     return cast(bytes, _load().derive_user_key(server_private_key, user, generation))
 
 
+def dissector() -> "Dissector":
+    """Return a dissector of datagrams that has no keys yet."""
+    return cast("Dissector", _load().Dissector())
+
+
 def default_limits(role: str) -> dict[str, float]:
     """Return every limit that can be set, with its default for a role: seconds, bytes, counts."""
     return cast("dict[str, float]", _load().default_limits(role))
@@ -139,6 +146,11 @@ def default_limits(role: str) -> dict[str, float]:
 def engine_version() -> str:
     """Return the engine's version."""
     return cast(str, _load().engine_version())
+
+
+def _check_key_log(error: OSError, key_log: str | None) -> None:
+    if error.errno is None and key_log is not None and key_log in str(error):
+        raise ConfigError(str(error), setting="key_log") from error
 
 
 class Native:
@@ -165,8 +177,9 @@ class Native:
         try:
             return cls(module.Engine.server(setup), on_event)
         except OSError as error:
+            _check_key_log(error, setup.key_log)
             if error.errno is None and setup.replay_file in str(error):
-                # Not the system's word on an address, but the engine's on its file in the state.
+                # Not the system's word on an address, which has a number, but the engine's on a file.
                 raise StateError(str(error), path=setup.replay_file) from error
             from ginnel.config.address import Endpoint
             from ginnel.config.ports import Ports
@@ -183,6 +196,7 @@ class Native:
         try:
             return cls(module.Engine.client(setup), on_event)
         except OSError as error:
+            _check_key_log(error, setup.key_log)
             raise listen_error("a UDP socket", error.errno, error.strerror or str(error)) from error
         except ValueError as error:
             raise ConfigError(str(error)) from error

@@ -30,7 +30,7 @@ NO_ANSWER_LIMIT = 30.0
 """Seconds until a command gives up on a server that says nothing; ten are what it promises."""
 
 COMMANDS = [
-    "server", "client", "link", "join", "user", "secret", "stats", "reload", "ping", "keygen", "version"
+    "server", "client", "link", "join", "user", "secret", "stats", "reload", "dump", "ping", "keygen", "version"
 ]  # fmt: skip
 
 

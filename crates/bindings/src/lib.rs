@@ -5,6 +5,7 @@
 
 mod allocator;
 mod convert;
+mod dissect;
 mod engine;
 mod keys;
 mod spec;
@@ -12,6 +13,8 @@ mod spec;
 /// The native half of ginnel.
 #[pyo3::pymodule(gil_used = false)]
 mod _engine {
+    #[pymodule_export]
+    use super::dissect::Dissector;
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]

@@ -39,6 +39,7 @@ pub(crate) struct ServerConfig {
     users: Vec<(String, Vec<u8>)>,
     allow_private: bool,
     replay_file: String,
+    key_log: Option<String>,
     pub(crate) limits: BTreeMap<String, f64>,
     pub(crate) congestion: CongestionSpec,
     pub(crate) profile: ProfileSpec,
@@ -48,6 +49,7 @@ pub(crate) struct ServerConfig {
 #[derive(FromPyObject)]
 pub(crate) struct ClientConfig {
     servers: Vec<ServerTuple>,
+    key_log: Option<String>,
     pub(crate) limits: BTreeMap<String, f64>,
     pub(crate) congestion: CongestionSpec,
     pub(crate) profile: ProfileSpec,
@@ -68,6 +70,7 @@ impl ServerConfig {
             users: user_table(self.users)?,
             allow_private: self.allow_private,
             replay_file: self.replay_file.into(),
+            key_log: self.key_log.map(Into::into),
         })
     }
 }
@@ -90,7 +93,7 @@ impl ClientConfig {
             }
             Ok(ServerAddress { host, ports, keys })
         });
-        Ok(ClientSpec { servers: servers.collect::<PyResult<_>>()? })
+        Ok(ClientSpec { servers: servers.collect::<PyResult<_>>()?, key_log: self.key_log.map(Into::into) })
     }
 }
 

@@ -10,6 +10,7 @@ use crate::turns::Turns;
 use crate::usage::{Account, Accounts};
 use bytes::BytesMut;
 use ginnel_carrier::udp::{SendOptions, UdpCarrier};
+use ginnel_proto::envelope::key_log::LoggedKeys;
 use ginnel_proto::envelope::keys::Psk;
 use ginnel_proto::hub::gate::Users;
 use ginnel_proto::hub::{self, Hub, LinkId, Time};
@@ -34,6 +35,9 @@ const SPARE_BUFFERS: usize = 16;
 
 /// What concerns whoever keeps links: a client that redials, a server that reports.
 pub type LinkEvent = (LinkId, hub::Event);
+
+/// Writes keys down.
+type WriteKeys = Box<dyn FnMut(&LoggedKeys)>;
 
 /// A handle of a shard. Cloning is cheap; it never leaves its thread.
 #[derive(Clone)]
@@ -63,6 +67,8 @@ pub(crate) struct Core {
     keeper: Option<Waker>,
     buffers: Vec<BytesMut>,
     pub(crate) memory: Memory,
+    /// Writes the keys of links down, where that is asked for.
+    key_log: Option<WriteKeys>,
 }
 
 /// What a shard keeps of a link beside the hub's own.
@@ -100,10 +106,19 @@ impl Shard {
             keeper: None,
             buffers: Vec::new(),
             memory: Memory::new(gauge),
+            key_log: None,
         })));
         let mut driver = Driver::new(shard.clone());
         let driving = tokio::task::spawn_local(poll_fn(move |cx| driver.poll(cx)));
         (shard, driving)
+    }
+
+    /// Has the keys of all links that begin from now on written down. `write` is called on the shard's thread, and
+    /// before the first datagram under these keys leaves.
+    pub fn log_keys(&self, write: impl FnMut(&LoggedKeys) + 'static) {
+        let core = &mut *self.0.borrow_mut();
+        core.hub.log_keys(true);
+        core.key_log = Some(Box::new(write));
     }
 
     /// The address that the shard's carrier is bound to, with the lowest of its ports.
@@ -267,6 +282,12 @@ impl Shard {
             let event = self.0.borrow_mut().hub.poll_event();
             let Some((link, event)) = event else { break };
             self.handle_event(link, event);
+        }
+        let core = &mut *self.0.borrow_mut();
+        if let Some(write) = &mut core.key_log {
+            while let Some(keys) = core.hub.poll_keys() {
+                write(&keys);
+            }
         }
     }
 

@@ -143,12 +143,17 @@ impl Tunnel {
             users: users([("load".to_owned(), user.public().0)]),
             allow_private: true,
             replay_file: directory.0.join("replay"),
+            key_log: None,
         });
         let server = Host::start(server, Limits::server(), LogLevels::default(), uncounted)?;
         let address = server.local_address();
         let servers = vec![ServerAddress { host: address.ip().to_string(), ports: Ports::one(address.port()), keys }];
-        let client =
-            Host::start(Role::Client(ClientSpec { servers }), Limits::client(), LogLevels::default(), uncounted)?;
+        let client = Host::start(
+            Role::Client(ClientSpec { servers, key_log: None }),
+            Limits::client(),
+            LogLevels::default(),
+            uncounted,
+        )?;
         ask(&client, 1, Command::Connect { timeout: PATIENCE })?;
         let Value::Listener(_, socks) =
             ask(&client, 2, Command::ListenSocks5 { address: LOOPBACK, credentials: None })?

@@ -9,13 +9,16 @@
 
 use crate::envelope::control::{CONTROL_MAX, Control, PADDING};
 use crate::envelope::data::{Aead, OpenError, Opener, Sealer};
+use crate::envelope::dissect::{Data, Dissector, Found, Sealed};
 use crate::envelope::handshake::{ClientKeys, DATAGRAM_MAX, Direction, HandshakeError, Initiation, Request};
 use crate::envelope::header::{HEADER_LEN, Header, HeaderKey, Kind};
 use crate::envelope::hello::{Hello, LinkIdentity, PARAMS_MAX, SessionKind, Welcome};
+use crate::envelope::key_log::LoggedKeys;
 use crate::envelope::keys::{OuterKeys, PrivateKey, Psk};
 use crate::envelope::replay::{Entry, HANDSHAKES_REMEMBERED, ReplayCache};
 use crate::envelope::{OVERHEAD, TAG_LEN, Version};
 use crate::fuzz::Body;
+use crate::link::Side;
 use crate::link::shape::untrim;
 use crate::profile::Span;
 use aes::Aes128;
@@ -28,9 +31,11 @@ pub const BODIES: &[(&str, Body)] = &[
     ("envelope_answer", envelope_answer),
     ("envelope_control", envelope_control),
     ("envelope_data", envelope_data),
+    ("envelope_dissect", envelope_dissect),
     ("envelope_header", envelope_header),
     ("envelope_hello", envelope_hello),
     ("envelope_journal", envelope_journal),
+    ("envelope_key_log", envelope_key_log),
     ("envelope_request", envelope_request),
     ("envelope_trimmed", envelope_trimmed),
     ("envelope_welcome", envelope_welcome),
@@ -227,6 +232,64 @@ pub fn envelope_trimmed(data: &[u8]) {
             assert!(whole[rest.len()..].iter().all(|byte| *byte == 0));
         }
         None => assert!(rest.len() + zeros + OVERHEAD > 1472),
+    }
+}
+
+/// The link whose datagrams the bodies below know.
+fn logged(number: u32) -> LoggedKeys {
+    LoggedKeys {
+        role: Side::Client,
+        server_session: 1,
+        client_session: 2,
+        aead: Aead::Aes128Gcm,
+        number,
+        to_server: [4; 32],
+        to_client: [number as u8; 32],
+        header_to_client: HEADER_KEY,
+    }
+}
+
+/// First byte: kind, epoch and padding. The others: a datagram, and the payload of one, before a dissector with all
+/// keys.
+pub fn envelope_dissect(data: &[u8]) {
+    let Ends { keys, server, .. } = ends();
+    let mut dissector = Dissector::default();
+    assert!(dissector.add_own_server(keys.psk, server));
+    (0..4).for_each(|number| dissector.add_keys(logged(number)));
+    let before = dissector.dissect(data);
+    assert!(!matches!(before, Found::Data(Data { payload: Ok(_), .. })), "nobody can forge");
+    if let Some(length) = dissector.segment(data) {
+        assert!((OVERHEAD..data.len()).contains(&length));
+    }
+    let Some((&choice, data)) = data.split_first() else { return };
+    let (padded, epoch) = (choice & 1 != 0, choice & 2 != 0);
+    let kind = [Kind::Session, Kind::Control, Kind::Trimmed, Kind::Session][usize::from(choice >> 2 & 3)];
+    let number = 2 + u32::from(epoch);
+    let mut sealer = Sealer::new(Aead::Aes128Gcm, &[0; 32], HeaderKey::new(&HEADER_KEY), 2, 9);
+    sealer.rekey(&[number as u8; 32], epoch);
+    let mut sealed = [data, &[0; OVERHEAD]].concat();
+    if sealer.seal(kind, padded, &mut sealed).is_err() {
+        panic!("the counters have only begun");
+    }
+    let Found::Data(found) = dissector.dissect(&sealed) else { panic!("a header of our own") };
+    assert_eq!((found.to, found.header.kind), (Side::Client, kind));
+    match (found.payload, padding_end(data, padded)) {
+        (Ok(opened), Some(length)) => {
+            assert_eq!((opened.link, opened.number), ((1, 2), number));
+            let sent = if kind == Kind::Trimmed { length - 2 } else { length };
+            assert_eq!(opened.plaintext.len(), sent + opened.zeros);
+            assert_eq!(opened.plaintext[..sent], data[..sent]);
+        }
+        (Err(Sealed::Malformed), end) => assert!(end.is_none() || kind == Kind::Trimmed),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A line of a key log.
+pub fn envelope_key_log(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(Some(keys)) = LoggedKeys::parse(&text) {
+        assert_eq!(LoggedKeys::parse(&keys.to_line()), Ok(Some(keys)));
     }
 }
 

@@ -448,3 +448,18 @@ pub const REKEY_AGAIN_MAX: Duration = Duration::from_secs(8);
 
 /// Addresses that a client remembers to have dialled lately.
 pub const PAIRS_REMEMBERED: usize = 1024;
+
+/// Keys that wait to be written into a key log; further ones wait in their links.
+pub const KEYS_WAITING: usize = 1024;
+
+/// Links of key logs whose datagrams a dissector opens; the oldest are forgotten for new ones.
+pub const DISSECTED_LINKS: usize = 4096;
+
+/// Sets of keys of one link that a dissector tries, and of all links together; the oldest are forgotten.
+pub const DISSECTED_KEYS: [usize; 2] = [4096, 65_536];
+
+/// Requests whose answers a dissector recognises: the latest.
+pub const DISSECTED_REQUESTS: usize = 64;
+
+/// Servers and secrets that a dissector takes.
+pub const DISSECTED_SERVERS: usize = 64;

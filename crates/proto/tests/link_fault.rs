@@ -87,7 +87,7 @@ fn ends_by_a_fault(at: &'static str) {
     let path = Path { remote: "203.0.113.9:5000".parse().unwrap(), local: None };
     let session = Box::new(Faulty { at, since: now });
     let (sealer, opener) = ends();
-    let begin = Begin { side: Side::Client, sealer, opener, chain: None, path, ports: None };
+    let begin = Begin { side: Side::Client, sealer, opener, chain: None, path, ports: None, logged: None };
     let mut link = Link::new(begin, session, &Limits::default(), now, &mut rng);
     let mut out = Vec::new();
     assert!(at == "poll_transmit" || link.poll_transmit(now, BATCH_PACKETS, &mut out, &mut rng).is_none());

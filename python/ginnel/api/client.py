@@ -132,6 +132,7 @@ class Client:
                 congestion=self.config.engine_congestion(),
                 profile=self.config.own_profile().pairs(),
                 log=self.config.log.engine_levels(),
+                key_log=None if self.config.key_log is None else str(self.config.key_log),
             ),
             self._take_event,
         )

@@ -321,6 +321,7 @@ class Server:
             congestion=self.config.engine_congestion(),
             profile=self.config.profile.over(state.profile).pairs(),
             log=self.config.log.engine_levels(),
+            key_log=None if self.config.key_log is None else str(self.config.key_log),
         )
         native = Native.server(setup, self._take_event)
         self._ports = listen.ports

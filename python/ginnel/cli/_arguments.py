@@ -84,6 +84,15 @@ def add_set(parser: Parser) -> None:
     )
 
 
+def add_key_log(parser: Parser) -> None:
+    """Add --key-log."""
+    parser.add_argument(
+        "--key-log",
+        metavar="FILE",
+        help="write the keys of links there, for `ginnel dump`: who has them and a capture can read everything",
+    )
+
+
 def add_profile(parser: Parser) -> None:
     """Add --profile."""
     parser.add_argument(

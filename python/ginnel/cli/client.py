@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from ginnel.api.client import Client
 from ginnel.api.events import Event, LinkUp
-from ginnel.cli._arguments import Parser, add_drain, add_link, add_profile, add_quiet, add_set
+from ginnel.cli._arguments import Parser, add_drain, add_key_log, add_link, add_profile, add_quiet, add_set
 from ginnel.cli._daemon import Daemon
 from ginnel.cli._events import event_lines, link_facts, warn_of_clock
 from ginnel.cli._lifetime import Ending, run_until_signal
 from ginnel.cli._listeners import OpenListeners
 from ginnel.cli._log import Flags, add_log, log_flags
-from ginnel.cli._settings import client_config, drain_flags, profile_flags, take_environment
+from ginnel.cli._settings import client_config, drain_flags, key_log_flags, profile_flags, take_environment
 from ginnel.cli._source import resolve_link
 from ginnel.cli._terminal import Terminal
 from ginnel.config.load import Loaded, Source
@@ -50,6 +50,7 @@ def configure(parser: Parser) -> None:
     add_profile(parser)
     add_drain(parser)
     add_log(parser)
+    add_key_log(parser)
     add_set(parser)
     add_quiet(parser)
 
@@ -57,7 +58,7 @@ def configure(parser: Parser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Serve applications until a signal."""
     variables = take_environment()
-    flags: Flags = profile_flags(parsed) | drain_flags(parsed) | log_flags(parsed)
+    flags: Flags = profile_flags(parsed) | drain_flags(parsed) | log_flags(parsed) | key_log_flags(parsed)
     if parsed.link or not _names_link(variables, parsed.set):
         flags["link"] = ("LINK", resolve_link(parsed.link))
     if parsed.socks5:

@@ -20,6 +20,7 @@ COMMANDS = {
     "secret": "change the deployment's secret: a new one, and later without the one before",
     "stats": "show the figures of a running server or client",
     "reload": "let a running server or client read its configuration file again",
+    "dump": "show what a capture holds, as far as the keys at hand show it",
     "ping": "ask whether a server is reachable, and how far away it is",
     "keygen": "print fresh keys and a fresh profile",
     "version": "print versions",
@@ -119,7 +120,7 @@ def _unknown(word: str) -> Exception:
 def _tell(error: BaseException) -> int:
     """Write the error for a person; the exit code says whose fault it is."""
     from ginnel.cli._terminal import Terminal
-    from ginnel.errors import ConfigError, GinnelError, StateError, StateInUse
+    from ginnel.errors import CaptureError, ConfigError, GinnelError, StateError, StateInUse
 
     if not isinstance(error, GinnelError):
         # The message of an error that nobody foresaw may hold anything, so only its kind is shown.
@@ -133,7 +134,9 @@ def _tell(error: BaseException) -> int:
             hint="The same command with --debug shows where; please report it.",
         )
     Terminal().error(error)
-    is_users = isinstance(error, ConfigError | StateError) and not isinstance(error, StateInUse)
+    is_users = isinstance(error, CaptureError | ConfigError | StateError) and not isinstance(
+        error, StateInUse
+    )
     return _USER if is_users else _WORLD
 
 

@@ -53,7 +53,11 @@ def run(parsed: argparse.Namespace) -> int:
             found = secret_status(directory)
     terminal = Terminal()
     if parsed.json:
-        facts = {"previous_accepted": found.has_previous, "running": found.process is not None, "told": found.told}
+        facts = {
+            "previous_accepted": found.has_previous,
+            "running": found.process is not None,
+            "told": found.told,
+        }
         terminal.out(json.dumps({"action": action, **facts}))
         return 0
     _tell(action, found, terminal)

@@ -5,13 +5,13 @@ import asyncio
 import socket
 
 from ginnel.api.server import Server
-from ginnel.cli._arguments import Parser, add_drain, add_profile, add_quiet, add_set
+from ginnel.cli._arguments import Parser, add_drain, add_key_log, add_profile, add_quiet, add_set
 from ginnel.cli._daemon import Daemon
 from ginnel.cli._events import event_lines
 from ginnel.cli._lifetime import Ending, run_until_signal
 from ginnel.cli._log import Flags, add_log, log_flags
 from ginnel.cli._output import send
-from ginnel.cli._settings import drain_flags, profile_flags, server_config, take_environment
+from ginnel.cli._settings import drain_flags, key_log_flags, profile_flags, server_config, take_environment
 from ginnel.cli._terminal import Terminal, qr_code, short_path
 from ginnel.cli.version import program_version
 from ginnel.config.address import Endpoint
@@ -67,6 +67,7 @@ def configure(parser: Parser) -> None:
     add_profile(parser)
     add_drain(parser)
     add_log(parser)
+    add_key_log(parser)
     add_set(parser)
     add_quiet(parser)
 
@@ -81,7 +82,7 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.allow_private:
         flags["allow_private"] = ("--allow-private", True)
     flags |= profile_flags(parsed)
-    flags |= drain_flags(parsed) | log_flags(parsed)
+    flags |= drain_flags(parsed) | log_flags(parsed) | key_log_flags(parsed)
     source = Source(role="server", variables=take_environment(), flags=flags, assignments=parsed.set)
     return serve(source, source.load(), Terminal(quiet=parsed.quiet))
 

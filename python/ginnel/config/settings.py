@@ -293,6 +293,14 @@ def _common(role: Role) -> list[Setting]:
             effect=_NOW,
         ),
         Setting(
+            key="key_log",
+            name="key_log",
+            kind=FilePath('"keys.log"'),
+            does="File for the keys of links, for `ginnel dump`: whoever has it and a capture can read everything.",
+            without="keys are written nowhere, and nobody can read a capture later.",
+            effect=_START,
+        ),
+        Setting(
             key="log.level",
             name="log.level",
             kind=Choice(LEVELS, '"info"'),

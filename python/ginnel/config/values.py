@@ -49,6 +49,8 @@ class ServerConfig(Sending):
     profile: ProfileConfig = ProfileConfig()
     """How it shapes what it sends, where that differs from the deployment's profile, which the state keeps."""
     log: LogConfig = LogConfig()
+    key_log: Path | None = None
+    """File for the keys of links, for `ginnel dump`. None: they are written nowhere."""
     timeouts: Annotated[Timeouts, AfterValidator(lambda table: table.filled("server"))] = Field(
         default=Timeouts(), validate_default=True
     )
@@ -111,6 +113,8 @@ class ClientConfig(Sending):
     profile: ProfileConfig = ProfileConfig()
     """How it shapes what it sends, where that differs from the profile of its share link."""
     log: LogConfig = LogConfig()
+    key_log: Path | None = None
+    """File for the keys of links, for `ginnel dump`. None: they are written nowhere."""
     timeouts: Annotated[Timeouts, AfterValidator(lambda table: table.filled("client"))] = Field(
         default=Timeouts(), validate_default=True
     )

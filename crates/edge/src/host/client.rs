@@ -1,6 +1,7 @@
 //! A client's loop: what it is told, and what it reports.
 
 use super::command::{Command, Event, Fact, Failure, Outcome, Value};
+use super::key_log::KeyLog;
 use super::{ClientSpec, Commands, Common, Inbox, Started, driver_ended, hub_config, links, send_options};
 use crate::inbound::handover::{HandoverError, hand_over};
 use crate::inbound::newcomers::Doorman;
@@ -50,9 +51,13 @@ pub(super) async fn run(
 ) -> io::Result<()> {
     let carrier = UdpCarrier::bind_any(send_options(&limits))?;
     let address = carrier.local_address()?;
+    let key_log = KeyLog::open_where_asked(spec.key_log.as_deref())?;
     let hub = Hub::client(hub_config(&limits), shard::now());
     let places = Places::new(&limits);
     let (shard, driving) = Shard::start(hub, carrier, limits, gauge);
+    if let Some(key_log) = key_log {
+        key_log.start(&shard);
+    }
     // A server has nothing to open; that will be the business of services.
     shard.stop_accepting();
     let server = spec.servers.first().map(|server| format!("{}:{}", server.host, server.ports.first()));

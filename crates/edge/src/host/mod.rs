@@ -8,6 +8,7 @@ mod client;
 mod command;
 mod inbox;
 mod journal;
+mod key_log;
 mod links;
 mod log;
 mod reason;
@@ -59,12 +60,16 @@ pub struct ServerSpec {
     pub allow_private: bool,
     /// Where accepted handshakes are remembered across restarts.
     pub replay_file: PathBuf,
+    /// Where the keys of links are written down for whoever debugs; `None`: nowhere.
+    pub key_log: Option<PathBuf>,
 }
 
 /// What a client is made of.
 pub struct ClientSpec {
     /// Its servers, tried in turn.
     pub servers: Vec<ServerAddress>,
+    /// Where the keys of links are written down for whoever debugs; `None`: nowhere.
+    pub key_log: Option<PathBuf>,
 }
 
 /// Which end an engine is.

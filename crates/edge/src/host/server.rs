@@ -2,6 +2,7 @@
 
 use super::command::{Command, Event, Fact, Value};
 use super::journal::FileJournal;
+use super::key_log::KeyLog;
 use super::{Commands, Common, Inbox, ServerSpec, Started, driver_ended, hub_config, links, send_options};
 use crate::outbound::{AddressPolicy, Outbound, OutboundOptions};
 use crate::places::Places;
@@ -35,9 +36,13 @@ pub(super) async fn run(
     let (journal, replay) = FileJournal::open(&spec.replay_file, time.wall_ns).map_err(|error| {
         io::Error::other(format!("the replay file {} cannot be used: {error}", spec.replay_file.display()))
     })?;
+    let key_log = KeyLog::open_where_asked(spec.key_log.as_deref())?;
     let gate = GateConfig { psks: spec.psks, key: spec.key, users: spec.users, replay, journal: Box::new(journal) };
     let hub = Hub::server(hub_config(&limits), gate, time);
     let (shard, driving) = Shard::start(hub, carrier, limits.clone(), gauge);
+    if let Some(key_log) = key_log {
+        key_log.start(&shard);
+    }
     let resolver = Resolver::system(ResolverLimits { lookup_time: limits.resolve_time, ..ResolverLimits::default() });
     let outbound = Outbound::new(resolver, AddressPolicy::new(spec.allow_private), OutboundOptions::new(&limits));
     let places = Places::new(&limits);

@@ -59,7 +59,7 @@ pub(crate) fn one_user() -> ginnel_proto::hub::gate::Users {
     users([("laptop".to_owned(), user_key().public().0)])
 }
 
-fn server_role(directory: &Directory, listen: IpAddr, ports: Ports) -> Role {
+pub(crate) fn server_role(directory: &Directory, listen: IpAddr, ports: Ports) -> Role {
     Role::Server(ServerSpec {
         listen,
         ports,
@@ -68,6 +68,7 @@ fn server_role(directory: &Directory, listen: IpAddr, ports: Ports) -> Role {
         users: one_user(),
         allow_private: true,
         replay_file: directory.path().join("replay"),
+        key_log: None,
     })
 }
 
@@ -75,6 +76,10 @@ fn server_role(directory: &Directory, listen: IpAddr, ports: Ports) -> Role {
 pub(crate) fn servers(server: SocketAddr) -> Vec<ServerAddress> {
     let keys = ClientKeys { psk: psk(), server: server_key().public(), user: user_key() };
     vec![ServerAddress { host: server.ip().to_string(), ports: Ports::one(server.port()), keys }]
+}
+
+pub(crate) fn client_role(server: SocketAddr) -> Role {
+    Role::Client(ClientSpec { servers: servers(server), key_log: None })
 }
 
 /// A host, and the messages that nobody has asked for yet.
@@ -85,7 +90,7 @@ pub(crate) struct End {
 }
 
 impl End {
-    fn start(role: Role, limits: Limits, log: LogLevels) -> std::io::Result<Self> {
+    pub(crate) fn start(role: Role, limits: Limits, log: LogLevels) -> std::io::Result<Self> {
         Ok(Self { host: Host::start(role, limits, log, uncounted)?, last: 0, waiting: Vec::new() })
     }
 
@@ -110,7 +115,7 @@ impl End {
     }
 
     pub(crate) fn client(server: SocketAddr, limits: Limits) -> Self {
-        Self::start(Role::Client(ClientSpec { servers: servers(server) }), limits, LogLevels::default()).unwrap()
+        Self::start(client_role(server), limits, LogLevels::default()).unwrap()
     }
 
     /// Hands a command in and returns its ticket.

@@ -27,6 +27,19 @@ impl Aead {
         }
     }
 
+    /// The word that people read and write.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aes128Gcm => "aes-128-gcm",
+            Self::ChaCha20Poly1305 => "chacha20-poly1305",
+        }
+    }
+
+    /// The AEAD of this word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Aes128Gcm, Self::ChaCha20Poly1305].into_iter().find(|aead| aead.name() == name)
+    }
+
     fn key(self, key: &[u8; 32]) -> LessSafeKey {
         let algorithm: &'static Algorithm = match self {
             Self::Aes128Gcm => &AES_128_GCM,
@@ -182,6 +195,27 @@ impl Opener {
                 false
             }
         }
+    }
+}
+
+/// Opens packets for somebody who looks on: under one key, in any order, as often as asked.
+pub struct Onlooker(LessSafeKey);
+
+impl Onlooker {
+    /// Expands a key.
+    pub fn new(aead: Aead, key: &[u8; 32]) -> Self {
+        Self(aead.key(key))
+    }
+
+    /// The payload without its padding, and how many bytes of padding there were.
+    pub fn open(&self, header: &Header, datagram: &[u8]) -> Result<(Vec<u8>, usize), OpenError> {
+        let (sealed, block) = datagram.split_last_chunk::<HEADER_LEN>().ok_or(OpenError::Malformed)?;
+        let mut sealed = sealed.to_vec();
+        let opened = self.0.open_in_place(nonce(header.counter), Aad::from(block), &mut sealed);
+        let length = opened.map_err(|_| OpenError::Forged)?.len();
+        let kept = without_padding(header, &sealed[..length])?;
+        sealed.truncate(kept);
+        Ok((sealed, if header.padded { length - kept - 2 } else { 0 }))
     }
 }
 

@@ -96,7 +96,11 @@ impl OuterKeys {
     }
 
     /// Unwraps a datagram to its Noise message.
-    fn unwrap(&self, direction: Direction<'_>, datagram: &[u8]) -> Result<(Version, Vec<u8>), HandshakeError> {
+    pub(crate) fn unwrap(
+        &self,
+        direction: Direction<'_>,
+        datagram: &[u8],
+    ) -> Result<(Version, Vec<u8>), HandshakeError> {
         if datagram.len() < OUTER_OVERHEAD || datagram.len() > DATAGRAM_MAX {
             return Err(HandshakeError::NotOurs);
         }
@@ -234,6 +238,6 @@ impl Request {
 }
 
 /// The nonce that a handshake datagram begins with.
-fn nonce_of(datagram: &[u8]) -> Nonce {
+pub(crate) fn nonce_of(datagram: &[u8]) -> Nonce {
     datagram.first_chunk().copied().unwrap_or_default()
 }

@@ -14,9 +14,11 @@
 
 pub mod control;
 pub mod data;
+pub mod dissect;
 pub mod handshake;
 pub mod header;
 pub mod hello;
+pub mod key_log;
 pub mod keys;
 mod noise;
 pub mod rekey;

@@ -6,6 +6,7 @@ use crate::envelope::data::{Opener, Sealer};
 use crate::envelope::handshake::{ClientKeys, Initiation};
 use crate::envelope::header::HeaderKey;
 use crate::envelope::hello::{Hello, LinkIdentity, SessionKind, Welcome};
+use crate::envelope::key_log::LoggedKeys;
 use crate::envelope::keys::{LinkKeys, OuterKeys, PublicKey};
 use crate::limits::{DIAL_ATTEMPTS, HANDSHAKE_RETRY_EAGER, HELD_TIME, Limits};
 use crate::link::{Begin, Path, Side};
@@ -243,8 +244,14 @@ impl Completed {
         (answered - i128::from(self.welcome.time_ns)) as f64 / 1e9
     }
 
+    /// The keys, to be written down; `session` is this end's id.
+    pub(super) fn logged(&self, session: u32) -> Box<LoggedKeys> {
+        let (ids, aead) = ((self.welcome.session, session), self.welcome.aead);
+        Box::new(LoggedKeys::of_handshake(Side::Client, ids, aead, &self.keys))
+    }
+
     /// What the link begins with.
-    pub(super) fn begin(self, rng: &mut impl CryptoRng) -> Begin {
+    pub(super) fn begin(self, logged: Option<Box<LoggedKeys>>, rng: &mut impl CryptoRng) -> Begin {
         let Self { welcome, keys, path, ports, version, header_to_server, .. } = self;
         let first = rng.random::<u64>() >> 18;
         Begin {
@@ -254,6 +261,7 @@ impl Completed {
             chain: version.has_rekey().then(|| keys.chain.clone()),
             path,
             ports: Some(ports),
+            logged,
         }
     }
 }

@@ -67,7 +67,8 @@ impl Hub {
             self.drops.forged += 1;
             return;
         };
-        let Pending { user, name, identity, epoch, path: proven, since, sealer, opener, chain, secret } = pending;
+        let Pending { user, name, identity, epoch, path: proven, since, sealer, opener, chain, secret, logged } =
+            pending;
         if let Some(&older) = identities.get(&(user, identity)) {
             if self.entries[older].epoch() >= Some(epoch) {
                 self.drops.replayed += 1;
@@ -87,7 +88,7 @@ impl Hub {
         let rtt = time.now - since;
         let datagram_max = self.datagram_max(proven);
         let session = Box::new(QuicSession::server(&self.quic, datagram_max, rtt, time.now, &mut self.rng));
-        let begin = Begin { side: Side::Server, sealer, opener, chain, path: proven, ports: None };
+        let begin = Begin { side: Side::Server, sealer, opener, chain, path: proven, ports: None, logged };
         let link = Link::new(begin, session, &self.limits, time.now, &mut self.rng);
         let living = Living { link, header: None, owner: Some((user, identity, epoch)), secret };
         let slot = self.insert(header.session, State::Living(Box::new(living)));
@@ -182,7 +183,8 @@ impl Hub {
         };
         let header = Some(HeaderKey::new(&completed.keys.header_to_client));
         let clock_ahead = Some(completed.clock_ahead(time));
-        let begin = completed.begin(&mut self.rng);
+        let logged = self.logged_keys.is_some().then(|| completed.logged(self.entries[slot].session));
+        let begin = completed.begin(logged, &mut self.rng);
         let link = Link::new(begin, Box::new(session), &self.limits, time.now, &mut self.rng);
         self.entries[slot].state = State::Living(Box::new(Living { link, header, owner: None, secret: 0 }));
         let up = Event::Up { path, rtt: Some(rtt), user: None, kind: SessionKind::Quic, clock_ahead };

@@ -10,11 +10,12 @@ use crate::envelope::data::{Aead, Opener, Sealer};
 use crate::envelope::handshake::{self, HandshakeError, Request};
 use crate::envelope::header::{Header, HeaderKey};
 use crate::envelope::hello::{LinkIdentity, Welcome};
+use crate::envelope::key_log::LoggedKeys;
 use crate::envelope::keys::{Chain, OuterKeys, PrivateKey, Psk, PublicKey};
 use crate::envelope::replay::{Entry, Journal, ReplayCache, SKEW_NS};
 use crate::limits::Limits;
 use crate::limits::PENDING_PER_IDENTITY;
-use crate::link::Path;
+use crate::link::{Path, Side};
 use bytes::BytesMut;
 use rand::{CryptoRng, RngExt};
 use rustc_hash::FxHashMap;
@@ -86,6 +87,8 @@ pub(super) struct Pending {
     pub(super) opener: Opener,
     /// What later keys follow from, in versions that have them.
     pub(super) chain: Option<Chain>,
+    /// The keys, where keys are written down.
+    pub(super) logged: Option<Box<LoggedKeys>>,
     /// Under which of the deployment's secrets the client sends its headers.
     pub(super) secret: SecretNumber,
 }
@@ -125,6 +128,7 @@ pub struct Gate {
     pending_max: usize,
     pending_time: Duration,
     refusals: Refusals,
+    log_keys: bool,
 }
 
 impl Gate {
@@ -143,9 +147,15 @@ impl Gate {
             pending_max: limits.half_open,
             pending_time: limits.half_open_time,
             refusals: Refusals::default(),
+            log_keys: false,
         };
         gate.set_psks(config.psks);
         gate
+    }
+
+    /// Whether links that begin have their keys written down.
+    pub(super) fn log_keys(&mut self, on: bool) {
+        self.log_keys = on;
     }
 
     /// Decrypts the header block of a datagram under each secret in use.
@@ -221,8 +231,10 @@ impl Gate {
         let opener = Opener::new(aead, &keys.to_server);
         let (identity, epoch, since) = (hello.identity, hello.epoch, time.now);
         let chain = version.has_rekey().then(|| keys.chain.clone());
+        let ids = (session, hello.session);
+        let logged = self.log_keys.then(|| Box::new(LoggedKeys::of_handshake(Side::Server, ids, aead, &keys)));
         let secret = self.outer[outer].number;
-        let pending = Pending { user, name, identity, epoch, path, since, sealer, opener, chain, secret };
+        let pending = Pending { user, name, identity, epoch, path, since, sealer, opener, chain, secret, logged };
         self.insert_pending(time.now, session, pending);
         Ok(answer)
     }

@@ -18,6 +18,7 @@ mod upkeep;
 use crate::envelope::data::OpenError;
 use crate::envelope::header::{Header, HeaderKey};
 use crate::envelope::hello::{LinkIdentity, SessionKind};
+use crate::envelope::key_log::LoggedKeys;
 use crate::envelope::keys::PublicKey;
 use crate::limits::Limits;
 use crate::link::{self, Link, Path, Side, Transmit};
@@ -178,6 +179,9 @@ pub struct Hub {
     events: VecDeque<(LinkId, Event)>,
     handshakes: VecDeque<(Path, Vec<u8>)>,
     drops: Drops,
+    /// Keys to be written down; there only while that is asked for. Where [`KEYS_WAITING`](crate::limits::KEYS_WAITING)
+    /// of them wait, further ones wait in their links.
+    logged_keys: Option<VecDeque<LoggedKeys>>,
 }
 
 /// What both kinds of hub are made of.
@@ -226,6 +230,7 @@ impl Hub {
             events: VecDeque::new(),
             handshakes: VecDeque::new(),
             drops: Drops::default(),
+            logged_keys: None,
         }
     }
 

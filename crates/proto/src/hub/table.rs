@@ -1,6 +1,7 @@
 //! The hub's table of links: slots, timers, and the queue of those that have work.
 
 use super::{Entry, Event, Hub, LinkId, Living, Role, State};
+use crate::limits::KEYS_WAITING;
 
 impl Hub {
     pub(super) fn insert(&mut self, session: u32, state: State) -> usize {
@@ -64,6 +65,9 @@ impl Hub {
         let State::Living(living) = &mut entry.state else { return };
         while let Some(event) = living.link.poll_event() {
             self.events.push_back((id, Event::Link(event)));
+        }
+        if let Some(logged) = self.logged_keys.as_mut().filter(|logged| logged.len() < KEYS_WAITING) {
+            logged.extend(living.link.poll_keys());
         }
     }
 

@@ -2,10 +2,12 @@
 
 use super::{Entry, Event, Hub, LinkId, Role, State, Tables, Time, gate};
 use crate::envelope::control::close;
+use crate::envelope::key_log::LoggedKeys;
 use crate::envelope::keys::Psk;
 use crate::limits::Limits;
 use crate::link::Lost;
 use crate::session::quic::QuicConfig;
+use std::collections::VecDeque;
 
 impl Hub {
     /// Replaces the limits. What begins from now on uses them: handshakes, links, their sessions.
@@ -27,6 +29,21 @@ impl Hub {
         for slot in gone {
             self.close_slot(time, slot, close::REVOKED);
         }
+    }
+
+    /// Whether the keys of links that begin from now on are written down: [`poll_keys`](Self::poll_keys). Whoever
+    /// gets them can read all that these links carry; nothing else of the hub ever shows them.
+    pub fn log_keys(&mut self, on: bool) {
+        self.logged_keys = on.then(VecDeque::new);
+        if let Role::Server { gate, .. } = &mut self.role {
+            gate.log_keys(on);
+        }
+    }
+
+    /// The next keys to be written down: a link's first, or those that it has changed to. `None` for ever unless
+    /// [`log_keys`](Self::log_keys) has asked for them.
+    pub fn poll_keys(&mut self) -> Option<LoggedKeys> {
+        self.logged_keys.as_mut()?.pop_front()
     }
 
     /// Replaces the deployment's secrets. A link whose client uses one that is gone ends: its

@@ -6,6 +6,7 @@
 
 mod hop;
 mod interruption;
+mod key_log;
 pub mod liveness;
 pub mod rekey;
 pub mod roaming;
@@ -16,6 +17,7 @@ use crate::envelope::OVERHEAD;
 use crate::envelope::control::{Control, close};
 use crate::envelope::data::{OpenError, Opener, Sealer};
 use crate::envelope::header::{Header, Kind};
+use crate::envelope::key_log::LoggedKeys;
 use crate::envelope::keys::Chain;
 use crate::limits::{CONTROL_QUEUE, Limits};
 use crate::ports::Ports;
@@ -23,6 +25,7 @@ use crate::profile::Span;
 use crate::session::{self, PathChange, PathStats, Session};
 use bytes::BytesMut;
 use hop::Hopper;
+use key_log::Logged;
 use liveness::{Due, Liveness};
 use rand::{CryptoRng, RngExt};
 use rekey::Rekey;
@@ -129,6 +132,8 @@ pub struct Begin {
     pub path: Path,
     /// On a client: the server's ports.
     pub ports: Option<Ports>,
+    /// The keys of the handshake, where keys are written down.
+    pub logged: Option<Box<LoggedKeys>>,
 }
 
 /// One end of a living link.
@@ -154,6 +159,8 @@ pub struct Link {
     waiting: Option<(Transmit, Vec<u8>)>,
     /// What the last words of the link are to say, and whether they have been said.
     farewell: Option<u8>,
+    /// The keys in use, where keys are written down.
+    logged: Option<Logged>,
 }
 
 impl Link {
@@ -165,7 +172,7 @@ impl Link {
         now: Instant,
         rng: &mut impl CryptoRng,
     ) -> Self {
-        let Begin { side, sealer, opener, chain, path, ports } = begin;
+        let Begin { side, sealer, opener, chain, path, ports, logged } = begin;
         let mut liveness = Liveness::new(side, limits, now, rng);
         if side == Side::Client {
             liveness.expect_proof(now, session.stats().rtt);
@@ -187,6 +194,7 @@ impl Link {
             interrupted: None,
             waiting: None,
             farewell: None,
+            logged: logged.map(Logged::new),
         }
     }
 
@@ -230,10 +238,9 @@ impl Link {
 
     /// The peer has used the link's next keys for the first time.
     fn next_key(&mut self, now: Instant, rng: &mut impl CryptoRng) {
-        let before = self.rekey.number();
-        self.rekey.taken_up(now, &mut self.sealer);
-        if self.rekey.number() != before {
+        if let Some(keys) = self.rekey.taken_up(now, &mut self.sealer) {
             self.shaper.draw_segment(rng);
+            self.log_keys(&keys);
         }
     }
 
@@ -308,8 +315,9 @@ impl Link {
                 }
             }
             Control::RekeyAnswer(number, key) => {
-                if self.rekey.answered(number, key, &mut self.sealer, &mut self.opener) {
+                if let Some(keys) = self.rekey.answered(number, key, &mut self.sealer, &mut self.opener) {
                     self.shaper.draw_segment(rng);
+                    self.log_keys(&keys);
                 }
             }
         }

@@ -114,29 +114,38 @@ impl Rekey {
         Some(Control::RekeyAnswer(number, answer))
     }
 
-    /// Client: the server's part of the new keys. They are used from now on.
-    pub fn answered(&mut self, number: u32, from: PublicKey, sealer: &mut Sealer, opener: &mut Opener) -> bool {
-        let (State::Asked { own, .. }, Some(chain)) = (&self.state, &self.chain) else { return false };
+    /// Client: the server's part of the new keys. They are used from now on; returned to be written
+    /// down where that is asked for.
+    pub fn answered(
+        &mut self,
+        number: u32,
+        from: PublicKey,
+        sealer: &mut Sealer,
+        opener: &mut Opener,
+    ) -> Option<EpochKeys> {
+        let (State::Asked { own, .. }, Some(chain)) = (&self.state, &self.chain) else { return None };
         if number != self.number + 1 {
-            return false;
+            return None;
         }
         let ephemerals = Ephemerals { client: own.public(), server: from };
-        let Some(keys) = EpochKeys::derive(chain, own, &from, &ephemerals) else { return false };
+        let keys = EpochKeys::derive(chain, own, &from, &ephemerals)?;
         opener.expect(&keys.to_client);
         self.number = number;
         sealer.rekey(&keys.to_server, number & 1 == 1);
         self.chain = Some(keys.chain.clone());
         self.state = State::Ahead;
-        true
+        Some(keys)
     }
 
-    /// The peer has used the next keys for the first time.
-    pub fn taken_up(&mut self, now: Instant, sealer: &mut Sealer) {
-        if let State::Offered { keys, .. } = std::mem::replace(&mut self.state, State::Settling(now + self.overlap)) {
-            self.number += 1;
-            sealer.rekey(&keys.to_client, self.number & 1 == 1);
-            self.chain = Some(keys.chain.clone());
-        }
+    /// The peer has used the next keys for the first time. Returns them where they are new to this
+    /// end too: a client has used them before.
+    pub fn taken_up(&mut self, now: Instant, sealer: &mut Sealer) -> Option<Box<EpochKeys>> {
+        let before = std::mem::replace(&mut self.state, State::Settling(now + self.overlap));
+        let State::Offered { keys, .. } = before else { return None };
+        self.number += 1;
+        sealer.rekey(&keys.to_client, self.number & 1 == 1);
+        self.chain = Some(keys.chain.clone());
+        Some(keys)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.

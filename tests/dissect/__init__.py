@@ -1,0 +1,1 @@
+"""What stands in datagrams: packets, frames, records."""

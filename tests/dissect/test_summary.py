@@ -1,0 +1,67 @@
+"""Counts of a capture."""
+
+from collections import Counter
+from typing import Any
+
+from ginnel.capture import Skipped
+from ginnel.dissect.summary import MAX_LINKS, MAX_TARGETS, Summary
+
+EMPTY: Counter[Skipped] = Counter()
+
+
+def data(number: int = 0, **more: Any) -> dict[str, Any]:
+    return {"what": "data", "time": 5.0 + number, "length": 100, "to": "server", "session": "0a"} | more
+
+
+def test_everything_is_counted_once() -> None:
+    summary = Summary()
+    summary.add({"what": "request", "time": 5.0, "length": 300})
+    summary.add({"what": "unknown", "time": 5.5, "length": 20})
+    opened = [{"frame": "STREAM", "open": "a:1"}, {"frame": "STREAM", "open": "a:1"}]
+    for keys in (0, 1, 1):
+        summary.add(data(1, link="a-b", number_of_keys=keys, packets=[{"frames": opened}]))
+    summary.add(data(2, sealed="no keys"))
+    summary.add(data(2, sealed="no keys", to="client"))
+    told = summary.record(skipped=Counter({Skipped.NOT_UDP: 3}), lost=2)
+    assert told == {
+        "what": "summary",
+        "datagrams": 7,
+        "bytes": 820,
+        "seconds": 2.0,
+        "kinds": {"request": 1, "unknown": 1, "data": 5},
+        "links": [
+            {"link": "a-b", "datagrams": 3, "keys": [0, 1]},
+            {"session": "0a", "to": "server", "datagrams": 1},
+            {"session": "0a", "to": "client", "datagrams": 1},
+        ],
+        "more_links": 0,
+        "targets": ["a:1"],
+        "sealed": {"no keys": 2},
+        "malformed": 0,
+        "skipped": {"not UDP": 3},
+        "lost": 2,
+    }
+
+
+def test_what_is_malformed_is_counted_a_datagram() -> None:
+    summary = Summary()
+    summary.add(data(packets=[{"frames": [], "fault": "x"}, {"frames": [], "fault": "y"}]))
+    summary.add(data(sealed="malformed"))
+    summary.add({"what": "request", "time": 5.0, "length": 300, "fault": "z"})
+    summary.add(data(packets=[{"frames": []}]))
+    assert summary.record(skipped=EMPTY, lost=0)["malformed"] == 3
+
+
+def test_tables_have_a_bound() -> None:
+    summary = Summary()
+    for number in range(MAX_LINKS + 5):
+        frames = [{"frame": "STREAM", "open": f"host:{number}"}]
+        summary.add(data(link=f"{number}", number_of_keys=0, packets=[{"frames": frames}]))
+    told = summary.record(skipped=EMPTY, lost=0)
+    assert (len(told["links"]), told["more_links"], len(told["targets"])) == (MAX_LINKS, 5, MAX_TARGETS)
+    assert told["datagrams"] == MAX_LINKS + 5
+
+
+def test_nothing_is_nothing() -> None:
+    told = Summary().record(skipped=EMPTY, lost=0)
+    assert (told["datagrams"], told["seconds"], told["kinds"]) == (0, 0.0, {})
