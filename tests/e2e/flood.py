@@ -46,8 +46,8 @@ def program() -> Path:
 
 def keys(link: str) -> str:
     """What a flood of handshakes needs of a share link: the deployment's secret and the server, and no user's key."""
-    parsed = ShareLink.parse(link)
-    return json.dumps({"psk": parsed.psk.reveal().hex(), "server": parsed.servers[0].public_key.hex()})
+    server = ShareLink.parse(link).servers[0]
+    return json.dumps({"psk": server.psk.reveal().hex(), "server": server.public_key.hex()})
 
 
 def fire(port: int, pid: int, *more: str, stdin: str | None = None, seconds: float) -> Fired:

@@ -238,7 +238,7 @@ async def test_what_was_recorded_means_nothing_to_another_server_of_the_deployme
     (second / "server.json").write_text(json.dumps(kept))
     async with beside_loop(lambda: Server(second)) as other:
         parsed = ShareLink.parse(other.link)
-        assert parsed.psk == ShareLink.parse(server.link).psk
+        assert parsed.servers[0].psk == ShareLink.parse(server.link).servers[0].psk
         async with Prober(other.process.pid, other.port) as prober:
             await prober.send(recorded)
             await prober.silence()

@@ -105,3 +105,29 @@ fn a_stop_of_both_ends_costs_no_link() {
         assert!(matches!(pair.reports.borrow()[..], [Report::Up { .. }]));
     });
 }
+
+/// Links go before strangers: what is no data of a link waits, with a bound, and is counted when
+/// there is no place for it.
+#[test]
+fn a_burst_of_junk_is_judged_or_counted_and_holds_nobody_up() {
+    run(|pair| async move {
+        drop(pair.stream().await);
+        let count = |name: &str| pair.server.stats().count(name).unwrap_or_else(|| panic!("no count of {name}"));
+        let before = count("datagrams_received");
+        let address = pair.server.local_address().unwrap();
+        let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        // No task of ours runs meanwhile: all of it waits in the socket, as far as that takes it.
+        for number in 0..4000u32 {
+            stranger.send_to(&[number as u8; 900], address).unwrap();
+        }
+        // Longer than any handshake: not even judged.
+        stranger.send_to(&[7; 1600], address).unwrap();
+        drop(pair.stream().await);
+        let strangers = || count("not_ours") + count("crowded_out");
+        while strangers() == 0 || strangers() + 200 < count("datagrams_received") - before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(count("crowded_out") >= 1, "the long one at least");
+        assert!(count("not_ours") > 0);
+    });
+}

@@ -275,7 +275,8 @@ impl Link {
 
     fn take_in_packet(&mut self, now: Instant, kind: Kind, packet: BytesMut, rng: &mut impl CryptoRng) {
         let packet = match kind {
-            Kind::Trimmed => shape::untrim(packet, DATAGRAM_LARGEST.into()),
+            // The previous version knows no such packets.
+            Kind::Trimmed => shape::untrim(packet, DATAGRAM_LARGEST.into()).filter(|_| self.rekey.is_spoken()),
             _ => Some(packet),
         };
         let Some(packet) = packet else { return };

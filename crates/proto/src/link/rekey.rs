@@ -62,6 +62,11 @@ impl Rekey {
         rekey
     }
 
+    /// Whether the version of the link has rekeys at all.
+    pub fn is_spoken(&self) -> bool {
+        self.chain.is_some()
+    }
+
     /// The number of the keys that this end seals with.
     pub fn number(&self) -> u32 {
         self.number
