@@ -156,6 +156,13 @@ def test_its_repr_names_the_server_and_no_key(link: ShareLink) -> None:
     assert repr(Client(link)) == "<ginnel.Client of 192.0.2.1:5>"
 
 
+async def test_the_engine_is_told_where_keys_are_logged(
+    engines: list[Engine], link: ShareLink, tmp_path: Path
+) -> None:
+    async with Client(link, key_log=tmp_path / "keys"), Client(link):
+        assert [engine.config.key_log for engine in engines] == [str(tmp_path / "keys"), None]
+
+
 async def test_the_log_can_be_set_at_the_start_and_later(engines: list[Engine], link: ShareLink) -> None:
     async with Client(link, log=LogConfig(level="warning", areas={"config": "debug"})) as client:
         assert engines[0].config.log == {"": "warning"}

@@ -341,6 +341,13 @@ def test_bad_settings_are_told_before_anything_happens(state: Path, settings: di
     assert not state.exists()
 
 
+async def test_the_engine_is_told_where_keys_are_logged(
+    engines: list[Engine], state: Path, tmp_path: Path
+) -> None:
+    async with Server(listen="127.0.0.1:0", state=state, key_log=tmp_path / "keys"):
+        assert engines[0].config.key_log == str(tmp_path / "keys")
+
+
 async def test_the_log_can_be_set_at_the_start_and_later(engines: list[Engine], state: Path) -> None:
     async with Server(listen="127.0.0.1:0", state=state, log=LogConfig(level="debug")) as server:
         assert engines[0].config.log == {"": "debug"}

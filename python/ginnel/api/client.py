@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import ssl as _ssl
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -47,8 +48,9 @@ class Client:
     tries again for ever. `congestion` decides how fast the link sends, what is uploaded: "adaptive", "cubic", or
     "fixed" with its `rate_bits_per_second`, for a line that is known. `profile` decides how what it sends is shaped,
     where that is to be otherwise than the link says: "light", "balanced", or a `ProfileConfig`. `limits`, `timeouts`
-    and `log` are the rest of what can be set; the log comes by `logging`, as `ginnel.AREA`. `on_event` is called on the
-    event loop with each `Event`. `control` opens a socket for `ginnel stats`, one a process. Raises ConfigError
+    and `log` are the rest of what can be set; the log comes by `logging`, as `ginnel.AREA`. `key_log` is a file for the
+    keys of links, which `ginnel dump` reads: whoever has it and a capture can read everything. `on_event` is called on
+    the event loop with each `Event`. `control` opens a socket for `ginnel stats`, one a process. Raises ConfigError
     (ShareLinkError) for what cannot be used; nothing else happens before `start`.
     """
 
@@ -65,6 +67,7 @@ class Client:
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         log: LogConfig | None = None,
+        key_log: str | os.PathLike[str] | None = None,
         on_event: EventHandler | None = None,
         control: bool = False,
     ) -> None:
@@ -79,6 +82,7 @@ class Client:
             limits=limits or Limits(),
             timeouts=timeouts or Timeouts(),
             log=log or LogConfig(),
+            key_log=None if key_log is None else Path(key_log),
         )
         self._prepare(config, on_event, control)
 

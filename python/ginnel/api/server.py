@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import random
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, cast
 
@@ -54,8 +55,9 @@ class Server:
     and private addresses. `congestion` decides how fast links send, what clients download: "adaptive", "cubic", or
     "fixed" with its `rate_bits_per_second`, for a line that is known. `profile` decides how what it sends is shaped:
     a preset, "light" or "balanced" (drawn at the first start and kept), or a `ProfileConfig`. `limits`, `timeouts` and
-    `log` are the rest of what can be set; the log comes by `logging`, as `ginnel.AREA`. `on_event` is called on the
-    event loop with each `Event`. Raises ConfigError for what cannot be used; nothing else happens before `start`.
+    `log` are the rest of what can be set; the log comes by `logging`, as `ginnel.AREA`. `key_log` is a file for the
+    keys of links, which `ginnel dump` reads: whoever has it and a capture can read everything. `on_event` is called on
+    the event loop with each `Event`. Raises ConfigError for what cannot be used; nothing else happens before `start`.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Server:
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         log: LogConfig | None = None,
+        key_log: str | os.PathLike[str] | None = None,
         on_event: EventHandler | None = None,
     ) -> None:
         config = ServerConfig.build(
@@ -92,6 +95,7 @@ class Server:
             limits=limits or Limits(),
             timeouts=timeouts or Timeouts(),
             log=log or LogConfig(),
+            key_log=None if key_log is None else Path(key_log),
         )
         self._prepare(config, on_event)
 
