@@ -115,3 +115,22 @@ fn the_first_request_after_an_idle_minute_is_no_later_for_it() {
     let (plain, shaped) = (after(Profile::plain()), after(usual()));
     assert!(shaped <= plain + Duration::from_millis(1), "{plain:?} without, {shaped:?} with");
 }
+
+/// From a client's first datagram to its first stream's bytes at the server: one round trip to be
+/// answered, half a one for the bytes; junk takes its pauses, and nothing else.
+#[test]
+fn a_first_stream_travels_a_round_trip_after_the_first_datagram() {
+    let round_trip = Duration::from_millis(100);
+    let first = |profile: Profile| {
+        let far = Conditions { delay: round_trip / 2, ..Conditions::default() };
+        let mut lab = Lab::new(setup(1, profile, 1_000, far));
+        let link = lab.dial(0, 0, 10 * SECOND);
+        lab.must("the link is up", SECOND, |lab| lab.clients[0].is_up(link));
+        lab.open(link, 100);
+        lab.must("bytes have come", SECOND, |lab| lab.server.flows.values().any(|flow| flow.received() > 0));
+        lab.now()
+    };
+    assert!(first(usual()) <= round_trip * 3 / 2 + Duration::from_millis(1));
+    let spaced = Profile { junk_count: Span::new(3, 3), junk_spacing: Span::new(3, 3), ..usual() };
+    assert!(first(spaced) <= round_trip * 3 / 2 + Duration::from_millis(10));
+}
