@@ -16,7 +16,7 @@ DATA: dict[str, Any] = {
     "epoch": 1,
     "padded": True,
 }
-OPENED = DATA | {"number_of_keys": 3, "padding": 12, "zeros": 0, "link": "a-b"}
+OPENED = DATA | {"keys_number": 3, "padding": 12, "zeros": 0, "link": "a-b"}
 REQUEST = {"what": "request", "version": 2, "noise": 133}
 CONTENTS = {
     "user": "laptop",

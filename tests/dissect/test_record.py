@@ -45,7 +45,7 @@ def test_data_of_the_vectors_is_shown_with_its_keys(number: int) -> None:
     }
     assert record["session"] == f"{case['session']:08x}"
     assert record["link"] == f"00000007-{case['session']:08x}"
-    assert record["number_of_keys"] == 6 + case["epoch"]
+    assert record["keys_number"] == 6 + case["epoch"]
     shown = bytes.fromhex(record["bytes"])
     sent = bytes.fromhex(case["payload"])
     if case["kind"] == "trimmed":

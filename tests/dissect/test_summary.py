@@ -19,7 +19,7 @@ def test_everything_is_counted_once() -> None:
     summary.add({"what": "unknown", "time": 5.5, "length": 20})
     opened = [{"frame": "STREAM", "open": "a:1"}, {"frame": "STREAM", "open": "a:1"}]
     for keys in (0, 1, 1):
-        summary.add(data(1, link="a-b", number_of_keys=keys, packets=[{"frames": opened}]))
+        summary.add(data(1, link="a-b", keys_number=keys, packets=[{"frames": opened}]))
     summary.add(data(2, sealed="no keys"))
     summary.add(data(2, sealed="no keys", to="client"))
     told = summary.record(skipped=Counter({Skipped.NOT_UDP: 3}), lost=2)
@@ -56,7 +56,7 @@ def test_tables_have_a_bound() -> None:
     summary = Summary()
     for number in range(MAX_LINKS + 5):
         frames = [{"frame": "STREAM", "open": f"host:{number}"}]
-        summary.add(data(link=f"{number}", number_of_keys=0, packets=[{"frames": frames}]))
+        summary.add(data(link=f"{number}", keys_number=0, packets=[{"frames": frames}]))
     told = summary.record(skipped=EMPTY, lost=0)
     assert (len(told["links"]), told["more_links"], len(told["targets"])) == (MAX_LINKS, 5, MAX_TARGETS)
     assert told["datagrams"] == MAX_LINKS + 5

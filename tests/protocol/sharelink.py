@@ -15,6 +15,7 @@ BLOCK = 16
 CHECKSUM = 4
 NO_PROFILE = 255
 MOST_SERVERS, LONGEST_LABEL = 8, 64
+MOST_RANGES, MOST_PORTS = 16, 256
 FIELDS = {
     "junk_count": (0, 16),
     "junk_size": (1, 1200),
@@ -191,8 +192,8 @@ def checked_ports(ports: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
         if not max(1, end + 2) <= first <= last:
             raise Refused("port 0, or ranges that do not ascend")
         end = last
-    if not ports:
-        raise Refused("no port")
+    if not 1 <= len(ports) <= MOST_RANGES or sum(last - first + 1 for first, last in ports) > MOST_PORTS:
+        raise Refused("no port, or too many")
     return tuple(ports)
 
 

@@ -159,6 +159,8 @@ fn control(dict: &Bound<'_, PyDict>, control: Control) -> PyResult<()> {
         Control::Close(_) => ("close", None),
         Control::Rekey(..) => ("rekey", None),
         Control::RekeyAnswer(..) => ("rekey answer", None),
+        Control::WideProbe(token) => ("wide probe", Some(token)),
+        Control::WideEcho(token) => ("wide echo", Some(token)),
     };
     dict.set_item("message", name)?;
     if let Some(token) = token {

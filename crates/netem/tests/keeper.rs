@@ -4,6 +4,7 @@ use ginnel_netem::conditions::Conditions;
 use ginnel_netem::lab::{Lab, Setup};
 use ginnel_netem::network::{Change, Direction};
 use ginnel_netem::seeds::for_each_seed;
+use ginnel_proto::envelope::Version;
 use ginnel_proto::hub::LinkId;
 use ginnel_proto::link::Lost;
 use std::time::Duration;
@@ -244,9 +245,12 @@ fn a_path_that_works_one_way_only_wears_nothing_out() {
 #[test]
 fn a_link_that_carries_nothing_is_found_out_and_never_called_up() {
     for_each_seed(5, |seed| {
-        // The handshake's datagrams are often shorter than this, the session's first never are.
+        // The handshake's datagrams are often shorter than this; in the previous version the
+        // session's first never are.
         let narrow = Conditions { mtu: 1100, ..Conditions::default() };
-        let mut lab = Lab::new(Setup::new(seed).conditions(narrow));
+        let mut setup = Setup::new(seed).conditions(narrow);
+        setup.limits.version = Version::V1;
+        let mut lab = Lab::new(setup);
         lab.keep(0);
         lab.want(0, true);
         lab.must("a handshake passes", 10 * SECOND, |lab| lab.clients[0].kept().is_some());
@@ -271,6 +275,27 @@ fn a_link_that_carries_nothing_is_found_out_and_never_called_up() {
         lab.change(Change::Conditions(Conditions::default()));
         lab.must("the link comes up", 45 * SECOND, |lab| lab.ups(0) == 1);
     });
+}
+
+/// In the current version the session's first packets are short, too.
+#[test]
+fn a_link_that_carries_nothing_long_is_found_out() {
+    for_each_seed(5, |seed| {
+        for conditions in [Conditions { mtu: 1100, ..Conditions::default() }, lossy()] {
+            let mut lab = Lab::new(Setup::new(seed).conditions(conditions));
+            lab.keep(0);
+            lab.want(0, true);
+            lab.must("the link comes up", 20 * SECOND, |lab| lab.ups(0) == 1);
+            lab.run_for(12 * SECOND);
+            let narrow = lab.downs(0).contains(&Lost::Hollow);
+            assert_eq!(narrow, conditions.mtu == 1100, "{:?}", lab.downs(0));
+        }
+    });
+}
+
+/// Narrow, but wide enough.
+fn lossy() -> Conditions {
+    Conditions { mtu: 1228, loss: 0.2, ..Conditions::default() }
 }
 
 #[test]

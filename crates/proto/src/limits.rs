@@ -440,6 +440,15 @@ pub const BURST_GAP: Duration = Duration::from_millis(500);
 /// A pair of addresses on which a client has sent nothing for so long gets junk first.
 pub const JUNK_IDLE: Duration = Duration::from_secs(60);
 
+/// A client whose session has not found out by then whether its path carries full datagrams asks.
+pub const WIDTH_BEGIN: Duration = Duration::from_millis(1500);
+
+/// It asks again after this, ±40 %.
+pub const WIDTH_AGAIN: Duration = Duration::from_millis(400);
+
+/// A link on which nothing as long as a full datagram has come back by then is given up.
+pub const WIDTH_TIME: Duration = Duration::from_secs(7);
+
 /// A question for new keys is asked again after this, doubling, as long as the link is used.
 pub const REKEY_AGAIN: Duration = Duration::from_millis(500);
 

@@ -40,7 +40,8 @@ impl Span {
 /// How an end shapes what it sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Profile {
-    /// Junk datagrams before the first of a client's on a pair of addresses, and after 60 s without any.
+    /// Junk datagrams before a client's first on a pair of addresses, at each hop, and after 60 s in which
+    /// it has sent nothing there.
     pub junk_count: Span,
     /// Bytes of a junk datagram.
     pub junk_size: Span,
@@ -104,6 +105,12 @@ impl Profile {
             control_padding: Span::new(24, 119),
             segment_cut: Span::new(0, 0),
         }
+    }
+
+    /// Writes a junk datagram: random bytes, and as many as are drawn.
+    pub fn write_junk(&self, out: &mut Vec<u8>, rng: &mut impl Rng) {
+        out.resize(self.junk_size.draw(rng), 0);
+        rng.fill_bytes(out);
     }
 
     /// Sets a field by its name. Refused: an unknown name, values out of order or out of range.

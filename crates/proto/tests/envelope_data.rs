@@ -168,6 +168,30 @@ fn a_datagram_too_short_to_be_one_is_refused() {
     assert_eq!(TAG_LEN + HEADER_LEN, OVERHEAD);
 }
 
+/// Three sets of keys: those in use, those that are expected, and those before.
+#[test]
+fn the_epoch_tells_which_key_opens() {
+    let next = [77; 32];
+    let mut ends = Ends::new(Aead::Aes128Gcm);
+    let early = ends.seal(Kind::Session, false, b"early");
+    ends.sealer.rekey(&next, true);
+    let first = ends.seal(Kind::Session, false, b"first");
+    assert_eq!(ends.open(&first).1, Err(OpenError::Forged), "nobody expects these keys");
+    ends.opener.expect(&next);
+    // Authentic, and padded by more than there is: nothing of it counts.
+    let odd = ends.seal(Kind::Control, true, &[0, 200]);
+    assert_eq!(ends.open(&odd).1, Err(OpenError::Malformed));
+    assert_eq!(ends.open(&first).1, Ok(Opened { newest: true, next_key: true }));
+    let second = ends.seal(Kind::Session, false, b"second");
+    assert_eq!(ends.open(&second).1, Ok(Opened { newest: true, next_key: false }));
+    let again = ends.open(&early);
+    assert_eq!((again.1, &again.2[..]), (Ok(Opened { newest: false, next_key: false }), &b"early"[..]));
+    ends.opener.forget_former();
+    ends.sealer.rekey(&KEY, false);
+    let late = ends.seal(Kind::Session, false, b"late");
+    assert_eq!(ends.open(&late).1, Err(OpenError::Forged));
+}
+
 #[test]
 fn counters_end_and_never_repeat() {
     for aead in BOTH {

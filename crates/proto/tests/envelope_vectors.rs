@@ -232,6 +232,8 @@ fn control_of(name: &str, token: [u8; 8]) -> Control {
         "echo" => Control::Echo(token),
         "challenge" => Control::Challenge(token),
         "challenge echo" => Control::ChallengeEcho(token),
+        "wide probe" => Control::WideProbe(token),
+        "wide echo" => Control::WideEcho(token),
         "rekey" => Control::Rekey(1, PublicKey(counting(token[0]))),
         "rekey answer" => Control::RekeyAnswer(u32::MAX, PublicKey(counting(token[0]))),
         name => Control::Close(name.strip_prefix("close ").and_then(|code| code.parse().ok()).expect("a code")),
@@ -241,7 +243,7 @@ fn control_of(name: &str, token: [u8; 8]) -> Control {
 fn controls() -> Value {
     let token = counting(0xc0);
     let closes = ["close 0", "close 1", "close 2", "close 3", "close 4"];
-    let names = ["probe", "echo", "challenge", "challenge echo", "rekey", "rekey answer"];
+    let names = ["probe", "echo", "challenge", "challenge echo", "rekey", "rekey answer", "wide probe", "wide echo"];
     let names = [&names[..], &closes].concat();
     let cases = names.into_iter().map(|name| {
         let mut padded = Vec::new();

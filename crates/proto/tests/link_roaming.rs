@@ -7,6 +7,7 @@ use ginnel_proto::envelope::control::{Control, DATAGRAM_MAX};
 use ginnel_proto::limits::Limits;
 use ginnel_proto::link::Path;
 use ginnel_proto::link::roaming::Roaming;
+use ginnel_proto::ports::Ports;
 use rand::rngs::StdRng;
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,29 @@ fn an_address_that_answers_its_challenge_is_the_peers() {
     assert_eq!(*peer.roaming.path(), away());
     assert!(!peer.roaming.proven(now, away(), challenge), "a challenge is answered once");
     assert_eq!(peer.roaming.poll_timeout(), None);
+}
+
+/// A server stays where it is. Whoever relays its datagrams to the client from elsewhere, unchanged and first, is
+/// neither asked nor answered, and gets nothing.
+#[test]
+fn a_client_takes_no_address_but_its_servers() {
+    let ports = Ports::new([(5000, 5003)]).unwrap();
+    let mut client = Peer { roaming: Roaming::new(home(), Some(ports), &Limits::default()), ..Peer::new() };
+    let home = home().remote;
+    for number in 0..20 {
+        assert_eq!(client.receive(number * 1000, elsewhere(), 1200, true), None);
+    }
+    assert!(!client.roaming.may_send(&elsewhere(), 1));
+    assert!(!client.roaming.proven(client.at(1), elsewhere(), [0; 8]));
+    // Another of its ports is as good as the one in use, and no reason to ask.
+    let sibling = path(&format!("{}:5002", home.ip()));
+    let stranger = path(&format!("{}:5004", home.ip()));
+    assert_eq!(client.receive(30_000, sibling, 1200, true), None);
+    assert!(client.roaming.may_send(&sibling, 1200) && !client.roaming.may_send(&stranger, 1));
+    client.roaming.follow(&stranger);
+    assert_eq!(client.roaming.path().remote, home);
+    client.roaming.follow(&sibling);
+    assert_eq!(*client.roaming.path(), sibling);
 }
 
 #[test]

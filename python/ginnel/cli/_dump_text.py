@@ -85,7 +85,7 @@ def _handshake(record: Record) -> Iterable[str]:
         who = record["user"] or f"unknown user {record['user_key'][:8]}…"
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(record["time_ns"] / 1e9))
         yield f"{who}, {when} UTC"
-        yield f"instance {record['instance'][:8]}…, lane {record['lane']}, epoch {record['attempt']}"
+        yield f"instance {record['instance'][:8]}…, lane {record['lane']}, attempt {record['attempt']}"
         yield f"session {record['session']}, {record['session_kind']}" + (", AES" if record["aes"] else "")
     if "fault" in record:
         yield record["fault"]
@@ -98,7 +98,7 @@ def _data(record: Record) -> Iterable[str]:
         yield f"{record['kind']}, epoch {record['epoch']}{padded}"
         yield _SEALED[record["sealed"]]
         return
-    extras = [f"keys {record['number_of_keys']}"]
+    extras = [f"keys {record['keys_number']}"]
     if record["padding"]:
         extras.append(f"padding {record['padding']}")
     if record["zeros"]:

@@ -45,12 +45,16 @@ def configure(parser: Parser) -> None:
         "file", metavar="FILE", nargs="?", help="a capture, pcap or pcapng; - for standard input"
     )
     parser.add_argument(
-        "--interface", metavar="IF", help="listen there instead, which needs the right CAP_NET_RAW"
+        "--interface",
+        metavar="IF",
+        help="listen there instead, which needs root or the capability CAP_NET_RAW",
     )
     parser.add_argument("--seconds", metavar="N", type=_seconds, help="with --interface: end after so long")
     parser.add_argument("--port", metavar="P", type=_port, help="only datagrams from and to this UDP port")
     parser.add_argument(
-        "--link", metavar="LINK", help="a share link, a file that holds one, or -; without it, $GINNEL_LINK"
+        "--link",
+        metavar="LINK",
+        help="a share link, a file that holds one, or -; without it and --state, $GINNEL_LINK",
     )
     parser.add_argument("--state", metavar="DIR", help="a server's state directory")
     parser.add_argument(

@@ -17,7 +17,7 @@ SUMMARY = (
 )
 EXAMPLES = (
     ("ginnel keygen", "a secret, a key pair and a profile"),
-    ("ginnel keygen --profile light >> server.toml", "only a profile, as a table of a configuration file"),
+    ("ginnel keygen --profile light", "only a profile: a table for a configuration file"),
     ("ginnel keygen --json > keys.json", "for a script"),
 )
 

@@ -109,24 +109,28 @@ FIELDS: dict[str, FieldOf] = {
     "junk_count": _field(
         0,
         16,
-        "Junk datagrams that a client sends before its first handshake on a pair of addresses, and after 60 s without.",
+        "Junk datagrams that a client sends ahead of its first on new addresses, at a hop, after an idle minute.",
         light=(1, 1, 1, 2),
         balanced=(1, 1, 2, 4),
     ),
     "junk_size": _field(
-        1, _PASSES, "Bytes of a junk datagram.", light=(20, 160, 400, 1100), balanced=(20, 160, 500, 1180)
+        1,
+        _PASSES,
+        "Bytes of a junk datagram, which only clients send.",
+        light=(20, 160, 400, 1100),
+        balanced=(20, 160, 500, 1180),
     ),
     "junk_spacing": _field(
         0,
         100,
-        "Milliseconds after each junk datagram that goes before a handshake.",
+        "Milliseconds that a client waits after each junk datagram that goes before a handshake.",
         light=(0, 0, 0, 2),
         balanced=(0, 0, 1, 3),
     ),
     "request_size": _field(
         265,
         _PASSES,
-        f"Bytes of a handshake's request, at least {_REQUEST_WIDTH} apart in a drawn profile.",
+        f"Bytes of a client's request for a link, at least {_REQUEST_WIDTH} apart in a drawn profile.",
         light=(265, 600, 820, 1200),
         balanced=(265, 600, 820, 1200),
     ),

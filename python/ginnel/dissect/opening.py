@@ -1,4 +1,4 @@
-"""What a stream begins with: the open request, and the reply to it (PROTOCOL.md, section 10)."""
+"""What a stream begins with: the open request, and the reply to it (PROTOCOL.md, section 12)."""
 
 from __future__ import annotations
 

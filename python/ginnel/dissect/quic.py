@@ -1,4 +1,4 @@
-"""Packets of QUIC as they stand inside the envelope, without protection of their own (PROTOCOL.md, section 9)."""
+"""Packets of QUIC as they stand inside the envelope, without protection of their own (PROTOCOL.md, section 11)."""
 
 from __future__ import annotations
 

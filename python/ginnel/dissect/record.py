@@ -84,7 +84,7 @@ class Dissection:
         if "link" in found:
             record["link"] = "-".join(f"{session:08x}" for session in found["link"])
         if "number" in found:
-            record["number_of_keys"] = found["number"]
+            record["keys_number"] = found["number"]
         if "user" in found:
             record["user"] = self._users.get(found["user"])
             record["user_key"] = found["user"].hex()

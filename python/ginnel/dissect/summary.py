@@ -46,7 +46,7 @@ class Summary:
             self._more_links += 1
             return
         link["datagrams"] += 1
-        number = record.get("number_of_keys")
+        number = record.get("keys_number")
         if number is not None and number not in link["keys"] and len(link["keys"]) < _MAX_KEYS:
             link["keys"].append(number)
         for packet in record.get("packets", ()):

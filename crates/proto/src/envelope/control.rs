@@ -1,4 +1,4 @@
-//! Control messages: what keeps a link alive and tells its ends where they are.
+//! Control messages: what keeps a link alive, tells its ends where they are, renews its keys and ends it.
 
 use super::OVERHEAD;
 use super::keys::{KEY_LEN, PublicKey};
@@ -15,7 +15,11 @@ pub const PADDING: Span = Span::new(24, 119);
 /// Bytes of a sealed control message with a token, beside its padding.
 const TOKEN_DATAGRAM: usize = 1 + 8 + 2 + OVERHEAD;
 
-/// The longest datagram of a control message with a token.
+/// Padding that makes a datagram of 1,180 to 1,200 bytes: hardly shorter than a full one before
+/// the path is known, and no longer than what every path is taken to carry.
+const WIDE: Span = Span::new(1180 - TOKEN_DATAGRAM as u16, 1200 - TOKEN_DATAGRAM as u16);
+
+/// The longest datagram of a control message with a token, the wide ones excepted.
 pub const DATAGRAM_MAX: usize = TOKEN_DATAGRAM + PADDING.high as usize;
 
 /// A client that moves while it is idle is heard of by one probe: even the shortest must allow
@@ -39,6 +43,10 @@ pub enum Control {
     Rekey(u32, PublicKey),
     /// The server's part of them.
     RekeyAnswer(u32, PublicKey),
+    /// Asks for an echo as long as a full datagram, and is as long.
+    WideProbe([u8; 8]),
+    /// The answer to that.
+    WideEcho([u8; 8]),
 }
 
 /// Codes of [`Control::Close`].
@@ -68,8 +76,11 @@ impl Control {
             Self::Close(code) => put(out, 4, &[*code]),
             Self::Rekey(number, key) => put_key(out, 5, *number, key),
             Self::RekeyAnswer(number, key) => put_key(out, 6, *number, key),
+            Self::WideProbe(token) => put(out, 7, token),
+            Self::WideEcho(token) => put(out, 8, token),
         }
-        let padding = padding.draw(rng);
+        let is_wide = matches!(self, Self::WideProbe(_) | Self::WideEcho(_));
+        let padding = if is_wide { WIDE } else { padding }.draw(rng);
         out.resize(out.len() + padding, 0);
         out.extend_from_slice(&(padding as u16).to_be_bytes());
     }
@@ -86,6 +97,8 @@ impl Control {
             4 => <[u8; 1]>::try_from(body).ok().map(|[code]| Self::Close(code)),
             5 => take_key(body).map(|(number, key)| Self::Rekey(number, key)),
             6 => take_key(body).map(|(number, key)| Self::RekeyAnswer(number, key)),
+            7 => token().map(Self::WideProbe),
+            8 => token().map(Self::WideEcho),
             _ => None,
         }
     }

@@ -175,8 +175,8 @@ impl Opener {
         };
         let opened = key.open_in_place(nonce(header.counter), Aad::from(&*block), sealed);
         let payload = opened.map_err(|_| OpenError::Forged)?;
-        let next_key = header.epoch != self.epoch && self.take_up_next();
         let payload_len = without_padding(header, payload)?;
+        let next_key = header.epoch != self.epoch && self.take_up_next();
         let newest = self.window.record(header.counter);
         datagram.truncate(payload_len + OVERHEAD);
         Ok(Opened { newest, next_key })

@@ -1,6 +1,7 @@
 //! The envelope: seals and opens packets; secrecy, integrity, replay protection, disguise.
 //!
-//! Everything on the wire is one of two datagrams, and both look like random bytes:
+//! Everything on the wire that opens for somebody is one of two datagrams, and both look like
+//! random bytes:
 //!
 //! * a **handshake datagram** ([`handshake`]): one Noise message inside an outer AEAD, so that only
 //!   holders of the deployment's secret can even see that it is one;
@@ -32,7 +33,7 @@ pub const OVERHEAD: usize = TAG_LEN + header::HEADER_LEN;
 pub const TAG_LEN: usize = 16;
 
 /// A version of the protocol, as it stands in every handshake datagram. A server speaks all of
-/// them and answers in that of the request; a client speaks the one it was told to.
+/// them and answers in that of the request; a client speaks one, [`Version::CURRENT`] but in tests.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum Version {

@@ -177,8 +177,8 @@ impl Dial {
     pub(super) fn junk(&mut self, now: Instant, new_pair: bool, rng: &mut impl CryptoRng) -> Option<Vec<u8>> {
         let left = self.junk.get_or_insert_with(|| if new_pair { self.profile.junk_count.draw(rng) } else { 0 });
         *left = left.checked_sub(1)?;
-        let mut datagram = vec![0; self.profile.junk_size.draw(rng)];
-        rng.fill_bytes(&mut datagram);
+        let mut datagram = Vec::new();
+        self.profile.write_junk(&mut datagram, rng);
         self.next = now + Duration::from_millis(self.profile.junk_spacing.draw(rng) as u64);
         Some(datagram)
     }

@@ -18,6 +18,9 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+/// Bytes of the headers of PPPoE.
+const PPPOE: u16 = 8;
+
 impl Hub {
     /// Begins a link to a server. Its events are [`Event::Up`] or, after `patience`,
     /// [`Event::NoAnswer`]. `None`: this end has too many links.
@@ -194,9 +197,12 @@ impl Hub {
     }
 
     /// The longest datagram to try on a path. It is drawn as well: what finds out about a path has
-    /// lengths that follow from it.
+    /// lengths that follow from it. All that may be drawn passes PPPoE, whose paths carry 8 bytes
+    /// less than others: such a path has no second try.
     fn datagram_max(&mut self, path: Path) -> u16 {
-        path.datagram_max() - self.limits.profile.segment_cut.half().draw(&mut self.rng) as u16
+        let cut = self.limits.profile.segment_cut.half();
+        let pppoe = if cut.high > 0 { PPPOE } else { 0 };
+        path.datagram_max() - pppoe - cut.draw(&mut self.rng) as u16
     }
 
     fn learn_clock(&mut self, time: Time, completed: &Completed) {

@@ -69,8 +69,7 @@ impl Hopper {
             return false;
         }
         self.junk -= 1;
-        out.resize(self.profile.junk_size.draw(rng), 0);
-        rng.fill_bytes(out);
+        self.profile.write_junk(out, rng);
         true
     }
 

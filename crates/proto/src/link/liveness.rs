@@ -117,6 +117,11 @@ impl Liveness {
         self.proof_until.take().is_some()
     }
 
+    /// Whether a client's new link has brought nothing of its session yet.
+    pub fn is_unproven(&self) -> bool {
+        self.proof_until.is_some()
+    }
+
     /// Something has been sent that the peer may answer.
     pub fn sent(&mut self, now: Instant) {
         if self.owed_since.is_none() {

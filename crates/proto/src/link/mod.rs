@@ -1,8 +1,8 @@
 //! One end of a link: envelope keys, session, path and life, as one machine.
 //!
 //! A link takes in datagrams that bear its session id, and gives out batches of sealed datagrams.
-//! It owns what keeps it alive ([`liveness`]) and where its peer is ([`roaming`]); streams are its
-//! session's.
+//! It owns what keeps it alive ([`liveness`]), where its peer is ([`roaming`]) and which of its ports
+//! a client uses (`hop`), its keys ([`rekey`]) and how it looks ([`shape`]); streams are its session's.
 
 mod hop;
 mod interruption;
@@ -12,6 +12,7 @@ pub mod rekey;
 pub mod roaming;
 pub mod shape;
 mod transmit;
+mod width;
 
 use crate::envelope::OVERHEAD;
 use crate::envelope::control::{Control, close};
@@ -35,6 +36,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
+use width::Width;
 
 /// The most packets in one batch: what the kernel takes in one call of segmentation offload.
 pub const BATCH_PACKETS: usize = 44;
@@ -75,7 +77,7 @@ pub enum Lost {
     Silent,
     /// The session inside failed.
     Session,
-    /// Its packet numbers are used up.
+    /// Its counters are used up.
     Worn,
     /// The session has panicked. Its link ends, and no other.
     Fault,
@@ -146,6 +148,8 @@ pub struct Link {
     /// On a client.
     hopper: Option<Hopper>,
     control_padding: Span,
+    /// On a client, until it is known that the path carries full datagrams.
+    width: Option<Width>,
     session: Box<dyn Session>,
     roaming: Roaming,
     liveness: Liveness,
@@ -177,10 +181,12 @@ impl Link {
         if side == Side::Client {
             liveness.expect_proof(now, session.stats().rtt);
         }
+        let width = (side == Side::Client && chain.is_some()).then(|| Width::new(session.datagram_len(), now, rng));
         Self {
             side,
             sealer,
             opener,
+            width,
             shaper: Shaper::new(&limits.profile, chain.is_some(), rng),
             rekey: Rekey::new(side, chain, limits, now, rng),
             roaming: Roaming::new(path, ports.clone(), limits),
@@ -238,7 +244,7 @@ impl Link {
 
     /// The peer has used the link's next keys for the first time.
     fn next_key(&mut self, now: Instant, rng: &mut impl CryptoRng) {
-        if let Some(keys) = self.rekey.taken_up(now, &mut self.sealer) {
+        if let Some(keys) = self.rekey.taken_up(now, &mut self.sealer, rng) {
             self.shaper.draw_segment(rng);
             self.log_keys(&keys);
         }
@@ -298,6 +304,8 @@ impl Link {
                     self.events.push_back(Event::Echoed(rtt));
                 }
             }
+            Control::WideProbe(token) => self.send_control(Control::WideEcho(token), *self.roaming.path()),
+            Control::WideEcho(token) => self.width = self.width.take().filter(|width| !width.is_answered(token)),
             Control::Challenge(token) => self.send_control(Control::ChallengeEcho(token), path),
             Control::ChallengeEcho(token) => {
                 let from = self.roaming.path().remote;
@@ -336,7 +344,8 @@ impl Link {
             let (control, path) = challenge;
             self.send_control(control, path);
         }
-        self.rekey.handle_timeout(now, &mut self.opener, rng);
+        self.rekey.handle_timeout(now, &mut self.opener);
+        self.look_at_width(now, rng);
         while let Some(due) = self.liveness.handle_timeout(now, rng) {
             match due {
                 Due::Probe(token) => {
@@ -353,13 +362,25 @@ impl Link {
         self.settle();
     }
 
+    fn look_at_width(&mut self, now: Instant, rng: &mut impl CryptoRng) {
+        let silent = self.liveness.asked_since().is_some() || self.liveness.is_unproven();
+        let longest = self.session.datagram_len();
+        match self.width.as_mut().and_then(|width| width.handle_timeout(now, longest, silent, rng)) {
+            Some(width::Due::Nothing) => self.width = None,
+            Some(width::Due::Ask(token)) => self.send_control(Control::WideProbe(token), *self.roaming.path()),
+            Some(width::Due::Narrow) => self.lose(Lost::Hollow),
+            None => {}
+        }
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         if self.lost {
             return None;
         }
         let (session, rekey) = (self.session.poll_timeout(), self.rekey.poll_timeout());
-        let times = [session, self.roaming.poll_timeout(), self.liveness.poll_timeout(), rekey];
+        let width = self.width.as_ref().map(Width::poll_timeout);
+        let times = [session, self.roaming.poll_timeout(), self.liveness.poll_timeout(), rekey, width];
         times.into_iter().flatten().min()
     }
 

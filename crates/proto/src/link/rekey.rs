@@ -58,7 +58,7 @@ impl Rekey {
             due: now,
             left: 0,
         };
-        rekey.rest(now, rng);
+        rekey.count_anew(now, rng);
         rekey
     }
 
@@ -144,7 +144,8 @@ impl Rekey {
 
     /// The peer has used the next keys for the first time. Returns them where they are new to this
     /// end too: a client has used them before.
-    pub fn taken_up(&mut self, now: Instant, sealer: &mut Sealer) -> Option<Box<EpochKeys>> {
+    pub fn taken_up(&mut self, now: Instant, sealer: &mut Sealer, rng: &mut impl CryptoRng) -> Option<Box<EpochKeys>> {
+        self.count_anew(now, rng);
         let before = std::mem::replace(&mut self.state, State::Settling(now + self.overlap));
         let State::Offered { keys, .. } = before else { return None };
         self.number += 1;
@@ -162,15 +163,15 @@ impl Rekey {
     }
 
     /// Forgets the former keys when their time has come.
-    pub fn handle_timeout(&mut self, now: Instant, opener: &mut Opener, rng: &mut impl CryptoRng) {
+    pub fn handle_timeout(&mut self, now: Instant, opener: &mut Opener) {
         if self.poll_timeout().is_some_and(|until| until <= now) {
             opener.forget_former();
-            self.rest(now, rng);
+            self.state = State::Rest;
         }
     }
 
-    fn rest(&mut self, now: Instant, rng: &mut impl CryptoRng) {
-        self.state = State::Rest;
+    /// The keys are new now: their age and what goes under them count from here.
+    fn count_anew(&mut self, now: Instant, rng: &mut impl CryptoRng) {
         self.due = now + self.time.mul_f64(rng.random_range(0.75..1.25));
         self.left = (self.bytes as f64 * rng.random_range(0.5..1.0)) as u64;
     }

@@ -61,7 +61,8 @@ impl Roaming {
         newest: bool,
         rng: &mut impl CryptoRng,
     ) -> Option<Control> {
-        if self.is_home(&path) {
+        // A client knows where its server is: whoever relays datagrams from elsewhere stays elsewhere.
+        if self.is_home(&path) || self.ports.is_some() {
             return None;
         }
         if let Some(candidate) = self.candidate.as_mut().filter(|candidate| candidate.path == path) {

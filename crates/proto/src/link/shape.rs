@@ -84,14 +84,14 @@ impl Shaper {
         let is_full = content + plan.spare >= max;
         out.truncate(content);
         let mut kind = Kind::Session;
-        if plan.single && self.trims && !exactly {
+        if self.trims && !exactly {
             kind = trim(out);
         }
         let wanted = match plan.single {
             _ if exactly => max,
             true if is_full && kind == Kind::Session => 0,
             true => self.profile.burst_padding.draw(rng),
-            false if is_full => 0,
+            false if is_full && kind == Kind::Session => 0,
             false => self.profile.small_padding.draw(rng),
         };
         let padded = pad(out, wanted, max);

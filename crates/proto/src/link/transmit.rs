@@ -11,7 +11,7 @@ use std::time::Instant;
 /// The longest control datagram fits in every path's smallest.
 const _: () = assert!(control::DATAGRAM_MAX <= 1200);
 
-/// The link's packet numbers are used up.
+/// The link's counters are used up.
 struct Worn;
 
 impl Link {
@@ -77,13 +77,14 @@ impl Link {
 
     /// The next datagram of junk, or the batch that it goes ahead of.
     fn transmit_waiting(&mut self, out: &mut Vec<u8>, rng: &mut impl CryptoRng) -> Option<Transmit> {
-        let path = self.waiting.as_ref()?.0.path;
+        // Where the link is now: it may have hopped since.
+        let path = self.waiting.as_ref().map(|_| *self.roaming.path())?;
         if self.hopper.as_mut().is_some_and(|hopper| hopper.poll_junk(out, rng)) {
             return Some(Transmit { path, segment: out.len() });
         }
         let (transmit, batch) = self.waiting.take()?;
         *out = batch;
-        Some(transmit)
+        Some(Transmit { path, ..transmit })
     }
 
     fn transmit_session(

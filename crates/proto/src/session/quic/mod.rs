@@ -31,6 +31,9 @@ const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192,
 /// Every path carries datagrams of this size (1280 less the headers of IPv6 and UDP is 1232).
 pub const DATAGRAM_MIN: u16 = 1200;
 
+/// What passes beyond that wherever IPv6 does: 1280 bytes less the headers of IPv6 and UDP.
+const DATAGRAM_MORE: u16 = 32;
+
 /// QUIC version 1; the library would also take drafts of it.
 const VERSION: u32 = 1;
 
@@ -84,7 +87,7 @@ impl QuicConfig {
         let crypto = null::Client { remote: None, learn: Some(learn.clone()), room: Arc::default() };
         let client = quic::ClientConfig::new(Arc::new(crypto));
         let mut endpoint = Endpoint::new(self.endpoint.clone(), None, true, Some(rng.random()));
-        let transport = self.transport(DATAGRAM_MIN, None, None);
+        let transport = self.transport((DATAGRAM_MIN, DATAGRAM_MIN), None, None);
         let connected = endpoint.connect(now, client_with(client, transport), PEER, "ginnel");
         debug_assert!(connected.is_ok());
         let params = learn.lock().map(|params| params.clone()).unwrap_or_default();
@@ -98,10 +101,22 @@ impl QuicConfig {
         Bounds::new(limits.stream_window.into(), limits.link_window.into(), limits.send_window, rtt)
     }
 
+    /// Whether lengths are drawn.
+    fn is_shaped(&self) -> bool {
+        self.limits.profile.segment_cut.high > 0
+    }
+
+    /// The longest datagrams at first and at last. The first one is drawn, too, so that what lies
+    /// between them says nothing.
+    fn lengths(&self, datagram_max: u16, rng: &mut impl CryptoRng) -> (u16, u16) {
+        let more = if self.is_shaped() { rng.random_range(0..=DATAGRAM_MORE) } else { 0 };
+        (DATAGRAM_MIN + more, datagram_max.max(DATAGRAM_MIN + more))
+    }
+
     /// Without a controller it is only good for learning what it amounts to.
     fn transport(
         &self,
-        datagram_max: u16,
+        (datagram_first, datagram_max): (u16, u16),
         rtt: Option<Duration>,
         controller: Option<Factory>,
     ) -> Arc<quic::TransportConfig> {
@@ -112,6 +127,11 @@ impl QuicConfig {
         acks.ack_eliciting_threshold(ACK_EVERY.into());
         let mut mtu = quic::MtuDiscoveryConfig::default();
         mtu.upper_bound(datagram_max);
+        if self.is_shaped() {
+            // Two steps, the second to the largest: a search by halves to the end would be a row of
+            // lengths that follow from each other, and a mark of its own.
+            mtu.minimum_change((datagram_max - datagram_first) * 3 / 8);
+        }
         let mut transport = quic::TransportConfig::default();
         transport
             .stream_receive_window(window(bounds.stream))
@@ -119,7 +139,7 @@ impl QuicConfig {
             .send_window(bounds.send_first())
             .max_concurrent_bidi_streams(limits.streams_per_link.min(STREAMS_AT_FIRST).into())
             .max_concurrent_uni_streams(0u32.into())
-            .initial_mtu(DATAGRAM_MIN)
+            .initial_mtu(datagram_first)
             .min_mtu(DATAGRAM_MIN)
             .mtu_discovery_config(Some(mtu))
             .ack_frequency_config(Some(acks))
