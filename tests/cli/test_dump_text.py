@@ -40,7 +40,7 @@ CONTENTS = {
         (
             REQUEST | CONTENTS,
             "request  version 2, Noise 133  laptop, 2023-11-14 22:13:20 UTC  "
-            "instance cdcdcdcd…, lane 0, epoch 4  session 0000000b, quic, AES",
+            "instance cdcdcdcd…, lane 0, attempt 4  session 0000000b, quic, AES",
         ),
         ({"what": "request", "fault": "a fault"}, "request  a fault"),
         ({"what": "answer", "request": 4, "version": 1, "noise": 117}, "answer  to 4  version 1, Noise 117"),

@@ -202,6 +202,8 @@ def old(**changes: Any) -> str:
         (old(port="80"), r"is damaged: port: "),
         (damaged(ports=80), r"is damaged: ports: "),
         (damaged(ports="70000"), r"is damaged: ports = '70000' has no valid port"),
+        (damaged(ports="ab" * 32), r"is damaged: ports = '\(secret\)"),
+        (damaged(**{"ab" * 32: 1}), r"is damaged: unknown key '\(secret\)"),
         (damaged(prots=1), r"is damaged: unknown key 'prots'. Did you mean 'ports'\?"),
         (damaged(profile=None), r"is damaged: profile: "),
         (damaged(profile={"preset": "light"}), r"is damaged: profile.junk_count: Field required"),

@@ -14,6 +14,8 @@ SIZES = {
     "close": 1,
     "rekey": 36,
     "rekey answer": 36,
+    "wide probe": 8,
+    "wide echo": 8,
 }
 """Bytes of each message's body, in the order of their first bytes."""
 KINDS = tuple(SIZES)

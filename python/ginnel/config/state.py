@@ -11,6 +11,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from ginnel.config.ports import Ports
 from ginnel.config.private import check_private, told
 from ginnel.config.profile import Profile
 from ginnel.config.roster import MAX_GENERATION, MAX_USERS, USER_NAME, Roster, User
-from ginnel.config.secret import Secret
+from ginnel.config.secret import MASK, Secret
 from ginnel.config.value import Value, explain
 from ginnel.errors import ConfigError, StateError, StateInUse
 
@@ -156,6 +157,9 @@ def state_directory(given: str | os.PathLike[str] | None) -> Path:
             setting="state",
         )
     return Path(given)
+
+
+_KEYLIKE = re.compile(r"[0-9a-fA-F]{12,}")
 
 
 class StateDirectory:
@@ -384,5 +388,6 @@ def _parse(path: Path, text: bytes) -> ServerState | _OldState:
         # From JSON, where a list stands for a tuple.
         return form.model_validate_json(text)
     except ValidationError as error:
-        why = explain(error, tuple(form.model_fields))
+        # What stands in a wrong place may be a key: an edit by hand that slipped.
+        why = _KEYLIKE.sub(MASK, str(explain(error, tuple(form.model_fields))))
         raise StateError(f"{path} is damaged: {why}", hint=hint, path=str(path)) from None
