@@ -189,8 +189,8 @@ async def test_recorded_datagrams_are_never_answered(tmp_path: Path, end: signal
 def impostor(link: str, host: str, **changed: Secret) -> str:
     """A share link like `link` with another key in it, and another host."""
     parsed = ShareLink.parse(link)
-    servers = tuple(server.model_copy(update={"host": host}) for server in parsed.servers)
-    return parsed.model_copy(update={"servers": servers, **changed}).to_text()
+    servers = tuple(server.model_copy(update={"host": host, **changed}) for server in parsed.servers)
+    return parsed.model_copy(update={"servers": servers}).to_text()
 
 
 async def refused(server: Server, tmp_path: Path, link: str, cause: str) -> None:
