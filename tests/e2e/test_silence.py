@@ -234,7 +234,7 @@ async def test_what_was_recorded_means_nothing_to_another_server_of_the_deployme
     assert len(recorded) > 100
     shutil.copytree(first, second, ignore=shutil.ignore_patterns("control", "lock", "replay"))
     kept = json.loads((second / "server.json").read_text())
-    kept |= {"private_key": Secret.generate().reveal().hex(), "port": None, "reachable": None}
+    kept |= {"private_key": Secret.generate().reveal().hex(), "ports": None, "reachable": None}
     (second / "server.json").write_text(json.dumps(kept))
     async with beside_loop(lambda: Server(second)) as other:
         parsed = ShareLink.parse(other.link)
