@@ -293,6 +293,25 @@ fn a_link_that_carries_nothing_long_is_found_out() {
     });
 }
 
+#[test]
+fn a_pause_before_the_path_is_known_is_no_narrow_path() {
+    for_each_seed(5, |seed| {
+        // Nothing longer than the first datagram passes: the client must ask.
+        let mut lab = Lab::new(Setup::new(seed).conditions(Conditions { mtu: 1228, ..Conditions::default() }));
+        lab.keep(0);
+        lab.must("the link comes up", 5 * SECOND, |lab| lab.ups(0) == 1);
+        for _ in 0..3 {
+            lab.clients[0].stop();
+            lab.run_for(8 * SECOND);
+            let now = lab.now();
+            lab.clients[0].go_on(now);
+            lab.run_for(SECOND);
+        }
+        lab.run_for(12 * SECOND);
+        assert_eq!((lab.downs(0).len(), lab.ups(0)), (0, 1));
+    });
+}
+
 /// Narrow, but wide enough.
 fn lossy() -> Conditions {
     Conditions { mtu: 1228, loss: 0.2, ..Conditions::default() }

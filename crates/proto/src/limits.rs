@@ -446,8 +446,8 @@ pub const WIDTH_BEGIN: Duration = Duration::from_millis(1500);
 /// It asks again after this, ±40 %.
 pub const WIDTH_AGAIN: Duration = Duration::from_millis(400);
 
-/// A link on which nothing as long as a full datagram has come back by then is given up.
-pub const WIDTH_TIME: Duration = Duration::from_secs(7);
+/// A link on which nothing as long as a full datagram has come back after so many is given up.
+pub const WIDTH_ASKS: u32 = 12;
 
 /// A question for new keys is asked again after this, doubling, as long as the link is used.
 pub const REKEY_AGAIN: Duration = Duration::from_millis(500);

@@ -6,7 +6,7 @@
 //! as long comes back.
 
 use super::token;
-use crate::limits::{WIDTH_AGAIN, WIDTH_BEGIN, WIDTH_TIME};
+use crate::limits::{WIDTH_AGAIN, WIDTH_ASKS, WIDTH_BEGIN};
 use rand::{CryptoRng, RngExt};
 use std::time::Instant;
 
@@ -16,7 +16,8 @@ pub(super) struct Width {
     /// The longest datagram that the session knew at first.
     first: usize,
     next: Instant,
-    until: Instant,
+    /// How often it was asked. Times say nothing: this end may have been stopped.
+    asked: u32,
 }
 
 /// What is to be done.
@@ -32,7 +33,7 @@ pub(super) enum Due {
 
 impl Width {
     pub(super) fn new(first: usize, now: Instant, rng: &mut impl CryptoRng) -> Self {
-        Self { token: token(rng), first, next: now + WIDTH_BEGIN, until: now + WIDTH_TIME }
+        Self { token: token(rng), first, next: now + WIDTH_BEGIN, asked: 0 }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
@@ -57,10 +58,10 @@ impl Width {
         }
         self.next = now + WIDTH_AGAIN.mul_f64(rng.random_range(0.6..1.4));
         if silent {
-            self.until = now + WIDTH_TIME;
             return None;
         }
-        Some(if now >= self.until { Due::Narrow } else { Due::Ask(self.token) })
+        self.asked += 1;
+        Some(if self.asked > WIDTH_ASKS { Due::Narrow } else { Due::Ask(self.token) })
     }
 
     /// Something as long has come back.
