@@ -20,7 +20,7 @@ def test_a_clean_run_has_every_row_and_every_subject_installed_or_not(load: Load
     assert run.kind == "clean"
     assert len(run.rows) == 11
     assert [one.key for one in run.subjects][:4] == ["direct", "relay", "relay-threads", "ginnel"]
-    assert len(run.subjects) == 9
+    assert len(run.subjects) == 10
     assert run.options["rounds"] == 3
     assert not run.finished
     assert not run.samples

@@ -6,7 +6,7 @@ from bench.subjects import Ginnel, clean_subjects, wan_subjects
 @pytest.mark.usefixtures("nothing_installed")
 def test_without_peers_there_is_what_we_bring() -> None:
     present = [one.key for one in clean_subjects() if not one.missing()]
-    assert present == ["direct", "relay", "relay-threads", "ginnel"]
+    assert present == ["direct", "relay", "relay-threads", "ginnel", "ginnel-light"]
     missing = {one.key: one.missing() for one in clean_subjects() if one.missing()}
     assert missing == {
         "ssh": "ssh, sshd, ssh-keygen not installed",
@@ -25,4 +25,9 @@ def test_names_are_unique() -> None:
 
 def test_the_laboratory_has_every_controller_and_the_rate_follows_the_wire() -> None:
     titles = [one.title for one in wan_subjects(50) if isinstance(one, Ginnel)]
-    assert titles == ["ginnel, as it comes", "ginnel, cubic", "ginnel, fixed at 46 Mbit/s"]
+    assert titles == [
+        "ginnel, as it comes",
+        "ginnel, profile light",
+        "ginnel, cubic",
+        "ginnel, fixed at 46 Mbit/s",
+    ]
