@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import signal
 import socket
 import stat
@@ -295,7 +296,7 @@ def test_what_is_not_allowed_says_how_to_get_it(tmp_path: Path) -> None:
 def test_a_capture_comes_by_standard_input(capture: Capture, tmp_path: Path) -> None:
     with capture.file.open("rb") as file:
         first: Datagram = next(datagrams(read(file)))
-    shell = f"exec {' '.join(command('dump'))} - --json < '{capture.file}'"
+    shell = f"exec {shlex.join(command('dump'))} - --json < {shlex.quote(str(capture.file))}"
     process = Process(["/bin/sh", "-c", shell], env=environment(tmp_path))
     process.wait(30.0)
     assert process.exit_code == 0, process.describe()
