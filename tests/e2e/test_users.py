@@ -23,8 +23,8 @@ from .streams import Progress, read_to_end
 from .targets import echo, endless, serve
 
 OUT_LIMIT = 1.0
-"""Seconds from the end of `ginnel user remove`, or from when the server runs on, to the end of the user's link. How long
-the start of the command itself takes is the machine's business."""
+"""Seconds from the end of `ginnel user remove`, or from when the server runs on, to the end of the link. How long the
+start of the command itself takes is the machine's business."""
 
 
 def user(server: Server, *words: str) -> list[str]:

@@ -9,7 +9,9 @@ pub mod settings;
 
 use crate::congestion::Congestion;
 use crate::envelope::Version;
+use crate::envelope::hello::SessionKind;
 use crate::profile::Profile;
+use crate::session::kcp;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -76,6 +78,10 @@ pub struct Limits {
     pub send_window: u64,
     /// How what links send is controlled.
     pub congestion: Congestion,
+    /// On a client: the session that it asks for. A server has the one that it is asked for.
+    pub session: SessionKind,
+    /// How KCP sessions are set up.
+    pub kcp: kcp::Settings,
     /// How this end shapes what it sends.
     pub profile: Profile,
     /// On a client, to a server with several ports: how long one of them is used, ±30 %.
@@ -176,6 +182,8 @@ impl Limits {
             link_window: 256 << 20,
             send_window: 64 << 20,
             congestion: Congestion::Adaptive,
+            session: SessionKind::Quic,
+            kcp: kcp::Settings::default(),
             profile: Profile::plain(),
             hop_interval: Duration::from_secs(30),
             version: Version::CURRENT,

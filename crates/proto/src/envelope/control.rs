@@ -19,7 +19,7 @@ const TOKEN_DATAGRAM: usize = 1 + 8 + 2 + OVERHEAD;
 /// the path is known, and no longer than what every path is taken to carry.
 const WIDE: Span = Span::new(1180 - TOKEN_DATAGRAM as u16, 1200 - TOKEN_DATAGRAM as u16);
 
-/// The longest datagram of a control message with a token, the wide ones excepted.
+/// The longest datagram of a control message with a token, the wide and the long ones excepted.
 pub const DATAGRAM_MAX: usize = TOKEN_DATAGRAM + PADDING.high as usize;
 
 /// A client that moves while it is idle is heard of by one probe: even the shortest must allow
@@ -47,6 +47,10 @@ pub enum Control {
     WideProbe([u8; 8]),
     /// The answer to that.
     WideEcho([u8; 8]),
+    /// Asks for an echo, in a datagram of this length.
+    LongProbe([u8; 8], u16),
+    /// The answer to that, of any length.
+    LongEcho([u8; 8]),
 }
 
 /// Codes of [`Control::Close`].
@@ -78,9 +82,17 @@ impl Control {
             Self::RekeyAnswer(number, key) => put_key(out, 6, *number, key),
             Self::WideProbe(token) => put(out, 7, token),
             Self::WideEcho(token) => put(out, 8, token),
+            Self::LongProbe(token, length) => {
+                put(out, 9, token);
+                out.extend_from_slice(&length.to_be_bytes());
+            }
+            Self::LongEcho(token) => put(out, 10, token),
         }
-        let is_wide = matches!(self, Self::WideProbe(_) | Self::WideEcho(_));
-        let padding = if is_wide { WIDE } else { padding }.draw(rng);
+        let padding = match *self {
+            Self::WideProbe(_) | Self::WideEcho(_) => WIDE.draw(rng),
+            Self::LongProbe(_, length) => usize::from(length).saturating_sub(out.len() + 2 + OVERHEAD),
+            _ => padding.draw(rng),
+        };
         out.resize(out.len() + padding, 0);
         out.extend_from_slice(&(padding as u16).to_be_bytes());
     }
@@ -99,6 +111,11 @@ impl Control {
             6 => take_key(body).map(|(number, key)| Self::RekeyAnswer(number, key)),
             7 => token().map(Self::WideProbe),
             8 => token().map(Self::WideEcho),
+            9 => {
+                let (token, length) = body.split_first_chunk::<8>()?;
+                Some(Self::LongProbe(*token, u16::from_be_bytes(length.try_into().ok()?)))
+            }
+            10 => token().map(Self::LongEcho),
             _ => None,
         }
     }

@@ -7,23 +7,35 @@ use thiserror::Error;
 pub const PARAMS_MAX: usize = 160;
 
 /// The session inside a link, as named on the wire.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]
 pub enum SessionKind {
     /// QUIC with null packet protection.
+    #[default]
     Quic = 0,
+    /// KCP with a mux.
+    Kcp = 1,
 }
 
 impl SessionKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Quic, Self::Kcp];
+
     fn from_byte(byte: u8) -> Option<Self> {
-        (byte == Self::Quic as u8).then_some(Self::Quic)
+        Self::ALL.into_iter().find(|kind| *kind as u8 == byte)
     }
 
     /// The word that people read and write.
     pub fn name(self) -> &'static str {
         match self {
             Self::Quic => "quic",
+            Self::Kcp => "kcp",
         }
+    }
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 

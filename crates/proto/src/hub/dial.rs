@@ -44,16 +44,20 @@ struct Attempt {
     initiation: Initiation,
     sent: Instant,
     to: SocketAddr,
+    kind: SessionKind,
 }
 
 /// What goes into a message 1 beside the dial's own.
-pub(super) struct Particulars {
+pub(super) struct Particulars<'a> {
     pub(super) instance: [u8; 16],
     pub(super) epoch: u32,
     pub(super) session: u32,
     pub(super) aes: bool,
     /// The server's clock, if it was ever learnt.
     pub(super) clock: Option<ServerClock>,
+    /// The session that is asked for, and what is said of it.
+    pub(super) kind: SessionKind,
+    pub(super) params: &'a [u8],
 }
 
 /// A handshake that has been answered and is not confirmed yet: the server has no link of it.
@@ -98,6 +102,7 @@ pub(super) struct Completed {
     pub(super) path: Path,
     pub(super) ports: Ports,
     pub(super) version: Version,
+    pub(super) kind: SessionKind,
     header_to_server: HeaderKey,
 }
 
@@ -184,7 +189,7 @@ impl Dial {
     }
 
     /// Makes the next message 1.
-    pub(super) fn attempt(&mut self, time: Time, of: &Particulars, rng: &mut impl CryptoRng) -> Vec<u8> {
+    pub(super) fn attempt(&mut self, time: Time, of: &Particulars<'_>, rng: &mut impl CryptoRng) -> Vec<u8> {
         // By the server's clock as we know it, so that a wrong clock here does not lock us out.
         // The attempts take turns with what may have happened since we learnt it: this machine
         // slept, or its clock was set, or both.
@@ -199,15 +204,15 @@ impl Dial {
             epoch: of.epoch,
             session: of.session,
             aes: of.aes,
-            kind: SessionKind::Quic,
-            params: Vec::new(),
+            kind: of.kind,
+            params: of.params.to_vec(),
         };
         let size = self.profile.request_size;
         let (initiation, datagram) = Initiation::new(self.version, &self.keys, &self.outer, &hello, size, rng);
         if self.attempts.len() == DIAL_ATTEMPTS {
             self.attempts.pop_front();
         }
-        self.attempts.push_back(Attempt { initiation, sent: time.now, to: self.path.remote });
+        self.attempts.push_back(Attempt { initiation, sent: time.now, to: self.path.remote, kind: of.kind });
         self.made += 1;
         self.junk = None;
         self.next = time.now + self.wait.mul_f64(rng.random_range(0.8..1.2));
@@ -222,13 +227,13 @@ impl Dial {
         // An answer that has waited for us too long, while we were stopped, is forgotten over there.
         let fresh = |attempt: &Attempt| time.now < attempt.sent + HELD_TIME && same_address(path.remote, attempt.to);
         let mut attempts = self.attempts.iter_mut().rev().filter(|attempt| fresh(attempt));
-        let (welcome, keys, sent) = attempts.find_map(|attempt| {
+        let (welcome, keys, sent, kind) = attempts.find_map(|attempt| {
             let (welcome, keys) = attempt.initiation.complete(outer, datagram).ok()?;
-            Some((welcome, keys, attempt.sent))
+            Some((welcome, keys, attempt.sent, attempt.kind))
         })?;
         let header_to_server = HeaderKey::new(&self.outer.header_to_server);
         let (server, rtt, ports, version) = (self.keys.server, time.now - sent, self.ports.clone(), self.version);
-        Some(Completed { welcome, keys, server, rtt, path, ports, version, header_to_server })
+        Some(Completed { welcome, keys, server, rtt, path, ports, version, header_to_server, kind })
     }
 }
 

@@ -7,11 +7,10 @@ use super::{Event, Hub, LinkId, Living, Role, State, Time};
 use crate::envelope::control::close;
 use crate::envelope::handshake::ClientKeys;
 use crate::envelope::header::{Header, HeaderKey};
-use crate::envelope::hello::SessionKind;
 use crate::limits::{HELD_TIME, JUNK_IDLE, PAIRS_REMEMBERED};
 use crate::link::{Begin, Link, Path, Side};
 use crate::ports::Ports;
-use crate::session::quic::QuicSession;
+use crate::session::sessions::Start;
 use bytes::BytesMut;
 use rand::RngExt;
 use std::cell::Cell;
@@ -70,8 +69,8 @@ impl Hub {
             self.drops.forged += 1;
             return;
         };
-        let Pending { user, name, identity, epoch, path: proven, since, sealer, opener, chain, secret, logged } =
-            pending;
+        let Pending { user, name, identity, epoch, path: proven, since, kind, params, secret, .. } = pending;
+        let (sealer, opener, chain, logged) = (pending.sealer, pending.opener, pending.chain, pending.logged);
         if let Some(&older) = identities.get(&(user, identity)) {
             if self.entries[older].epoch() >= Some(epoch) {
                 self.drops.replayed += 1;
@@ -90,7 +89,8 @@ impl Hub {
         }
         let rtt = time.now - since;
         let datagram_max = self.datagram_max(proven);
-        let session = Box::new(QuicSession::server(&self.quic, datagram_max, rtt, time.now, &mut self.rng));
+        let start = Start { side: Side::Server, params: &params, datagram_max, rtt };
+        let Ok(session) = self.sessions.begin(kind, &start, time.now, &mut self.rng) else { return };
         let begin = Begin { side: Side::Server, sealer, opener, chain, path: proven, ports: None, logged };
         let link = Link::new(begin, session, &self.limits, time.now, &mut self.rng);
         let living = Living { link, header: None, owner: Some((user, identity, epoch)), secret };
@@ -98,7 +98,6 @@ impl Hub {
         if let Role::Server { identities, .. } = &mut self.role {
             identities.insert((user, identity), slot);
         }
-        let kind = SessionKind::Quic;
         let up = Event::Up { path: proven, rtt: None, user: Some(name), kind, clock_ahead: None };
         self.events.push_back((self.id(slot), up));
         if let State::Living(living) = &mut self.entries[slot].state {
@@ -113,7 +112,7 @@ impl Hub {
                 let (by_session, entries, limits) = (&self.by_session, &self.entries, &self.limits);
                 let crowded = Cell::new(None);
                 let links = Table { by_session, identities, entries, limits, now: time.now, crowded: &crowded };
-                match gate.handle(time, path, datagram, self.quic.params(), &links, &mut self.rng) {
+                match gate.handle(time, path, datagram, &self.sessions, &links, &mut self.rng) {
                     Ok(answer) => self.send_handshake(path, answer),
                     Err(gate::Refusal::NotOurs) => self.drops.not_ours += 1,
                     Err(_) => {}
@@ -178,8 +177,9 @@ impl Hub {
     fn come_up(&mut self, time: Time, slot: usize, completed: Completed) -> bool {
         let (rtt, path) = (completed.rtt, completed.path);
         let datagram_max = self.datagram_max(path);
-        let params = &completed.welcome.params;
-        let session = QuicSession::client(&self.quic, datagram_max, params, rtt, time.now, &mut self.rng);
+        let (kind, params) = (completed.kind, &completed.welcome.params);
+        let start = Start { side: Side::Client, params, datagram_max, rtt };
+        let session = self.sessions.begin(kind, &start, time.now, &mut self.rng);
         let Ok(session) = session else {
             self.drops.handshakes.malformed += 1;
             return false;
@@ -188,9 +188,9 @@ impl Hub {
         let clock_ahead = Some(completed.clock_ahead(time));
         let logged = self.logged_keys.is_some().then(|| completed.logged(self.entries[slot].session));
         let begin = completed.begin(logged, &mut self.rng);
-        let link = Link::new(begin, Box::new(session), &self.limits, time.now, &mut self.rng);
+        let link = Link::new(begin, session, &self.limits, time.now, &mut self.rng);
         self.entries[slot].state = State::Living(Box::new(Living { link, header, owner: None, secret: 0 }));
-        let up = Event::Up { path, rtt: Some(rtt), user: None, kind: SessionKind::Quic, clock_ahead };
+        let up = Event::Up { path, rtt: Some(rtt), user: None, kind, clock_ahead };
         self.events.push_back((self.id(slot), up));
         self.touch(slot);
         true
@@ -240,7 +240,17 @@ impl Hub {
         }
         *epoch += 1;
         let clock = clocks.get(&dial.server()).copied();
-        let of = Particulars { instance: *instance, epoch: *epoch, session: entry.session, aes: self.aes, clock };
+        let kind = self.limits.session;
+        let params = self.sessions.asks(kind);
+        let of = Particulars {
+            instance: *instance,
+            epoch: *epoch,
+            session: entry.session,
+            aes: self.aes,
+            clock,
+            kind,
+            params,
+        };
         let datagram = dial.attempt(time, &of, &mut self.rng);
         self.send_handshake(path, datagram);
         self.schedule(slot);

@@ -9,13 +9,14 @@ use crate::envelope::Version;
 use crate::envelope::data::{Aead, Opener, Sealer};
 use crate::envelope::handshake::{self, HandshakeError, Request};
 use crate::envelope::header::{Header, HeaderKey};
-use crate::envelope::hello::{LinkIdentity, Welcome};
+use crate::envelope::hello::{LinkIdentity, SessionKind, Welcome};
 use crate::envelope::key_log::LoggedKeys;
 use crate::envelope::keys::{Chain, OuterKeys, PrivateKey, Psk, PublicKey};
 use crate::envelope::replay::{Entry, Journal, ReplayCache, SKEW_NS};
 use crate::limits::Limits;
 use crate::limits::PENDING_PER_IDENTITY;
 use crate::link::{Path, Side};
+use crate::session::sessions::Sessions;
 use bytes::BytesMut;
 use rand::{CryptoRng, RngExt};
 use rustc_hash::FxHashMap;
@@ -91,6 +92,9 @@ pub(super) struct Pending {
     pub(super) logged: Option<Box<LoggedKeys>>,
     /// Under which of the deployment's secrets the client sends its headers.
     pub(super) secret: SecretNumber,
+    /// The session that the client asks for, and what it says of it.
+    pub(super) kind: SessionKind,
+    pub(super) params: Vec<u8>,
 }
 
 /// Names one of the deployment's secrets while a server runs.
@@ -181,7 +185,7 @@ impl Gate {
         time: Time,
         path: Path,
         datagram: &[u8],
-        params: &[u8],
+        sessions: &Sessions,
         links: &impl Links,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, Refusal> {
@@ -199,6 +203,9 @@ impl Gate {
         let name = name.ok_or_else(|| count(&mut self.refusals.unknown_user))?;
         if request.hello.time_ns.abs_diff(time.wall_ns) > SKEW_NS {
             return Err(count(&mut self.refusals.skewed));
+        }
+        if !Sessions::accepts(request.hello.kind, &request.hello.params) {
+            return Err(count(&mut self.refusals.malformed));
         }
         if !links.has_room_for(&request.user, &request.hello.identity, path.remote.ip()) {
             return Err(count(&mut self.refusals.full));
@@ -221,7 +228,8 @@ impl Gate {
             }
         };
         let aead = if self.aes && request.hello.aes { Aead::Aes128Gcm } else { Aead::ChaCha20Poly1305 };
-        let welcome = Welcome { time_ns: time.wall_ns, session, aead, params: params.to_vec() };
+        let params = sessions.answers(request.hello.kind).to_vec();
+        let welcome = Welcome { time_ns: time.wall_ns, session, aead, params };
         let (user, hello) = (request.user, request.hello.clone());
         let answer = request.answer(&self.outer[outer].keys, &welcome, datagram, rng);
         let (answer, keys) = answer.ok_or_else(|| count(&mut self.refusals.malformed))?;
@@ -234,7 +242,9 @@ impl Gate {
         let ids = (session, hello.session);
         let logged = self.log_keys.then(|| Box::new(LoggedKeys::of_handshake(Side::Server, ids, aead, &keys)));
         let secret = self.outer[outer].number;
-        let pending = Pending { user, name, identity, epoch, path, since, sealer, opener, chain, secret, logged };
+        let (kind, params) = (hello.kind, hello.params);
+        let pending =
+            Pending { user, name, identity, epoch, path, since, sealer, opener, chain, logged, secret, kind, params };
         self.insert_pending(time.now, session, pending);
         Ok(answer)
     }

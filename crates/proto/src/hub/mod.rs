@@ -23,7 +23,7 @@ use crate::envelope::keys::PublicKey;
 use crate::limits::Limits;
 use crate::link::{self, Link, Path, Side, Transmit};
 use crate::session::Session;
-use crate::session::quic::QuicConfig;
+use crate::session::sessions::Sessions;
 use bytes::BytesMut;
 use dial::{Dial, Held, ServerClock};
 use gate::Gate;
@@ -167,7 +167,7 @@ enum Role {
 /// All links of one end.
 pub struct Hub {
     limits: Limits,
-    quic: QuicConfig,
+    sessions: Sessions,
     aes: bool,
     rng: StdRng,
     role: Role,
@@ -217,7 +217,7 @@ impl Hub {
     fn new(config: HubConfig, time: Time, role: impl FnOnce(&mut StdRng) -> Role) -> Self {
         let mut rng = StdRng::from_seed(config.seed);
         Self {
-            quic: QuicConfig::new(&config.limits, time.now, &mut rng),
+            sessions: Sessions::new(&config.limits, time.now, &mut rng),
             limits: config.limits,
             aes: config.aes,
             role: role(&mut rng),

@@ -6,13 +6,13 @@ use crate::envelope::key_log::LoggedKeys;
 use crate::envelope::keys::Psk;
 use crate::limits::Limits;
 use crate::link::Lost;
-use crate::session::quic::QuicConfig;
+use crate::session::sessions::Sessions;
 use std::collections::VecDeque;
 
 impl Hub {
     /// Replaces the limits. What begins from now on uses them: handshakes, links, their sessions.
     pub fn set_limits(&mut self, time: Time, limits: Limits) {
-        self.quic = QuicConfig::new(&limits, time.now, &mut self.rng);
+        self.sessions = Sessions::new(&limits, time.now, &mut self.rng);
         self.limits = limits;
         match &mut self.role {
             Role::Server { gate, .. } => gate.set_limits(&self.limits),

@@ -7,6 +7,7 @@
 mod hop;
 mod interruption;
 mod key_log;
+mod length;
 pub mod liveness;
 mod receive;
 pub mod rekey;
@@ -25,6 +26,7 @@ use crate::profile::Span;
 use crate::session::{self, PathStats, Session};
 use hop::Hopper;
 use key_log::Logged;
+use length::{Known, Length};
 use liveness::{Due, Liveness};
 use rand::{CryptoRng, RngExt};
 use rekey::Rekey;
@@ -148,6 +150,7 @@ pub struct Link {
     control_padding: Span,
     /// On a client, until it is known that the path carries full datagrams.
     width: Option<Width>,
+    length: Length,
     session: Box<dyn Session>,
     roaming: Roaming,
     liveness: Liveness,
@@ -185,6 +188,7 @@ impl Link {
             sealer,
             opener,
             width,
+            length: Length::new(),
             shaper: Shaper::new(&limits.profile, chain.is_some(), rng),
             rekey: Rekey::new(side, chain, limits, now, rng),
             roaming: Roaming::new(path, ports.clone(), limits),
@@ -216,6 +220,7 @@ impl Link {
         }
         self.rekey.handle_timeout(now, &mut self.opener);
         self.look_at_width(now, rng);
+        self.look_at_length(now, rng);
         while let Some(due) = self.liveness.handle_timeout(now, rng) {
             match due {
                 Due::Probe(token) => {
@@ -243,6 +248,18 @@ impl Link {
         }
     }
 
+    fn known_length(&self) -> Known {
+        let passes = self.session.datagram_len() as u16;
+        Known { passes, wanted: self.session.wants_length(), rtt: self.session.stats().rtt }
+    }
+
+    fn look_at_length(&mut self, now: Instant, rng: &mut impl CryptoRng) {
+        let known = self.known_length();
+        if let Some((token, length)) = self.length.handle_timeout(now, known, rng) {
+            self.send_control(Control::LongProbe(token, length), *self.roaming.path());
+        }
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         if self.lost {
@@ -250,7 +267,8 @@ impl Link {
         }
         let (session, rekey) = (self.session.poll_timeout(), self.rekey.poll_timeout());
         let width = self.width.as_ref().map(Width::poll_timeout);
-        let times = [session, self.roaming.poll_timeout(), self.liveness.poll_timeout(), rekey, width];
+        let length = self.length.poll_timeout();
+        let times = [session, self.roaming.poll_timeout(), self.liveness.poll_timeout(), rekey, width, length];
         times.into_iter().flatten().min()
     }
 

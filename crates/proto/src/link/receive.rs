@@ -97,6 +97,9 @@ impl Link {
             self.send_control(ask, *self.roaming.path());
         }
         let taken = self.guarded(|session| session.handle(now, packet));
+        if !self.lost {
+            self.length.heard(now, self.known_length());
+        }
         if taken.is_some() && self.liveness.proven() {
             self.events.push_back(Event::Proven);
         }
@@ -112,6 +115,12 @@ impl Link {
                 }
             }
             Control::WideProbe(token) => self.send_control(Control::WideEcho(token), *self.roaming.path()),
+            Control::LongProbe(token, _) => self.send_control(Control::LongEcho(token), *self.roaming.path()),
+            Control::LongEcho(token) => {
+                if let Some(length) = self.length.answered(now, token) {
+                    self.guarded(|session| session.carries(length));
+                }
+            }
             Control::WideEcho(token) => self.width = self.width.take().filter(|width| !width.is_answered(token)),
             Control::Challenge(token) => self.send_control(Control::ChallengeEcho(token), path),
             Control::ChallengeEcho(token) => {

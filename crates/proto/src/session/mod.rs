@@ -5,12 +5,21 @@
 //! machine: after any call, drain `poll_event` and `poll_transmit`, and ask `poll_timeout` when to
 //! come back.
 
+pub mod kcp;
 pub mod quic;
+pub mod sessions;
+mod stream_window;
 
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use thiserror::Error;
+
+/// Every path carries datagrams of this size (1280 less the headers of IPv6 and UDP is 1232).
+pub const DATAGRAM_MIN: u16 = 1200;
+
+/// What passes beyond that wherever IPv6 does: 1280 bytes less the headers of IPv6 and UDP.
+const DATAGRAM_MORE: u16 = 32;
 
 /// Names one two-way stream of a session. Never used twice in one session.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -130,6 +139,13 @@ pub trait Session {
 
     /// The longest packet that the path is known to carry, spare bytes included.
     fn datagram_len(&self) -> usize;
+
+    /// The length that datagrams could have, spare bytes included, if the path carries it: a session
+    /// that does not find out by itself leaves that to its link.
+    fn wants_length(&self) -> Option<u16>;
+
+    /// The path carries datagrams of this length, both ways.
+    fn carries(&mut self, length: u16);
 
     /// The next thing that the session has to tell.
     fn poll_event(&mut self) -> Option<Event>;

@@ -12,7 +12,7 @@ mod windows;
 
 pub use session::QuicSession;
 
-use super::{Gone, StreamId};
+use super::{DATAGRAM_MIN, DATAGRAM_MORE, Gone, StreamId};
 use crate::envelope::hello::PARAMS_MAX;
 use crate::limits::Limits;
 use congestion::Factory;
@@ -22,17 +22,10 @@ use rand::{CryptoRng, RngExt};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use thiserror::Error;
 use windows::Bounds;
 
 /// What the session believes its peer's address to be, for ever.
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 443);
-
-/// Every path carries datagrams of this size (1280 less the headers of IPv6 and UDP is 1232).
-pub const DATAGRAM_MIN: u16 = 1200;
-
-/// What passes beyond that wherever IPv6 does: 1280 bytes less the headers of IPv6 and UDP.
-const DATAGRAM_MORE: u16 = 32;
 
 /// QUIC version 1; the library would also take drafts of it.
 const VERSION: u32 = 1;
@@ -54,11 +47,6 @@ pub struct QuicConfig {
     limits: Limits,
     params: Vec<u8>,
 }
-
-/// The peer's session parameters do not parse.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("session parameters that do not parse")]
-pub struct BadParams;
 
 impl QuicConfig {
     /// Takes windows and the number of streams from `limits`.
@@ -98,7 +86,7 @@ impl QuicConfig {
     /// The bounds of a link's windows.
     fn bounds(&self, rtt: Duration) -> Bounds {
         let limits = &self.limits;
-        Bounds::new(limits.stream_window.into(), limits.link_window.into(), limits.send_window, rtt)
+        Bounds::new(limits.stream_window, limits.link_window.into(), limits.send_window, rtt)
     }
 
     /// Whether lengths are drawn.

@@ -4,10 +4,12 @@ use super::congestion::{Allowed, Factory};
 use super::incoming::Incoming;
 use super::null::Room;
 use super::windows::{Round, Windows, differs};
-use super::{ACK_DELAY, BadParams, DATAGRAM_MIN, PEER, QuicConfig, client_with, code, null, ours, theirs};
+use super::{ACK_DELAY, PEER, QuicConfig, client_with, code, null, ours, theirs};
 use crate::congestion::pacer::Pacer;
 use crate::envelope::OVERHEAD;
-use crate::session::{Batch, Event, Gone, PathChange, PathStats, Read, Session, StreamId, WriteError};
+use crate::link::Side;
+use crate::session::sessions::{BadParams, Start};
+use crate::session::{Batch, DATAGRAM_MIN, Event, Gone, PathChange, PathStats, Read, Session, StreamId, WriteError};
 use bytes::{Bytes, BytesMut};
 use quinn_proto as quic;
 use quinn_proto::{ConnectionHandle, DatagramEvent, Dir, Endpoint, StreamEvent, VarInt};
@@ -85,54 +87,55 @@ impl Unanswered {
 }
 
 impl QuicSession {
-    /// The client's end. `server_params` and `rtt` come from the handshake that has just ended;
-    /// `datagram_max` is the longest datagram to try on the path, envelope included.
-    pub fn client(
+    /// One end of a connection whose handshake has just ended.
+    pub fn new(
         config: &QuicConfig,
-        datagram_max: u16,
-        server_params: &[u8],
-        rtt: Duration,
+        start: &Start<'_>,
         now: Instant,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, BadParams> {
-        let remote = null::read_params(quic::Side::Client, server_params).map_err(|_| BadParams)?;
+        match start.side {
+            Side::Client => Self::client(config, start, now, rng),
+            Side::Server => Ok(Self::server(config, start, now, rng)),
+        }
+    }
+
+    fn client(
+        config: &QuicConfig,
+        start: &Start<'_>,
+        now: Instant,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, BadParams> {
+        let remote = null::read_params(quic::Side::Client, start.params).map_err(|_| BadParams)?;
         let room = Arc::new(Room::default());
         let crypto = null::Client { remote: Some(remote), learn: None, room: room.clone() };
         let allowed = Arc::new(Allowed::default());
         let controller = Factory::new(config, &allowed, rng);
-        let transport = config.transport(config.lengths(datagram_max, rng), Some(rtt), Some(controller));
+        let transport = config.transport(config.lengths(start.datagram_max, rng), Some(start.rtt), Some(controller));
         let client = client_with(quic::ClientConfig::new(Arc::new(crypto)), transport);
         let mut endpoint = Endpoint::new(config.endpoint.clone(), None, true, Some(rng.random()));
         // Refuses only an unusable address or version, and both are constants.
         let (handle, connection) = endpoint.connect(now, client, PEER, "ginnel").map_err(|_| BadParams)?;
-        let mut session = Self::new(endpoint, config, allowed, room, rtt, now);
+        let mut session = Self::with(endpoint, config, allowed, room, start.rtt, now);
         session.connection = Some((handle, connection));
         session.events.push_back(Event::Ready);
         Ok(session)
     }
 
-    /// The server's end, which begins with the client's first packet. `rtt` is how long that
-    /// packet took to come after the handshake's answer: what is lost of the first flight is sent
-    /// again after a few times as long, instead of after the library's second.
-    pub fn server(
-        config: &QuicConfig,
-        datagram_max: u16,
-        rtt: Duration,
-        now: Instant,
-        rng: &mut impl CryptoRng,
-    ) -> Self {
+    /// The server's end begins with the client's first packet.
+    fn server(config: &QuicConfig, start: &Start<'_>, now: Instant, rng: &mut impl CryptoRng) -> Self {
         let allowed = Arc::new(Allowed::default());
         let controller = Factory::new(config, &allowed, rng);
         let room = Arc::new(Room::default());
         let mut server =
             quic::ServerConfig::new(Arc::new(null::Server { room: room.clone() }), Arc::new(null::NoTokens));
-        server.transport = config.transport(config.lengths(datagram_max, rng), Some(rtt), Some(controller));
+        server.transport = config.transport(config.lengths(start.datagram_max, rng), Some(start.rtt), Some(controller));
         server.migration(false).max_incoming(1);
         let endpoint = Endpoint::new(config.endpoint.clone(), Some(Arc::new(server)), true, Some(rng.random()));
-        Self::new(endpoint, config, allowed, room, rtt, now)
+        Self::with(endpoint, config, allowed, room, start.rtt, now)
     }
 
-    fn new(
+    fn with(
         endpoint: Endpoint,
         config: &QuicConfig,
         allowed: Arc<Allowed>,
@@ -329,6 +332,13 @@ impl Session for QuicSession {
     fn datagram_len(&self) -> usize {
         self.connection.as_ref().map_or(0, |(_, connection)| connection.current_mtu().into())
     }
+
+    fn wants_length(&self) -> Option<u16> {
+        // The library finds out by itself.
+        None
+    }
+
+    fn carries(&mut self, _length: u16) {}
 
     fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()

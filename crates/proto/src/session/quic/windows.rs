@@ -10,13 +10,8 @@
 //! nobody reads at the moment fill it, and the others shall go on. It shrinks again when it is quiet
 //! and everything is read. The *send* window follows what may be in flight.
 
+use crate::session::stream_window::stream_window;
 use std::time::{Duration, Instant};
-
-/// The rate that one stream is not slowed down below by its window, bytes a second: 800 Mbit/s.
-const STREAM_RATE: f64 = 1e8;
-
-/// The least window of a stream.
-const STREAM_MIN: u64 = 2 << 20;
 
 /// A link's window is never less than so many streams' windows: one that pauses fills its own.
 const STREAMS_LEAST: u64 = 4;
@@ -65,12 +60,8 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// The bounds of a link whose first round trip took `rtt`, with the most that a stream may hold.
-    pub(super) fn new(stream_max: u64, link: u64, send: u64, rtt: Duration) -> Self {
-        let needed = (rtt.as_secs_f64() * STREAM_RATE) as u64;
-        // A client's first streams begin under the least window, and the library tells of a larger
-        // one only once an eighth of it has been read.
-        let stream = needed.clamp(STREAM_MIN.min(stream_max), stream_max.min(8 * STREAM_MIN));
-        Self { stream, link, send }
+    pub(super) fn new(stream_max: u32, link: u64, send: u64, rtt: Duration) -> Self {
+        Self { stream: stream_window(rtt, stream_max).into(), link, send }
     }
 
     /// The receive window of a link of which nothing more is known.
