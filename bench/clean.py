@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench import processes
 from bench.plan import WARMUP_SHARE, Step, steps
@@ -49,6 +49,7 @@ def measure_all(lab: Lab, plan: CleanPlan, sampler: Sampler) -> None:
     """Start everything, measure, and end everything. What fails is in the samples."""
     with contextlib.ExitStack() as stack:
         target = stack.enter_context(lab.load.origin(lab.ends.server))
+        lab = replace(lab, origin=target)
         running = {subject.key: started(stack, lab, subject) for subject in plan.subjects}
         for step in plan.steps():
             measurement = Measurement(lab, target, step.row, running[step.subject.key], plan.seconds)
@@ -89,14 +90,21 @@ class Measurement:
     def _timed(self, task: Timed, subject: Running) -> Measured:
         warmup = round(self.seconds * WARMUP_SHARE, 2)
         result, raw = self.lab.load.run(
-            self.lab.ends.client, subject.via, self.target, task.work, self.seconds, warmup, subject.pids()
+            self.lab.ends.client,
+            subject.via,
+            subject.forward or self.target,
+            task.work,
+            self.seconds,
+            warmup,
+            subject.pids(),
         )
         note = f"{result.errors} errors" if result.errors else None
         return Measured(timed_values(task.work.kind, result), raw, note)
 
     def _held(self, task: Held, subject: Running) -> Measured:
         before = {end: memory(subject, end) for end in ("server", "client")}
-        with self.lab.load.held(self.lab.ends.client, subject.via, self.target, task.connections) as count:
+        target = subject.forward or self.target
+        with self.lab.load.held(self.lab.ends.client, subject.via, target, task.connections) as count:
             after = {end: memory(subject, end) for end in ("server", "client")}
             engine = subject.engine_bytes() if subject.engine_bytes else None
         total = sum(after.values())

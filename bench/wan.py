@@ -67,11 +67,16 @@ def measure(load: LoadProgram, plan: WanPlan, step: Step[WireSettings, Subject])
         tempfile.TemporaryDirectory(prefix="ginnel-bench-") as directory,
         wire(load, settings, plan.seed + step.round) as running,
         load.origin(running.ends.server) as target,
-        step.subject.running(Lab(running.ends, load, Path(directory))) as subject,
+        step.subject.running(Lab(running.ends, load, Path(directory), target)) as subject,
     ):
         before = running.drained()
         result, raw = load.run(
-            running.ends.client, subject.via, target, work, plan.seconds, pids=subject.pids()
+            running.ends.client,
+            subject.via,
+            subject.forward or target,
+            work,
+            plan.seconds,
+            pids=subject.pids(),
         )
         after = running.drained()
     values = wan_values(result, settings) | sent_per_delivered(before, after)

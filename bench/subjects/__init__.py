@@ -3,6 +3,7 @@
 from bench.subjects.base import Lab, Running, Subject
 from bench.subjects.direct import Direct
 from bench.subjects.ginnel import Ginnel
+from bench.subjects.kcptun import Kcptun
 from bench.subjects.microsocks import Microsocks
 from bench.subjects.pproxy import Pproxy
 from bench.subjects.relay import Relay
@@ -11,6 +12,9 @@ from bench.subjects.shadowsocks import Shadowsocks
 from bench.subjects.ssh import Ssh
 
 __all__ = ["Direct", "Ginnel", "Lab", "Relay", "Running", "Subject", "clean_subjects", "wan_subjects"]
+
+SESSIONS: dict[str, str] = {}
+"""Sessions beside the one that ginnel has by itself, and what they are called in tables: each is a subject."""
 
 FIXED_SHARE = 0.92
 """Share of the wire's rate that a sender is told that has to be told: what headers leave of it, and a little less."""
@@ -23,11 +27,13 @@ def clean_subjects() -> list[Subject]:
         Relay("relay", "plain relay, two hops", threads=1),
         Relay("relay-threads", "the same, two threads each", threads=2),
         Ginnel("ginnel", "ginnel"),
+        *session_subjects(),
         Ginnel("ginnel-light", "ginnel, profile light", {"profile": "light"}),
         Ssh(),
         Microsocks(),
         Shadowsocks(),
         Rusnel(),
+        Kcptun(),
         Pproxy(),
     ]
 
@@ -39,8 +45,15 @@ def wan_subjects(rate_mbit: float) -> list[Subject]:
         Direct("tcp-cubic", "direct TCP, cubic", congestion="cubic"),
         Direct("tcp-bbr", "direct TCP, bbr", congestion="bbr"),
         Ginnel("ginnel", "ginnel, as it comes"),
+        *session_subjects(),
         Ginnel("ginnel-light", "ginnel, profile light", {"profile": "light"}),
         Ginnel("ginnel-cubic", "ginnel, cubic", {"congestion": "cubic"}),
         Ginnel("ginnel-fixed", f"ginnel, fixed at {told}", {"congestion": "fixed", "rate": told}),
         Rusnel(),
+        Kcptun(),
     ]
+
+
+def session_subjects() -> list[Subject]:
+    """The program as it comes, over each of its other sessions."""
+    return [Ginnel(f"ginnel-{name}", f"ginnel, {title}", session=name) for name, title in SESSIONS.items()]

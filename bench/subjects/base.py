@@ -24,6 +24,8 @@ class Lab:
     ends: Ends
     load: LoadProgram
     directory: Path
+    origin: str | None = None
+    """Where the load wants to go, for subjects that lead to one target only; None before there is any."""
 
     def home(self, name: str) -> Path:
         """A directory for one program, open to its owner alone."""
@@ -40,6 +42,8 @@ class Running:
     """How the load program goes: `direct`, or the address of a proxy."""
     server: Sequence[Program] = ()
     client: Sequence[Program] = ()
+    forward: str | None = None
+    """Where the load goes instead of the origin, with a subject that leads there and nowhere else."""
     engine_bytes: Callable[[], int] | None = None
     """Bytes that the subject says it holds, both ends together, where it says so."""
 

@@ -17,12 +17,18 @@ STATS_TIMEOUT = 20.0
 
 
 class Ginnel(Subject):
-    """`ginnel server` and `ginnel client`, with settings for both or as they come."""
+    """`ginnel server` and `ginnel client`, with settings for both or as they come.
 
-    counts_allocations = True
+    A session that is named is told to the server, whose share link then asks for it; the client follows the link.
+    """
 
-    def __init__(self, key: str, title: str, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, key: str, title: str, settings: Mapping[str, str] | None = None, session: str | None = None
+    ) -> None:
         self.key, self.title = key, title
+        self._session = ["--session", session] if session else []
+        # The load program counts them in ends of its own, which have the session that comes by itself.
+        self.counts_allocations = session is None
         self._settings = [
             word for name, value in (settings or {}).items() for word in ("--set", f"{name}={value}")
         ]
@@ -42,6 +48,7 @@ class Ginnel(Subject):
             "--state",
             str(state),
             "--allow-private",
+            *self._session,
         ]
         with start_at(lab, "server", f"{self.key} server", *PROGRAM, *words, *self._settings) as server:
             link = write_secret(lab.home(self.key) / "link", server.wait_line("ginnel://") + "\n")

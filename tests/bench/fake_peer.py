@@ -27,6 +27,10 @@ def place(name: str, words: list[str]) -> tuple[str, int, bool]:
         case "ssh":
             host, _, port = words[words.index("-D") + 1].partition(":")
             return host, int(port), False
+        case "kcptun-client" | "kcptun-server":
+            config = json.loads(Path(words[words.index("-c") + 1]).read_text())
+            host, _, port = config["listen" if name == "kcptun-server" else "localaddr"].partition(":")
+            return host, int(port), name == "kcptun-server"
         case "pproxy":
             address = re.split(r"://|@", words[words.index("-l") + 1])[-1]
             return address.partition(":")[0], int(address.partition(":")[2]), False

@@ -1,5 +1,6 @@
 import contextlib
 import io
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -50,6 +51,24 @@ class Mortal(Subject):
             yield Running("direct", server=[program], engine_bytes=lambda: 12345)
 
 
+class Forward(Subject):
+    """Leads to the origin and nowhere else; what it stands for is a socket that nobody reads."""
+
+    key, title = "forward", "forward"
+
+    @contextlib.contextmanager
+    def running(self, lab: Lab) -> Iterator[Running]:
+        self.origin = lab.origin
+        with socket.create_server(("127.0.0.1", 0)) as self.entrance:
+            yield Running("direct", forward=f"127.0.0.1:{self.entrance.getsockname()[1]}")
+            self.entrance.setblocking(False)
+            self.taken = 0
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    self.entrance.accept()[0].close()
+                    self.taken += 1
+
+
 def measured(lab: Lab, subjects: list[Subject], rows: list[str], rounds: int = 1) -> Run:
     chosen = [row for row in CLEAN_ROWS if row.info.key in rows]
     run = runs.run({}, rows=[row.info for row in chosen])
@@ -75,6 +94,14 @@ def test_everybody_is_measured_in_turns(lab: Lab) -> None:
     assert direct.values.keys() == {"rate", "machine"}
     # Two processes with 0.01 s each, 1 MB.
     assert relay.values["cpu"] == pytest.approx(20.0)
+
+
+def test_the_load_goes_to_a_forward_where_there_is_one(lab: Lab) -> None:
+    forward = Forward()
+    run = measured(lab, [forward], ["down-1", "idle-1000"])
+    assert not any(sample.error for sample in run.samples)
+    assert forward.origin is not None
+    assert forward.taken == len(run.samples) == 2
 
 
 def test_memory_comes_first_and_allocations_last() -> None:

@@ -8,6 +8,7 @@ from bench.load import LoadProgram
 from bench.options import QUICK_WAN_CELLS, WAN_CELLS, parser
 from bench.prepare import prepare_clean, prepare_wan
 from bench.programs import BenchError
+from bench.subjects import SESSIONS
 from bench.wire_settings import CellError
 
 
@@ -20,7 +21,7 @@ def test_a_clean_run_has_every_row_and_every_subject_installed_or_not(load: Load
     assert run.kind == "clean"
     assert len(run.rows) == 11
     assert [one.key for one in run.subjects][:4] == ["direct", "relay", "relay-threads", "ginnel"]
-    assert len(run.subjects) == 10
+    assert len(run.subjects) == 11 + len(SESSIONS)
     assert run.options["rounds"] == 3
     assert not run.finished
     assert not run.samples

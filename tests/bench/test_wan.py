@@ -1,13 +1,16 @@
+import contextlib
 import io
+from collections.abc import Iterator
 
 import pytest
 
 from bench import wan
 from bench.load import Direction, Latency, LoadProgram, LoadResult, WireCounts
+from bench.places import SERVER_ADDRESS
 from bench.programs import BenchError
 from bench.progress import Progress
 from bench.sampling import Sampler
-from bench.subjects import Direct
+from bench.subjects import Direct, Lab, Running
 from bench.wire import why_no_wire
 from bench.wire_settings import WireSettings
 from tests.bench import runs
@@ -70,6 +73,32 @@ def test_subjects_take_turns_and_share_the_seed_of_their_round() -> None:
     order = [(step.round, step.row.key, step.subject.key) for step in plan.steps()]
     assert order[:4] == [(0, "50ms-1%", "a"), (0, "50ms-1%", "b"), (0, "150ms-5%", "a"), (0, "150ms-5%", "b")]
     assert order[4][2] == "b"
+
+
+class Forward(Direct):
+    """Leads to the origin and nowhere else, in name only."""
+
+    @contextlib.contextmanager
+    def running(self, lab: Lab) -> Iterator[Running]:
+        yield Running("direct", forward=f"to {lab.origin}")
+
+
+def test_the_load_goes_to_a_forward_where_there_is_one(
+    load: LoadProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reason := why_no_wire():
+        pytest.skip(reason)
+    targets: list[str] = []
+
+    def noted(self: LoadProgram, place: object, via: str, target: str, *_: object, **__: object) -> object:
+        targets.append(target)
+        raise BenchError("that is all")
+
+    monkeypatch.setattr(LoadProgram, "run", noted)
+    run = runs.run({}, kind="wan", rows=[wan.row(SETTINGS)])
+    plan = wan.WanPlan([SETTINGS], [Forward("a", "a")], rounds=1, seconds=0.1, seed=7)
+    wan.measure_all(load, plan, Sampler(run, Progress(1, io.StringIO())))
+    assert [target.rpartition(":")[0] for target in targets] == [f"to {SERVER_ADDRESS}"]
 
 
 def test_a_measurement_has_a_wire_of_its_own(load: LoadProgram, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from .process import RECENT
-from .program import SESSIONS, Client, Server
+from .program import FIRST_SESSION, Client, Server
 
 DESCRIPTORS = 16_384
 """Soft limit of open files for this run and the programs it starts: 1,000 connections are four descriptors each."""
@@ -54,16 +54,20 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def session(request: pytest.FixtureRequest) -> str:
+    """The session of `server` and `client`: the first, or each in turn by `over_sessions`."""
+    return str(getattr(request, "param", FIRST_SESSION))
+
+
+@pytest.fixture(scope="module")
+def server(session: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server on loopback that lets streams go to loopback targets."""
-    with Server(tmp_path_factory.mktemp("server") / "state") as running:
+    with Server(tmp_path_factory.mktemp("server") / "state", session=session) as running:
         yield running
 
 
-@pytest.fixture(scope="module", params=SESSIONS, ids=[f"socks5_over_{session}" for session in SESSIONS])
-def client(
-    request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Client]:
-    """A client of `server`, once over each kind of session."""
-    with Client(server.link, tmp_path_factory.mktemp("client"), session=request.param) as running:
+@pytest.fixture(scope="module")
+def client(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A client of `server`, over the session that its share link asks for."""
+    with Client(server.link, tmp_path_factory.mktemp("client")) as running:
         yield running

@@ -14,7 +14,7 @@ import pytest
 
 from .namespace import Namespace, namespace
 from .process import Process
-from .program import LOOPBACK, Client, Server
+from .program import LOOPBACK, Client, Server, over_sessions
 from .socks import Refused, Reply, connected, negotiate, open_raw, read_reply, request
 from .streams import Progress, Received, payload, read_to_end
 from .targets import Target, echo, serve, source
@@ -26,9 +26,9 @@ RETURN_SECONDS = 2.0
 class Restarted:
     """A server that is ended and started again, on the same port and with the same state."""
 
-    def __init__(self, state: Path) -> None:
-        self.state = state
-        self.running = Server(state)
+    def __init__(self, state: Path, session: str) -> None:
+        self.state, self.session = state, session
+        self.running = Server(state, session=session)
         self.port = self.running.port
         self.link = self.running.link
 
@@ -39,14 +39,14 @@ class Restarted:
 
     def start(self) -> None:
         """Start it again where it was."""
-        self.running = Server(self.state, listen=f"{LOOPBACK}:{self.port}")
+        self.running = Server(self.state, session=self.session, listen=f"{LOOPBACK}:{self.port}")
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Restarted]:
+def server(session: str, tmp_path: Path) -> Iterator[Restarted]:
     """A server to end and to start."""
     # Port 0 would be another one the next time: take one that is free now.
-    server = Restarted(tmp_path / "state")
+    server = Restarted(tmp_path / "state", session)
     yield server
     server.running.process.kill()
 
@@ -74,6 +74,7 @@ async def flows_again(client: Client, target: Target) -> float:
             return time.monotonic() - began
 
 
+@over_sessions
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 async def test_traffic_flows_again_soon_after_a_restart(
     server: Restarted, client: Client, end: signal.Signals
@@ -86,6 +87,7 @@ async def test_traffic_flows_again_soon_after_a_restart(
         assert await flows_again(client, target) <= RETURN_SECONDS
 
 
+@over_sessions
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 async def test_a_request_made_while_the_server_is_away_waits_for_it(
     server: Restarted, client: Client, end: signal.Signals
@@ -128,6 +130,7 @@ async def test_requests_wait_ten_seconds_for_a_link_and_then_fail_cleanly(
         connection[1].close()
 
 
+@over_sessions
 @pytest.mark.long
 async def test_a_frozen_server_keeps_its_links(server: Restarted, client: Client) -> None:
     """Stopped for a few seconds in mid-transfer, it goes on where it was: not one byte is lost."""
@@ -153,10 +156,14 @@ SHORT = {
 """A server that forgets its links soon, so that a sleep need not last for minutes."""
 
 
+@over_sessions
 @pytest.mark.long
-async def test_after_a_sleep_a_dead_link_is_replaced_at_once(tmp_path: Path) -> None:
+async def test_after_a_sleep_a_dead_link_is_replaced_at_once(session: str, tmp_path: Path) -> None:
     """The client sleeps until the server has forgotten it."""
-    with Server(tmp_path / "state", env=SHORT) as server, Client(server.link, tmp_path) as client:
+    with (
+        Server(tmp_path / "state", session=session, env=SHORT) as server,
+        Client(server.link, tmp_path) as client,
+    ):
         async with serve(echo) as target:
             await echoed(client, target)
             os.kill(client.process.pid, signal.SIGSTOP)
@@ -165,6 +172,7 @@ async def test_after_a_sleep_a_dead_link_is_replaced_at_once(tmp_path: Path) -> 
             assert await flows_again(client, target) <= RETURN_SECONDS
 
 
+@over_sessions
 @pytest.mark.long
 async def test_after_a_short_sleep_the_link_goes_on(server: Restarted, client: Client) -> None:
     async with (
@@ -218,11 +226,12 @@ async def stream_in(
         connection[1].close()
 
 
-async def test_a_client_whose_address_changes_keeps_its_streams(tmp_path: Path) -> None:
+@over_sessions
+async def test_a_client_whose_address_changes_keeps_its_streams(session: str, tmp_path: Path) -> None:
     """The client's machine gets another address and loses the old one, as a laptop does between two networks."""
     with (
         two_machines() as (here, there),
-        Server(tmp_path / "state", listen="10.9.0.1:0", wrap=here.wrap) as server,
+        Server(tmp_path / "state", session=session, listen="10.9.0.1:0", wrap=here.wrap) as server,
         Client(server.link, tmp_path, wrap=there.wrap) as client,
         Process([*here.wrap, "python3", "-u", "-c", ECHO], env=dict(os.environ)) as target,
     ):

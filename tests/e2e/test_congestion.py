@@ -16,7 +16,7 @@ from ginnel._native import ClientSetup
 from ginnel.api.stats import LinkStats
 from ginnel.config.congestion import Congestion
 
-from .program import LOOPBACK
+from .program import LOOPBACK, over_sessions
 from .program import ginnel as program
 from .targets import serve
 from .test_run import SERVER, Run, client_file
@@ -43,10 +43,11 @@ def local_server(state: Path, **settings: Any) -> ginnel.Server:
     return ginnel.Server(listen=f"{LOOPBACK}:0", state=state, allow_private=True, **settings)
 
 
+@over_sessions
 @pytest.mark.parametrize("told", ["server", "client", "neither"])
-async def test_each_end_decides_about_what_it_sends(tmp_path: Path, told: str) -> None:
+async def test_each_end_decides_about_what_it_sends(session: str, tmp_path: Path, told: str) -> None:
     async with (
-        local_server(tmp_path, **(FIXED if told == "server" else {})) as server,
+        local_server(tmp_path, session=session, **(FIXED if told == "server" else {})) as server,
         ginnel.Client(server.share_link(), **(FIXED if told == "client" else {})) as client,
     ):
         assert is_fixed(only_link(server)) == (told == "server")
@@ -68,9 +69,10 @@ async def test_a_reload_is_for_new_links(tmp_path: Path) -> None:
             assert not any(is_fixed(link) for link in server.stats()["links"])
 
 
+@over_sessions
 @pytest.mark.parametrize(("congestion", "is_cautious"), [("adaptive", False), ("cubic", True)])
 async def test_cubic_takes_every_loss_for_congestion_and_the_default_does_not(
-    tmp_path: Path, congestion: Congestion, is_cautious: bool
+    session: str, tmp_path: Path, congestion: Congestion, is_cautious: bool
 ) -> None:
     """Behind a network that loses a tenth, cubic lets a few packets be in flight, and adaptive more than 32."""
 
@@ -81,7 +83,7 @@ async def test_cubic_takes_every_loss_for_congestion_and_the_default_does_not(
 
     async with (
         serve(answer) as target,
-        local_server(tmp_path, congestion=congestion, advertise=PROXY_HOST) as server,
+        local_server(tmp_path, session=session, congestion=congestion, advertise=PROXY_HOST) as server,
         udp_proxy(PROXY_HOST, server.address.port) as proxy,
         ginnel.Client(server.share_link()) as client,
     ):

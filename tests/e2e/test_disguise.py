@@ -27,7 +27,7 @@ from ginnel.capture import Datagram, Frame, Writer, datagrams, read
 from ginnel.capture.packets import ETHERNET
 
 from . import judges
-from .program import Server
+from .program import FIRST_SESSION, SESSIONS, Server
 from .traffic import (
     AT_ONCE,
     RECORDINGS,
@@ -49,6 +49,20 @@ class Weakness(NamedTuple):
 
 KNOWN_WEAKNESSES: tuple[Weakness, ...] = ()
 """What the shaping of lengths will mend. An entry whose fault is gone fails the test: delete it then."""
+
+JUDGED = [
+    (session, mood)
+    for session in SESSIONS
+    for mood in RECORDINGS
+    if session == FIRST_SESSION or mood != "hopping"
+]
+"""What is recorded and judged: every mood over every session, each with as many links and bytes.
+
+But for hopping, once: to which port a datagram goes is not the session's business, and all else it has in common with
+what is interactive.
+"""
+
+each_recording = pytest.mark.parametrize(("session", "mood"), JUDGED)
 
 CONTROL = {"handshake": 12, "idle": 12, "interactive": 12}
 """How many times the datagrams of a mood are in its control; `FEW` times where a mood is not named."""
@@ -73,21 +87,23 @@ class Recorded:
 
     def __init__(self, directory: Callable[[str], Path]) -> None:
         self._directory = directory
-        self._captures: dict[str, Path] = {}
-        self._controls: dict[str, Path] = {}
+        self._captures: dict[tuple[str, str], Path] = {}
+        self._controls: dict[tuple[str, str], Path] = {}
 
-    def capture(self, mood: str) -> Path:
+    def capture(self, session: str, mood: str) -> Path:
         """What was on the wire."""
-        if mood not in self._captures:
-            self._captures.update(asyncio.run(RECORDINGS[mood](self._directory(mood))))
-        return self._captures[mood]
+        if (session, mood) not in self._captures:
+            made = asyncio.run(RECORDINGS[mood](self._directory(f"{session}-{mood}"), session))
+            self._captures |= {(session, name): path for name, path in made.items()}
+        return self._captures[session, mood]
 
-    def control(self, mood: str) -> Path:
+    def control(self, session: str, mood: str) -> Path:
         """Random bytes in the same datagrams, several times over."""
-        if mood not in self._controls:
-            path = self._directory(mood) / "control.pcap"
-            self._controls[mood] = control(self.capture(mood), CONTROL.get(mood, FEW), path)
-        return self._controls[mood]
+        if (session, mood) not in self._controls:
+            path = self._directory(f"{session}-{mood}") / "control.pcap"
+            copies = CONTROL.get(mood, FEW)
+            self._controls[session, mood] = control(self.capture(session, mood), copies, path)
+        return self._controls[session, mood]
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +112,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     return Recorded(tmp_path_factory.mktemp)
 
 
-@pytest.mark.parametrize("mood", RECORDINGS)
-def test_statistics_find_nothing(recorded: Recorded, mood: str) -> None:
-    verdict = judges.ours(recorded.capture(mood), SHOWN_SERVER)
+@each_recording
+def test_statistics_find_nothing(recorded: Recorded, session: str, mood: str) -> None:
+    verdict = judges.ours(recorded.capture(session, mood), SHOWN_SERVER)
     assert unexpected(verdict, mood) == []
     known = any(weakness.mood == mood for weakness in KNOWN_WEAKNESSES)
     assert verdict["verdict"] == ("findings" if known else "clean"), (
@@ -111,22 +127,26 @@ def test_statistics_find_nothing(recorded: Recorded, mood: str) -> None:
         assert min(verdict["datagrams"]) >= 600
 
 
-@pytest.mark.parametrize("mood", RECORDINGS)
-def test_ndpi_names_nothing(recorded: Recorded, mood: str) -> None:
+@each_recording
+def test_ndpi_names_nothing(recorded: Recorded, session: str, mood: str) -> None:
     for seen, ordinary in zip(
-        judges.ndpi(recorded.capture(mood)), judges.ndpi(recorded.control(mood)), strict=True
+        judges.ndpi(recorded.capture(session, mood)),
+        judges.ndpi(recorded.control(session, mood)),
+        strict=True,
     ):
         assert judges.beyond_chance(seen, ordinary, "Unknown") == {}
 
 
-@pytest.mark.parametrize("mood", RECORDINGS)
-def test_tshark_sees_only_data(recorded: Recorded, mood: str) -> None:
+@each_recording
+def test_tshark_sees_only_data(recorded: Recorded, session: str, mood: str) -> None:
     ports = {
-        end[1] for one in datagrams(read(recorded.capture(mood))) for end in (one.source, one.destination)
+        end[1]
+        for one in datagrams(read(recorded.capture(session, mood)))
+        for end in (one.source, one.destination)
     }
     assert not ports & judges.ports_known_to_tshark(), "choose another SHOWN_PORT"
-    seen = judges.tshark(recorded.capture(mood))
-    assert judges.beyond_chance(seen, judges.tshark(recorded.control(mood)), judges.DATA) == {}
+    seen = judges.tshark(recorded.capture(session, mood))
+    assert judges.beyond_chance(seen, judges.tshark(recorded.control(session, mood)), judges.DATA) == {}
     assert seen[judges.DATA] > 0.95 * seen.total()
 
 
@@ -166,9 +186,9 @@ def test_the_third_parties_can_find_something(recorded: Recorded, tmp_path: Path
     mixed = tmp_path / "mixed.pcap"
     with mixed.open("wb") as file:
         writer = Writer(file)
-        for datagram in [*datagrams(read(recorded.capture("idle"))), *foreign]:
+        for datagram in [*datagrams(read(recorded.capture(FIRST_SESSION, "idle"))), *foreign]:
             writer.write(datagram)
-    random_bytes = recorded.control("idle")
+    random_bytes = recorded.control(FIRST_SESSION, "idle")
     frames = judges.beyond_chance(judges.tshark(mixed), judges.tshark(random_bytes), judges.DATA)
     assert set(frames) == {"eth:ethertype:ip:udp:dns", "eth:ethertype:ip:udp:wg"}
     names, _ = judges.ndpi(mixed)

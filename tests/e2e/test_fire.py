@@ -19,7 +19,7 @@ import pytest
 from .figures import dropped, figures, links
 from .flood import Fired, fire, keys
 from .machine import resident_memory, udp_drops
-from .program import Client, Server, beside_loop
+from .program import Client, Server, beside_loop, over_sessions
 from .socks import connected
 from .streams import Progress, read_to_end
 from .targets import echo, endless, serve
@@ -35,9 +35,9 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(session: str, tmp_path: Path) -> Iterator[Server]:
     """A server of its own: its memory and its figures are looked at."""
-    with Server(tmp_path / "state") as running:
+    with Server(tmp_path / "state", session=session) as running:
         yield running
 
 
@@ -108,6 +108,7 @@ async def closed_port() -> AsyncIterator[int]:
         yield held.getsockname()[1]
 
 
+@over_sessions
 @pytest.mark.parametrize("kind", ["random", "handshake"])
 @pytest.mark.timeout(90 + 6 * SECONDS)
 async def test_a_download_goes_on_under_fire(

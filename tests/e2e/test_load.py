@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from .machine import descriptors, resident_memory
-from .program import Client, Server
+from .program import Client, Server, over_sessions
 from .socks import connected, greeting, open_raw
 from .streams import abandon, payload
 from .targets import echo, serve
@@ -35,9 +35,9 @@ KIB, MIB = 1024, 1024 * 1024
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(session: str, tmp_path: Path) -> Iterator[Server]:
     """A server of its own: its memory is looked at."""
-    with Server(tmp_path / "state") as running:
+    with Server(tmp_path / "state", session=session) as running:
         yield running
 
 
@@ -73,6 +73,7 @@ async def open_many(
         yield list(await asyncio.gather(*(one(number) for number in range(count))))
 
 
+@over_sessions
 async def test_five_thousand_connections_at_once_cost_little_while_idle(
     server: Server, client: Client
 ) -> None:
@@ -189,12 +190,14 @@ async def endure(server: Server, client: Client, seconds: float) -> None:
             assert abs(part - parts[0]) <= TOLERANCE * parts[0], f"the {name} moved: {shown} MiB"
 
 
+@over_sessions
 @pytest.mark.long
 @pytest.mark.timeout(SHORT_SECONDS + 60)
 async def test_a_hundred_megabits_a_second_for_a_minute(server: Server, client: Client) -> None:
     await endure(server, client, SHORT_SECONDS)
 
 
+@over_sessions
 @pytest.mark.endurance
 @pytest.mark.timeout(LONG_SECONDS + 60)
 async def test_a_hundred_megabits_a_second_for_ten_minutes(server: Server, client: Client) -> None:

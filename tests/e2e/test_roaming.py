@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from .program import Client, Server, beside_loop
+from .program import Client, Server, beside_loop, over_sessions
 from .socks import connected
 from .streams import Progress, Received, close, payload, read_to_end, send
 from .targets import echo, serve, sink, source
 from .udp_proxy import Observer, UdpProxy, udp_proxy
+
+pytestmark = over_sessions
 
 PROXY_HOST = "127.0.0.2"
 OTHER_HOST = "127.0.0.3"
@@ -31,9 +33,10 @@ class Proxied:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(session: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that names the proxy in its share link."""
-    with Server(tmp_path_factory.mktemp("server") / "state", advertise=PROXY_HOST) as running:
+    state = tmp_path_factory.mktemp("server") / "state"
+    with Server(state, session=session, advertise=PROXY_HOST) as running:
         yield running
 
 

@@ -20,7 +20,7 @@ from .figures import figures, links
 from .machine import descriptors, resident_memory, stored_bytes, threads, udp_drops, udp_sockets
 from .prober import Prober
 from .process import Process
-from .program import LOOPBACK, Client, Server, beside_loop, command, environment
+from .program import LOOPBACK, Client, Server, beside_loop, command, environment, over_sessions
 from .socks import connected
 from .strangers import LONGEST, SHAPES, flipped, spliced, truncated
 from .streams import Received, close, payload, read_to_end, send
@@ -57,6 +57,7 @@ async def live_downloads(client: Client) -> AsyncIterator[None]:
             over.set()
 
 
+@over_sessions
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_strangers_get_no_answer(server: Server, client: Client, shape: str) -> None:
     draw = random.Random()
@@ -86,6 +87,7 @@ async def test_not_one_packet_leaves(tmp_path: Path) -> None:
         assert resident_memory(server.process.pid) - memory < MEMORY_SLACK
 
 
+@over_sessions
 async def test_a_client_answers_strangers_no_more_than_a_server(client: Client) -> None:
     sockets = udp_sockets(client.process.pid)
     draw = random.Random()
@@ -142,11 +144,14 @@ def tampered(recorded: list[bytes]) -> list[bytes]:
     return made
 
 
+@over_sessions
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["restart", "restart_after_a_crash"])
-async def test_recorded_datagrams_are_never_answered(tmp_path: Path, end: signal.Signals) -> None:
+async def test_recorded_datagrams_are_never_answered(
+    session: str, tmp_path: Path, end: signal.Signals
+) -> None:
     """Replayed at once, after a second, after the client has gone and after a restart; tampered with each time."""
     state = tmp_path / "state"
-    async with beside_loop(lambda: Server(state, advertise=PROXY_HOST)) as server:
+    async with beside_loop(lambda: Server(state, session=session, advertise=PROXY_HOST)) as server:
         port, pid = server.port, server.process.pid
         async with udp_proxy(PROXY_HOST, port) as proxy:
             async with beside_loop(lambda: Client(server.link, tmp_path)) as client:
@@ -173,7 +178,7 @@ async def test_recorded_datagrams_are_never_answered(tmp_path: Path, end: signal
     # No proxy any more: the new server names itself.
     listen = f"127.0.0.1:{port}"
     async with (
-        beside_loop(lambda: Server(state, listen=listen)) as restarted,
+        beside_loop(lambda: Server(state, session=session, listen=listen)) as restarted,
         Prober(restarted.process.pid, port) as prober,
     ):
         await prober.send(recorded)

@@ -79,10 +79,10 @@ def save(path: Path, datagrams: Iterable[Datagram]) -> Path:
 
 
 @asynccontextmanager
-async def observed(directory: Path) -> AsyncIterator[tuple[Server, UdpProxy]]:
+async def observed(directory: Path, session: str) -> AsyncIterator[tuple[Server, UdpProxy]]:
     """A server with a proxy before it, which clients take for the server."""
     async with (
-        beside_loop(lambda: Server(directory / "state", advertise=PROXY_HOST)) as server,
+        beside_loop(lambda: Server(directory / "state", session=session, advertise=PROXY_HOST)) as server,
         udp_proxy(PROXY_HOST, server.port) as proxy,
     ):
         yield server, proxy
@@ -103,9 +103,12 @@ async def clients(link: str, number: int, **timeouts: float) -> AsyncIterator[li
         yield running
 
 
-async def handshake_and_idle(directory: Path) -> dict[str, Path]:
+async def handshake_and_idle(directory: Path, session: str) -> dict[str, Path]:
     """Links come up, and then nobody uses them."""
-    async with observed(directory) as (server, proxy), clients(server.link, CROWD, keep_alive_seconds=1.0):
+    async with (
+        observed(directory, session) as (server, proxy),
+        clients(server.link, CROWD, keep_alive_seconds=1.0),
+    ):
         # What follows a handshake at once belongs to it.
         await asyncio.sleep(1.0)
         up = len(proxy.captured)
@@ -116,11 +119,11 @@ async def handshake_and_idle(directory: Path) -> dict[str, Path]:
         }
 
 
-async def bulk(directory: Path) -> dict[str, Path]:
+async def bulk(directory: Path, session: str) -> dict[str, Path]:
     """Several links carry much, one way and then the other."""
     data = bytes(BULK_SIZE)
     async with (
-        observed(directory) as (server, proxy),
+        observed(directory, session) as (server, proxy),
         serve(source(data)) as origin,
         clients(server.link, BULK_LINKS) as running,
     ):
@@ -136,10 +139,10 @@ async def bulk(directory: Path) -> dict[str, Path]:
         return {"bulk": save(directory / "bulk.pcap", proxy.captured)}
 
 
-async def interactive(directory: Path) -> dict[str, Path]:
+async def interactive(directory: Path, session: str) -> dict[str, Path]:
     """Links carry small requests and their answers."""
     async with (
-        observed(directory) as (server, proxy),
+        observed(directory, session) as (server, proxy),
         serve(echo) as target,
         clients(server.link, CHATTY_LINKS) as running,
     ):
@@ -153,13 +156,15 @@ async def interactive(directory: Path) -> dict[str, Path]:
         return {"interactive": save(directory / "interactive.pcap", proxy.captured)}
 
 
-async def hopping(directory: Path) -> dict[str, Path]:
+async def hopping(directory: Path, session: str) -> dict[str, Path]:
     """Links hop between the ports of their server, with something to say all the time."""
     ports = free_ports(HOP_PORTS, LOOPBACK, PROXY_HOST)
     listen = f"{LOOPBACK}:{','.join(map(str, ports))}"
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(
-            beside_loop(lambda: Server(directory / "state", listen=listen, advertise=PROXY_HOST))
+            beside_loop(
+                lambda: Server(directory / "state", session=session, listen=listen, advertise=PROXY_HOST)
+            )
         )
         proxies = [await stack.enter_async_context(udp_proxy(PROXY_HOST, port)) for port in ports]
         target = await stack.enter_async_context(serve(echo))
@@ -197,11 +202,11 @@ def control(capture: Path, copies: int, path: Path) -> Path:
     return path
 
 
-RECORDINGS: dict[str, Callable[[Path], Coroutine[None, None, dict[str, Path]]]] = {
+RECORDINGS: dict[str, Callable[[Path, str], Coroutine[None, None, dict[str, Path]]]] = {
     "handshake": handshake_and_idle,
     "idle": handshake_and_idle,
     "bulk": bulk,
     "interactive": interactive,
     "hopping": hopping,
 }
-"""Each mood, and what records it."""
+"""Each mood, and what records it over a session."""

@@ -6,7 +6,9 @@ use crate::journal::MemoryJournal;
 use crate::network::{Change, Direction, Network, To, Wire};
 use crate::node::Node;
 use crate::pipe::Counters;
+use crate::sessions::Case;
 use ginnel_proto::envelope::handshake::ClientKeys;
+use ginnel_proto::envelope::hello::SessionKind;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk};
 use ginnel_proto::envelope::replay::ReplayCache;
 use ginnel_proto::hub::gate::{GateConfig, Users};
@@ -41,8 +43,10 @@ pub struct Setup {
     pub to_client: Conditions,
     /// IPv6 addresses instead of IPv4.
     pub ipv6: bool,
-    /// Limits of every hub.
+    /// Limits of every hub, but for their session.
     pub limits: Limits,
+    /// The session of every link.
+    pub session: SessionKind,
     /// What the server does with streams.
     pub service: Service,
     /// The ports that clients may use of the server; `None`: one.
@@ -50,16 +54,26 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A good network, IPv4, default limits, and a server that echoes.
+    /// A good network, IPv4, default limits, QUIC, and a server that echoes.
     pub fn new(seed: u64) -> Self {
         let (to_server, to_client) = (Conditions::default(), Conditions::default());
-        let (limits, service) = (Limits::default(), Service::Echo);
-        Self { seed, to_server, to_client, ipv6: false, limits, service, ports: None }
+        let (limits, session, service) = (Limits::default(), SessionKind::Quic, Service::Echo);
+        Self { seed, to_server, to_client, ipv6: false, limits, session, service, ports: None }
+    }
+
+    /// The same with the seed and the session of a case.
+    pub fn of(case: Case) -> Self {
+        Self { session: case.session, ..Self::new(case.seed) }
     }
 
     /// The same conditions both ways.
     pub fn conditions(self, conditions: Conditions) -> Self {
         Self { to_server: conditions, to_client: conditions, ..self }
+    }
+
+    /// What a hub is told: the limits, and the session that its links shall have.
+    fn limits(&self) -> Limits {
+        self.limits.clone()
     }
 }
 
@@ -86,7 +100,7 @@ impl Lab {
     pub fn new(setup: Setup) -> Self {
         let mut rng = StdRng::seed_from_u64(setup.seed);
         let (start, now, journal) = (Instant::now(), Duration::ZERO, MemoryJournal::default());
-        let config = HubConfig { limits: setup.limits.clone(), aes: true, seed: rng.random() };
+        let config = HubConfig { limits: setup.limits(), aes: true, seed: rng.random() };
         let server = Node::new(start, now, setup.service, |time| {
             Hub::server(config, gate(ReplayCache::default(), &journal), time)
         });
@@ -100,7 +114,7 @@ impl Lab {
 
     /// Adds a client with the key of one user; those from [`USERS`] on are unknown to the server.
     pub fn add_client(&mut self, user: u8) -> Wire {
-        let config = HubConfig { limits: self.setup.limits.clone(), aes: true, seed: self.rng.random() };
+        let config = HubConfig { limits: self.setup.limits(), aes: true, seed: self.rng.random() };
         let node = Node::new(self.start, self.now, self.setup.service, |time| Hub::client(config, time));
         self.clients.push(node);
         self.users.push(user);
@@ -177,7 +191,7 @@ impl Lab {
 
     /// A client's process is killed, and another with the same keys and address begins.
     pub fn restart_client(&mut self, client: Wire) {
-        let config = HubConfig { limits: self.setup.limits.clone(), aes: true, seed: self.rng.random() };
+        let config = HubConfig { limits: self.setup.limits(), aes: true, seed: self.rng.random() };
         let node = Node::new(self.start, self.now, self.setup.service, |time| Hub::client(config, time));
         let old = std::mem::replace(&mut self.clients[client], node);
         self.clients[client].addresses = old.addresses;
@@ -215,7 +229,7 @@ impl Lab {
 
     /// Replaces the server by a new one with the same keys, which knows nothing but `replay`.
     pub fn restart_server(&mut self, replay: ReplayCache) {
-        let config = HubConfig { limits: self.setup.limits.clone(), aes: true, seed: self.rng.random() };
+        let config = HubConfig { limits: self.setup.limits(), aes: true, seed: self.rng.random() };
         let gate = gate(replay, &self.journal);
         self.server = Node::new(self.start, self.now, self.setup.service, |time| Hub::server(config, gate, time));
     }

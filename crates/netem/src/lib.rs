@@ -4,7 +4,8 @@
 //! [`lab`] puts a server's hub and any number of clients' hubs on it and moves time from one event
 //! to the next; [`flow`] fills streams with a pattern that shows every misplaced byte. All chance
 //! comes from one seed, so that a failure replays: a failing test prints its seed, and
-//! `GINNEL_NETEM_SEED=<seed>` runs that one alone.
+//! `GINNEL_NETEM_SEED=<seed>` runs that one alone. What depends on the session is told over each of
+//! [`sessions`], or over the one that `GINNEL_NETEM_SESSION=<name>` names.
 //!
 //! What goes wrong in here is a fault of the test or of the machines under it, so it panics.
 
@@ -19,3 +20,4 @@ pub mod node;
 pub mod pattern;
 pub mod pipe;
 pub mod seeds;
+pub mod sessions;

@@ -3,7 +3,7 @@
 use ginnel_netem::conditions::Conditions;
 use ginnel_netem::lab::{Lab, Setup};
 use ginnel_netem::network::Change;
-use ginnel_netem::seeds::for_each_seed;
+use ginnel_netem::sessions::{Case, for_each_case};
 use ginnel_proto::hub::Tables;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::time::Duration;
@@ -22,21 +22,21 @@ struct Day {
 }
 
 impl Day {
-    fn begin(seed: u64) -> Self {
+    fn begin(case: Case) -> Self {
         let path = Conditions {
             delay: Duration::from_millis(25),
             jitter: Duration::from_millis(5),
             loss: 0.005,
             ..Conditions::default()
         };
-        let mut lab = Lab::new(Setup::new(seed).conditions(path));
+        let mut lab = Lab::new(Setup::of(case).conditions(path));
         for client in 0..CLIENTS {
             if client > 0 {
                 lab.add_client(client as u8 % 2);
             }
             lab.keep(client);
         }
-        Self { lab, rng: StdRng::seed_from_u64(seed), host: 1000, bursts: 0, delivered: 0 }
+        Self { lab, rng: StdRng::seed_from_u64(case.seed), host: 1000, bursts: 0, delivered: 0 }
     }
 
     fn millis(&mut self, range: std::ops::Range<u64>) -> Duration {
@@ -148,8 +148,8 @@ impl Day {
 
 #[test]
 fn a_day_of_idling_bursts_roams_and_restarts_leaves_nothing_behind() {
-    for_each_seed(4, |seed| {
-        let mut day = Day::begin(seed);
+    for_each_case(4, |case| {
+        let mut day = Day::begin(case);
         day.pass();
         assert!(day.bursts > 50 && day.delivered > 5_000_000, "{} bursts of {} bytes", day.bursts, day.delivered);
         // The night: whatever was forgotten at an end has had its time.

@@ -3,7 +3,7 @@
 use ginnel_netem::conditions::Conditions;
 use ginnel_netem::flow::Service;
 use ginnel_netem::lab::{Lab, Setup};
-use ginnel_netem::seeds::for_each_seed;
+use ginnel_netem::sessions::{Case, for_each_case};
 use ginnel_proto::hub::{Event, LinkId};
 use ginnel_proto::keeper::Action;
 use ginnel_proto::limits::Limits;
@@ -21,11 +21,11 @@ fn ports() -> Ports {
 }
 
 /// 40 Mbit/s each way: the transfer takes eight seconds.
-fn setup(seed: u64) -> Setup {
+fn setup(case: Case) -> Setup {
     let conditions = Conditions { rate: Some(5_000_000), ..Conditions::default() };
     let profile = Profile { junk_count: Span::new(1, 3), ..Profile::plain() };
     let limits = Limits { hop_interval: SECOND, profile, ..Limits::default() };
-    Setup { ports: Some(ports()), service: Service::Exchange(BULK), limits, ..Setup::new(seed).conditions(conditions) }
+    Setup { ports: Some(ports()), service: Service::Exchange(BULK), limits, ..Setup::of(case).conditions(conditions) }
 }
 
 fn begin(setup: Setup) -> (Lab, LinkId) {
@@ -53,8 +53,8 @@ fn moves(lab: &Lab) -> usize {
 
 #[test]
 fn a_hop_every_second_loses_nothing_and_nobody_notices() {
-    for_each_seed(5, |seed| {
-        let (mut lab, link) = begin(setup(seed));
+    for_each_case(5, |case| {
+        let (mut lab, link) = begin(setup(case));
         lab.open(link, BULK);
         let mut used = BTreeSet::new();
         for _ in 0..100 {
@@ -72,8 +72,8 @@ fn a_hop_every_second_loses_nothing_and_nobody_notices() {
 
 #[test]
 fn a_port_that_dies_in_mid_transfer_is_left() {
-    for_each_seed(5, |seed| {
-        let mut setup = setup(seed);
+    for_each_case(5, |case| {
+        let mut setup = setup(case);
         setup.limits.hop_interval = 3600 * SECOND;
         let (mut lab, link) = begin(setup);
         lab.open(link, BULK);
@@ -90,8 +90,8 @@ fn a_port_that_dies_in_mid_transfer_is_left() {
 
 #[test]
 fn one_port_that_is_open_is_enough_to_begin() {
-    for_each_seed(3, |seed| {
-        let mut lab = Lab::new(setup(seed));
+    for_each_case(3, |case| {
+        let mut lab = Lab::new(setup(case));
         ports().iter().filter(|port| *port != 6004).for_each(|port| lab.network.block(port, true));
         lab.keep(0);
         lab.want(0, true);
@@ -104,18 +104,20 @@ fn one_port_that_is_open_is_enough_to_begin() {
 
 #[test]
 fn an_idle_link_does_not_hop_by_itself() {
-    let (mut lab, _) = begin(setup(1));
-    lab.run_for(60 * SECOND);
-    let sent = lab.counters().0.sent.datagrams;
-    lab.run_for(600 * SECOND);
-    // Keep-alives every 25 s, each perhaps on a port of its own: a probe, junk, an answer to a challenge.
-    assert!(lab.counters().0.sent.datagrams - sent < 24 * 6, "{}", lab.counters().0.sent.datagrams - sent);
+    for_each_case(1, |case| {
+        let (mut lab, _) = begin(setup(case));
+        lab.run_for(60 * SECOND);
+        let sent = lab.counters().0.sent.datagrams;
+        lab.run_for(600 * SECOND);
+        // Keep-alives every 25 s, each perhaps on a port of its own: a probe, junk, an answer to a challenge.
+        assert!(lab.counters().0.sent.datagrams - sent < 24 * 6, "{}", lab.counters().0.sent.datagrams - sent);
+    });
 }
 
 #[test]
 fn an_observer_who_races_copies_redirects_nothing() {
-    for_each_seed(5, |seed| {
-        let (mut lab, link) = begin(setup(seed));
+    for_each_case(5, |case| {
+        let (mut lab, link) = begin(setup(case));
         let thief = lab.address(200, 7);
         lab.network.observe(0, thief, 1.0);
         lab.open(link, BULK);

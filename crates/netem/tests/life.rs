@@ -3,7 +3,7 @@
 use ginnel_netem::conditions::Conditions;
 use ginnel_netem::lab::{Lab, Setup};
 use ginnel_netem::network::{Change, Direction};
-use ginnel_netem::seeds::for_each_seed;
+use ginnel_netem::sessions::for_each_case;
 use ginnel_proto::envelope::control::close;
 use ginnel_proto::envelope::replay::ReplayCache;
 use ginnel_proto::hub::Event;
@@ -31,8 +31,8 @@ fn idle_hour(lab: &mut Lab) -> Vec<Duration> {
 
 #[test]
 fn an_idle_link_stays_up_for_an_hour_on_jittered_keep_alives() {
-    for_each_seed(5, |seed| {
-        let mut lab = Lab::new(Setup::new(seed));
+    for_each_case(5, |case| {
+        let mut lab = Lab::new(Setup::of(case));
         let link = lab.connect(0);
         lab.run_for(60 * SECOND);
         let events = lab.server.events.len();
@@ -58,8 +58,8 @@ fn an_idle_link_stays_up_for_an_hour_on_jittered_keep_alives() {
 
 #[test]
 fn an_idle_link_survives_an_hour_of_loss() {
-    for_each_seed(5, |seed| {
-        let mut lab = Lab::new(Setup::new(seed).conditions(Conditions { loss: 0.2, ..Conditions::default() }));
+    for_each_case(5, |case| {
+        let mut lab = Lab::new(Setup::of(case).conditions(Conditions { loss: 0.2, ..Conditions::default() }));
         let link = lab.connect(0);
         // A probe that is lost is repeated after 3 s; six in a row must be lost to end the link,
         // which happens with a probability of (0.36)^6 = 0.2 % a keep-alive. The default of 20 s
@@ -72,8 +72,8 @@ fn an_idle_link_survives_an_hour_of_loss() {
 
 #[test]
 fn a_client_gives_up_a_server_that_is_gone_after_twenty_seconds() {
-    for_each_seed(5, |seed| {
-        let mut lab = Lab::new(Setup::new(seed));
+    for_each_case(5, |case| {
+        let mut lab = Lab::new(Setup::of(case));
         let link = lab.connect(0);
         // All that the client has sent is answered by now.
         lab.run_for(10 * SECOND);
@@ -95,8 +95,8 @@ fn a_client_gives_up_a_server_that_is_gone_after_twenty_seconds() {
 
 #[test]
 fn an_idle_client_notices_within_a_minute_that_its_server_is_gone() {
-    for_each_seed(5, |seed| {
-        let mut lab = Lab::new(Setup::new(seed));
+    for_each_case(5, |case| {
+        let mut lab = Lab::new(Setup::of(case));
         let link = lab.connect(0);
         lab.run_for(90 * SECOND);
         let left = lab.now();
@@ -109,8 +109,8 @@ fn an_idle_client_notices_within_a_minute_that_its_server_is_gone() {
 
 #[test]
 fn a_server_that_was_restarted_is_silent_to_old_links_and_answers_new_ones() {
-    for_each_seed(5, |seed| {
-        let mut lab = Lab::new(Setup::new(seed));
+    for_each_case(5, |case| {
+        let mut lab = Lab::new(Setup::of(case));
         let link = lab.connect(0);
         lab.run_for(SECOND);
         let before = lab.counters().1.sent;
@@ -128,16 +128,18 @@ fn a_server_that_was_restarted_is_silent_to_old_links_and_answers_new_ones() {
 
 #[test]
 fn a_server_restarted_without_its_journal_serves_new_links_all_the_same() {
-    let mut lab = Lab::new(Setup::new(1));
-    lab.restart_server(ReplayCache::default());
-    lab.connect(0);
+    for_each_case(1, |case| {
+        let mut lab = Lab::new(Setup::of(case));
+        lab.restart_server(ReplayCache::default());
+        lab.connect(0);
+    });
 }
 
 #[test]
 fn a_probe_that_is_lost_in_a_transfer_is_repeated_until_it_is_echoed() {
-    for_each_seed(3, |seed| {
+    for_each_case(3, |case| {
         let good = Conditions { rate: Some(2_500_000), ..Conditions::default() };
-        let mut lab = Lab::new(Setup::new(seed).conditions(good));
+        let mut lab = Lab::new(Setup::of(case).conditions(good));
         let link = lab.connect(0);
         lab.open(link, 50_000_000);
         lab.run_for(SECOND);
@@ -158,8 +160,8 @@ fn a_probe_that_is_lost_in_a_transfer_is_repeated_until_it_is_echoed() {
 
 #[test]
 fn closing_a_link_tells_the_peer_and_leaves_nothing() {
-    for_each_seed(3, |seed| {
-        let mut lab = Lab::new(Setup::new(seed));
+    for_each_case(3, |case| {
+        let mut lab = Lab::new(Setup::of(case));
         let link = lab.connect(0);
         lab.open(link, 50_000_000);
         lab.run_for(SECOND / 10);
@@ -177,8 +179,8 @@ fn closing_a_link_tells_the_peer_and_leaves_nothing() {
 
 #[test]
 fn a_server_that_only_hears_gives_its_client_up_in_bounded_time() {
-    for_each_seed(3, |seed| {
-        let mut lab = Lab::new(Setup::new(seed));
+    for_each_case(3, |case| {
+        let mut lab = Lab::new(Setup::of(case));
         let link = lab.connect(0);
         lab.run_for(SECOND);
         let deaf = Conditions { loss: 1.0, ..Conditions::default() };

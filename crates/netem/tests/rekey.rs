@@ -4,8 +4,9 @@ use ginnel_netem::conditions::Conditions;
 use ginnel_netem::flow::Service;
 use ginnel_netem::lab::{Lab, Setup};
 use ginnel_netem::network::Change;
-use ginnel_netem::seeds::for_each_seed;
+use ginnel_netem::sessions::{Case, for_each_case};
 use ginnel_proto::envelope::Version;
+use ginnel_proto::envelope::hello::SessionKind;
 use ginnel_proto::hub::{Hub, LinkId};
 use ginnel_proto::limits::Limits;
 use std::time::Duration;
@@ -20,9 +21,9 @@ fn hasty() -> Limits {
     Limits { rekey_time: SECOND, rekey_overlap: SECOND, ..Limits::default() }
 }
 
-fn setup(seed: u64, limits: Limits, conditions: Conditions) -> Setup {
+fn setup(case: Case, limits: Limits, conditions: Conditions) -> Setup {
     let conditions = Conditions { rate: Some(RATE), ..conditions };
-    Setup { limits, service: Service::Exchange(RATE * 20), ..Setup::new(seed).conditions(conditions) }
+    Setup { limits, service: Service::Exchange(RATE * 20), ..Setup::of(case).conditions(conditions) }
 }
 
 /// The numbers of the keys that the two ends seal with.
@@ -43,8 +44,8 @@ fn received(lab: &Lab) -> u64 {
 
 #[test]
 fn a_hundred_megabits_flow_through_new_keys_without_a_gap() {
-    for_each_seed(1, |seed| {
-        let mut lab = Lab::new(setup(seed, hasty(), Conditions::default()));
+    for_each_case(1, |case| {
+        let mut lab = Lab::new(setup(case, hasty(), Conditions::default()));
         let link = lab.connect(0);
         lab.open(link, 1000);
         lab.run_for(2 * SECOND);
@@ -65,9 +66,9 @@ fn a_hundred_megabits_flow_through_new_keys_without_a_gap() {
 
 #[test]
 fn new_keys_are_agreed_upon_where_packets_are_lost_and_overtake() {
-    for_each_seed(3, |seed| {
+    for_each_case(3, |case| {
         let conditions = Conditions { loss: 0.25, reorder: 0.1, duplicate: 0.1, ..Conditions::default() };
-        let mut lab = Lab::new(setup(seed, hasty(), conditions));
+        let mut lab = Lab::new(setup(case, hasty(), conditions));
         let link = lab.connect(0);
         lab.open(link, 1000);
         lab.run_for(25 * SECOND);
@@ -81,9 +82,9 @@ fn new_keys_are_agreed_upon_where_packets_are_lost_and_overtake() {
 
 #[test]
 fn an_idle_link_keeps_its_keys_and_one_that_wakes_has_new_ones() {
-    for_each_seed(3, |seed| {
+    for_each_case(3, |case| {
         let mut lab =
-            Lab::new(Setup { service: Service::Echo, ..setup(seed, Limits::default(), Conditions::default()) });
+            Lab::new(Setup { service: Service::Echo, ..setup(case, Limits::default(), Conditions::default()) });
         let link = lab.connect(0);
         lab.open(link, 1000);
         lab.run_for(60 * SECOND);
@@ -101,19 +102,21 @@ fn an_idle_link_keeps_its_keys_and_one_that_wakes_has_new_ones() {
 
 #[test]
 fn so_many_bytes_are_reason_enough() {
-    let limits = Limits { rekey_bytes: 10 << 20, rekey_overlap: SECOND, ..Limits::default() };
-    let mut lab = Lab::new(setup(1, limits, Conditions::default()));
-    let link = lab.connect(0);
-    lab.open(link, 1000);
-    lab.run_for(10 * SECOND);
-    assert!(numbers(&lab, link).0 >= 4, "{:?}", numbers(&lab, link));
+    for_each_case(1, |case| {
+        let limits = Limits { rekey_bytes: 10 << 20, rekey_overlap: SECOND, ..Limits::default() };
+        let mut lab = Lab::new(setup(case, limits, Conditions::default()));
+        let link = lab.connect(0);
+        lab.open(link, 1000);
+        lab.run_for(10 * SECOND);
+        assert!(numbers(&lab, link).0 >= 4, "{:?}", numbers(&lab, link));
+    });
 }
 
 /// What the server does with datagrams that it has never seen, sealed with the keys before those in
 /// use: so long after the change, it has taken in so many of `held` and refused so many.
-fn late(after: Duration) -> (u64, u64) {
+fn late(case: Case, after: Duration) -> (u64, u64) {
     let limits = Limits { rekey_time: 4 * SECOND, rekey_overlap: 2 * SECOND, ..Limits::default() };
-    let mut lab = Lab::new(Setup { service: Service::Echo, ..setup(1, limits, Conditions::default()) });
+    let mut lab = Lab::new(Setup { service: Service::Echo, ..setup(case, limits, Conditions::default()) });
     let link = lab.connect(0);
     lab.run_for(2 * SECOND);
     // The observer keeps some datagrams to himself.
@@ -137,15 +140,19 @@ fn late(after: Duration) -> (u64, u64) {
 
 #[test]
 fn what_former_keys_have_sealed_opens_until_they_are_forgotten() {
-    assert_eq!(late(SECOND).1, 0, "still on its way");
-    let (held, refused) = late(3 * SECOND);
-    assert_eq!(refused, held);
+    for_each_case(1, |case| {
+        assert_eq!(late(case, SECOND).1, 0, "still on its way");
+        let (held, refused) = late(case, 3 * SECOND);
+        assert_eq!(refused, held);
+    });
 }
 
 #[test]
 fn a_client_of_the_previous_version_is_served_and_asks_for_no_keys() {
     let limits = Limits { version: Version::V1, ..hasty() };
-    let mut lab = Lab::new(setup(1, limits, Conditions::default()));
+    // Ends of that version have no other session.
+    let case = Case { session: SessionKind::Quic, seed: 1 };
+    let mut lab = Lab::new(setup(case, limits, Conditions::default()));
     let link = lab.connect(0);
     lab.open(link, 1000);
     lab.run_for(10 * SECOND);

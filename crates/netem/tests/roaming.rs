@@ -4,7 +4,7 @@ use ginnel_netem::conditions::Conditions;
 use ginnel_netem::flow::Service;
 use ginnel_netem::lab::{Lab, Setup};
 use ginnel_netem::network::Change;
-use ginnel_netem::seeds::for_each_seed;
+use ginnel_netem::sessions::{Case, for_each_case};
 use ginnel_proto::hub::{Event, LinkId};
 use ginnel_proto::link;
 use std::net::SocketAddr;
@@ -13,9 +13,9 @@ use std::time::Duration;
 const BULK: u64 = 10_000_000;
 
 /// 40 Mbit/s each way: a bulk transfer takes two seconds.
-fn setup(seed: u64) -> Setup {
+fn setup(case: Case) -> Setup {
     let conditions = Conditions { rate: Some(5_000_000), ..Conditions::default() };
-    Setup { service: Service::Exchange(BULK), ..Setup::new(seed).conditions(conditions) }
+    Setup { service: Service::Exchange(BULK), ..Setup::of(case).conditions(conditions) }
 }
 
 fn begin(setup: Setup) -> (Lab, LinkId) {
@@ -42,8 +42,8 @@ fn server_path(lab: &mut Lab) -> SocketAddr {
 }
 
 /// The client moves in mid-transfer; nothing is lost, and the server says so once.
-fn moves_without_loss(seed: u64, to: fn(&Lab) -> SocketAddr) {
-    let (mut lab, link) = begin(setup(seed));
+fn moves_without_loss(case: Case, to: fn(&Lab) -> SocketAddr) {
+    let (mut lab, link) = begin(setup(case));
     let (from, to) = (lab.network.public(0), to(&lab));
     lab.change(Change::Address(to));
     lab.must("all arrives after the move", Duration::from_secs(6), Lab::all_done);
@@ -56,19 +56,19 @@ fn moves_without_loss(seed: u64, to: fn(&Lab) -> SocketAddr) {
 
 #[test]
 fn a_new_port_in_mid_transfer_loses_nothing() {
-    for_each_seed(5, |seed| moves_without_loss(seed, |lab| lab.address(11, 50_000)));
+    for_each_case(5, |case| moves_without_loss(case, |lab| lab.address(11, 50_000)));
 }
 
 #[test]
 fn a_new_address_in_mid_transfer_loses_nothing() {
-    for_each_seed(5, |seed| moves_without_loss(seed, |lab| lab.address(99, 40_000)));
+    for_each_case(5, |case| moves_without_loss(case, |lab| lab.address(99, 40_000)));
 }
 
 #[test]
 fn a_new_address_is_a_new_path_and_a_new_port_is_not() {
-    for_each_seed(3, |seed| {
+    for_each_case(3, |case| {
         for (host, port, is_new) in [(99, 40_000, true), (11, 50_000, false)] {
-            let (mut lab, _) = begin(setup(seed));
+            let (mut lab, _) = begin(setup(case));
             let server = lab.server.living()[0];
             let before = lab.server.hub.link(server).unwrap().stats();
             assert!(before.mtu > 1200);
@@ -83,8 +83,8 @@ fn a_new_address_is_a_new_path_and_a_new_port_is_not() {
 
 #[test]
 fn a_move_under_loss_is_noticed_all_the_same() {
-    for_each_seed(5, |seed| {
-        let mut setup = setup(seed);
+    for_each_case(5, |case| {
+        let mut setup = setup(case);
         (setup.to_server.loss, setup.to_client.loss) = (0.2, 0.2);
         let (mut lab, _) = begin(setup);
         lab.must("a tenth arrives", Duration::from_secs(600), |lab| {
@@ -101,8 +101,8 @@ fn a_move_under_loss_is_noticed_all_the_same() {
 
 #[test]
 fn a_hop_every_other_moment_loses_nothing() {
-    for_each_seed(3, |seed| {
-        let (mut lab, _) = begin(setup(seed));
+    for_each_case(3, |case| {
+        let (mut lab, _) = begin(setup(case));
         for hop in 1..=20 {
             let to = lab.address(100 + (hop / 3) as u16, 40_000 + hop as u16);
             lab.later(Duration::from_millis(1300 * hop), Change::Address(to));
@@ -114,8 +114,8 @@ fn a_hop_every_other_moment_loses_nothing() {
 
 #[test]
 fn an_idle_link_that_moves_is_found_again() {
-    for_each_seed(10, |seed| {
-        let mut lab = Lab::new(Setup::new(seed));
+    for_each_case(10, |case| {
+        let mut lab = Lab::new(Setup::of(case));
         let link = lab.connect(0);
         lab.run_for(Duration::from_secs(60));
         let to = lab.address(99, 40_000);
@@ -130,8 +130,8 @@ fn an_idle_link_that_moves_is_found_again() {
 
 #[test]
 fn a_probe_from_a_new_address_is_answered() {
-    for_each_seed(20, |seed| {
-        let mut lab = Lab::new(Setup::new(seed));
+    for_each_case(20, |case| {
+        let mut lab = Lab::new(Setup::of(case));
         let link = lab.connect(0);
         lab.run_for(Duration::from_secs(1));
         lab.change(Change::Address(lab.address(99, 40_000)));
@@ -155,8 +155,8 @@ fn assert_not_amplified(lab: &Lab, observer: SocketAddr) {
 #[test]
 fn an_observer_who_races_redirects_nothing() {
     for (name, share) in [("always", 1.0), ("at times", 0.3)] {
-        for_each_seed(5, |seed| {
-            let (mut lab, link) = begin(setup(seed));
+        for_each_case(5, |case| {
+            let (mut lab, link) = begin(setup(case));
             let observer = lab.address(66, 666);
             lab.network.observe(0, observer, share);
             lab.must("all arrives at the client", Duration::from_secs(20), Lab::all_done);
@@ -172,8 +172,8 @@ fn an_observer_who_races_redirects_nothing() {
 
 #[test]
 fn an_observer_who_races_from_the_first_data_on_gets_no_link() {
-    for_each_seed(5, |seed| {
-        let mut lab = Lab::new(setup(seed));
+    for_each_case(5, |case| {
+        let mut lab = Lab::new(setup(case));
         let observer = lab.address(66, 666);
         let link = lab.dial(0, 0, Duration::from_secs(30));
         // The handshake has left; all that follows is raced.
@@ -189,8 +189,8 @@ fn an_observer_who_races_from_the_first_data_on_gets_no_link() {
 
 #[test]
 fn an_observer_cannot_silence_an_idle_link() {
-    for_each_seed(5, |seed| {
-        let mut lab = Lab::new(Setup::new(seed));
+    for_each_case(5, |case| {
+        let mut lab = Lab::new(Setup::of(case));
         let link = lab.connect(0);
         lab.run_for(Duration::from_secs(1));
         let observer = lab.address(66, 666);
@@ -206,8 +206,8 @@ fn an_observer_cannot_silence_an_idle_link() {
 
 #[test]
 fn a_client_that_moves_while_an_observer_races_at_times_is_followed() {
-    for_each_seed(10, |seed| {
-        let (mut lab, _) = begin(setup(seed));
+    for_each_case(10, |case| {
+        let (mut lab, _) = begin(setup(case));
         lab.network.observe(0, lab.address(66, 666), 0.2);
         let to = lab.address(99, 40_000);
         lab.change(Change::Address(to));

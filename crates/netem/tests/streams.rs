@@ -3,7 +3,7 @@
 use ginnel_netem::conditions::Conditions;
 use ginnel_netem::flow::Flow;
 use ginnel_netem::lab::{Lab, Setup};
-use ginnel_netem::seeds::for_each_seed;
+use ginnel_netem::sessions::for_each_case;
 use std::time::Duration;
 
 const STREAMS: u64 = 1000;
@@ -23,8 +23,8 @@ fn echo_all(setup: Setup, patience: Duration) -> Lab {
 
 #[test]
 fn a_thousand_streams_at_once_are_all_echoed() {
-    for_each_seed(3, |seed| {
-        let lab = echo_all(Setup::new(seed), Duration::from_secs(5));
+    for_each_case(3, |case| {
+        let lab = echo_all(Setup::of(case), Duration::from_secs(5));
         // They share the way: no stream waits for another's round trip.
         assert!(lab.now() < Duration::from_secs(1), "{:?}", lab.now());
     });
@@ -32,17 +32,17 @@ fn a_thousand_streams_at_once_are_all_echoed() {
 
 #[test]
 fn a_thousand_streams_at_once_are_all_echoed_under_loss() {
-    for_each_seed(3, |seed| {
+    for_each_case(3, |case| {
         let conditions = Conditions { loss: 0.05, reorder: 0.02, ..Conditions::default() };
-        echo_all(Setup::new(seed).conditions(conditions), Duration::from_secs(300));
+        echo_all(Setup::of(case).conditions(conditions), Duration::from_secs(300));
     });
 }
 
 #[test]
 fn a_stream_beside_a_bulk_transfer_is_not_starved() {
-    for_each_seed(3, |seed| {
+    for_each_case(3, |case| {
         let conditions = Conditions { rate: Some(5_000_000), buffer: 100_000, ..Conditions::default() };
-        let mut lab = Lab::new(Setup::new(seed).conditions(conditions));
+        let mut lab = Lab::new(Setup::of(case).conditions(conditions));
         let link = lab.connect(0);
         lab.open(link, 20_000_000);
         lab.run_for(Duration::from_secs(1));

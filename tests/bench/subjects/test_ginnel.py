@@ -2,6 +2,7 @@
 
 import json
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,25 @@ def test_settings_go_to_both_ends(lab: Lab) -> None:
         for program in (*running.server, *running.client):
             with open(f"/proc/{program.pid}/cmdline") as file:
                 assert "\0--set\0limits.tcp_buffer=48KiB\0" in file.read()
+
+
+STAND_IN = """
+echo "$@" >>"$NOTES"
+case $1 in server) echo ginnel://link ;; *) echo socks5 127.0.0.1:1080 ;; esac
+exec sleep 60
+"""
+
+
+def test_a_session_is_told_to_the_server_and_the_client_follows_its_link(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = tmp_path / "notes"
+    monkeypatch.setenv("NOTES", str(notes))
+    monkeypatch.setattr("bench.subjects.ginnel.PROGRAM", ("sh", "-c", STAND_IN, "ginnel"))
+    with Ginnel("ginnel-kcp", "ginnel, KCP", session="kcp").running(lab):
+        server, client = notes.read_text().splitlines()
+    assert server.endswith(" --session kcp")
+    assert "kcp" not in client.replace("ginnel-kcp", "")
 
 
 def test_a_setting_that_it_does_not_know_is_told(lab: Lab) -> None:

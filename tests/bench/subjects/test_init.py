@@ -1,18 +1,24 @@
 import pytest
 
-from bench.subjects import Ginnel, clean_subjects, wan_subjects
+from bench import subjects as module
+from bench.subjects import SESSIONS, Ginnel, clean_subjects, wan_subjects
 
 
 @pytest.mark.usefixtures("nothing_installed")
 def test_without_peers_there_is_what_we_bring() -> None:
     present = [one.key for one in clean_subjects() if not one.missing()]
-    assert present == ["direct", "relay", "relay-threads", "ginnel", "ginnel-light"]
+    assert present == [
+        *("direct", "relay", "relay-threads", "ginnel"),
+        *(f"ginnel-{session}" for session in SESSIONS),
+        "ginnel-light",
+    ]
     missing = {one.key: one.missing() for one in clean_subjects() if one.missing()}
     assert missing == {
         "ssh": "ssh, sshd, ssh-keygen not installed",
         "microsocks": "microsocks not installed",
         "shadowsocks": "ssserver, sslocal not installed",
         "rusnel": "rusnel not installed",
+        "kcptun": "kcptun-client, kcptun-server not installed",
         "pproxy": "pproxy not installed",
     }
 
@@ -23,7 +29,10 @@ def test_names_are_unique() -> None:
         assert len({one.title for one in subjects}) == len(subjects)
 
 
-def test_the_laboratory_has_every_controller_and_the_rate_follows_the_wire() -> None:
+def test_the_laboratory_has_every_controller_and_the_rate_follows_the_wire(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "SESSIONS", {})
     titles = [one.title for one in wan_subjects(50) if isinstance(one, Ginnel)]
     assert titles == [
         "ginnel, as it comes",
@@ -31,3 +40,13 @@ def test_the_laboratory_has_every_controller_and_the_rate_follows_the_wire() -> 
         "ginnel, cubic",
         "ginnel, fixed at 46 Mbit/s",
     ]
+
+
+def test_every_session_is_a_subject_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SESSIONS", {"kcp": "KCP"})
+    for subjects in (clean_subjects(), wan_subjects(200)):
+        keys = [one.key for one in subjects]
+        assert keys[keys.index("ginnel") + 1] == "ginnel-kcp"
+        over = subjects[keys.index("ginnel-kcp")]
+        assert over.title == "ginnel, KCP"
+        assert not over.counts_allocations

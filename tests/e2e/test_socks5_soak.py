@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 
-from .program import Client
+from .program import SESSIONS, Client
 from .socks import Connection, connected
 from .streams import Received, close, digest, payload, read_to_end, send
 from .targets import serve
@@ -92,7 +92,13 @@ async def soak(proxy: tuple[str, int]) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(DURATION + 2 * STREAM_LIMIT)
-@pytest.mark.parametrize("client", ["quic"], indirect=True)
-async def test_soak_socks5_over_quic_30s(client: Client) -> None:
+@pytest.mark.parametrize(
+    "session",
+    SESSIONS,
+    ids=[f"soak_socks5_over_{session}_30s" for session in SESSIONS],
+    indirect=True,
+    scope="module",
+)
+async def test_soak(client: Client) -> None:
     """64 clients at once for 30 s, 1 B to 1 MB in both directions, every byte checked, zero failures."""
     await soak(client.socks)

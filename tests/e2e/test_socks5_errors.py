@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from .namespace import Namespace, namespace
-from .program import LOOPBACK, Client, Server, beside_loop
+from .program import LOOPBACK, Client, Server, beside_loop, over_sessions
 from .socks import Command, Refused, Reply, connected, reply_to, request
 from .targets import echo, refusing, serve
 
@@ -139,6 +139,7 @@ async def test_names_that_are_none(client: Client, name: bytes) -> None:
     assert await reply_to(client.socks, message) in (Reply.GENERAL_FAILURE, Reply.HOST_UNREACHABLE)
 
 
+@over_sessions
 async def test_failures_leave_the_link_as_it_was(client: Client) -> None:
     """A hundred refusals at once, and the next stream opens."""
     with refusing() as (host, port):
@@ -149,6 +150,7 @@ async def test_failures_leave_the_link_as_it_was(client: Client) -> None:
         assert await reader.readexactly(1) == b"x"
 
 
+@over_sessions
 async def test_a_slow_target_holds_up_nobody(client: Client) -> None:
     """While one open waits for an answer that never comes, others go through."""
     with unresponsive() as (host, port):

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from .program import Client
+from .program import Client, over_sessions
 from .socks import Connection, connected
 from .streams import Received, close, payload, read_to_end, reset, send
 from .targets import (
@@ -24,6 +24,8 @@ from .targets import (
     sink,
     source,
 )
+
+pytestmark = over_sessions
 
 UP, DOWN = 1, 2
 """Seeds: what goes up is never what comes down, so that an echo cannot pass for an answer."""

@@ -1,0 +1,22 @@
+"""A link has the session that its server's share link asks for: without this, all the other tests prove nothing."""
+
+from __future__ import annotations
+
+from .program import FIRST_SESSION, Client, Server, over_sessions
+
+
+def said_by_both(server: Server, client: Client) -> list[str]:
+    """What both ends say of the link that they have."""
+    return [process.wait_said("link up") for process in (server.process, client.process)]
+
+
+@over_sessions
+def test_a_client_follows_the_share_link(session: str, server: Server, client: Client) -> None:
+    for line in said_by_both(server, client):
+        assert f"{session} over udp" in line
+
+
+def test_who_asks_for_none_gets_the_first(server: Server, client: Client) -> None:
+    """Also after another one in the same module: fixtures are not mixed up."""
+    for line in said_by_both(server, client):
+        assert f"{FIRST_SESSION} over udp" in line
