@@ -7,6 +7,7 @@ import pytest
 
 from ginnel.cli import ping
 from ginnel.config import clock
+from ginnel.config.sharelink import ShareLink
 from tests.cli.conftest import Command
 from tests.fake_engine import Engine
 
@@ -77,3 +78,8 @@ def test_a_clock_that_is_certainly_wrong_is_told_before_it_tries(
     Engine.answer_connect = False
     result = run("ping", link)
     assert "\n  This machine's clock is wrong: it says 2" in result.err
+
+
+def test_the_link_says_which_session(run: Command, link: str) -> None:
+    kcp = ShareLink.parse(link).model_copy(update={"session": "kcp"}).to_text()
+    assert run("ping", kcp, "-c", "1").out.startswith("reachable  192.0.2.1:5 · 41 ms · kcp over udp\n")

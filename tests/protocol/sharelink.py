@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import ipaddress
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ class ShareLink:
     servers: tuple[ServerEntry, ...]
     preset: int = NO_PROFILE
     profile: dict[str, tuple[int, int]] | None = None
+    session: int = 0
 
 
 def parse(text: str) -> ShareLink:
@@ -57,9 +59,10 @@ def parse(text: str) -> ShareLink:
     reader = Reader(unseal(letters(text)))
     number = reader.number(1)
     reader.take(2)
-    if reader.take(2) != b"\0\0" or number not in (1, 2):
+    session, carrier = reader.number(1), reader.number(1)
+    if number not in (1, 2) or session not in (0, 1) or carrier != 0:
         raise Refused("a format, session or carrier that is not known")
-    link = format_1(reader) if number == 1 else format_2(reader)
+    link = dataclasses.replace(format_1(reader) if number == 1 else format_2(reader), session=session)
     if reader.left:
         raise Refused("something is left over")
     return link

@@ -12,6 +12,7 @@ from .primitives import Refused
 from .sharelink import NO_PROFILE, parse, write
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors/sharelink.json").read_text())
+SESSIONS = ("quic", "kcp")
 PRESETS = (None, "light", "balanced")
 
 
@@ -29,6 +30,7 @@ def ranges(server: dict[str, Any]) -> tuple[tuple[int, int], ...]:
 def test_good_links_are_read(case: dict[str, Any]) -> None:
     link = parse(case["link"])
     assert link.label == case["label"]
+    assert SESSIONS[link.session] == case["session"]
     assert len(link.servers) == len(case["servers"])
     for server, expected in zip(link.servers, case["servers"], strict=True):
         assert (server.host, server.ports) == (expected["host"], ranges(expected))
