@@ -34,7 +34,7 @@ def test_silent_says_what_to_check_and_exits_with_1(run: Command, link: str) -> 
     result = run("ping", link, "--timeout", "2s")
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith("error: no answer from 192.0.2.1:5 in 2 s\n")
-    for word in ("ginnel server", "ginnel link", "UDP port 5", "clock", "more than 64 clients"):
+    for word in ("ginnel server", "ginnel link", "UDP port 5", "clock", "more than 64 links"):
         assert word in result.err
 
 

@@ -142,7 +142,9 @@ def test_share_links_ask_for_the_session_of_the_flag(tmp_path: Path) -> None:
         with running(tmp_path, "user", "add", "phone", "--json", *arguments) as user:
             code, out, _ = user.end()
         server.signal(signal.SIGTERM)
-        assert server.end()[0] == code == 0
+        served, _, said = server.end()
+    assert served == code == 0
+    assert "  session    kcp" in said
     assert ShareLink.parse(printed).session == "kcp"
     assert ShareLink.parse(json.loads(out)["link"]).session == "kcp"
     # Also of a server that does not run.

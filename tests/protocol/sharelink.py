@@ -68,10 +68,12 @@ def parse(text: str) -> ShareLink:
     return link
 
 
-def write(host: str, port: int, server_public: bytes, psk: bytes, private_key: bytes) -> str:
+def write(
+    host: str, port: int, server_public: bytes, psk: bytes, private_key: bytes, *, session: int = 0
+) -> str:
     """A link of format 1 with one server, at an IPv4 address."""
     server = b"\1" + ipaddress.IPv4Address(host).packed + port.to_bytes(2, "big") + server_public
-    body = bytes(2) + psk + private_key + b"\0\1" + server
+    body = bytes([session, 0]) + psk + private_key + b"\0\1" + server
     data = b"\1" + (3 + len(body) + CHECKSUM).to_bytes(2, "big") + body
     bits = "".join(f"{byte:08b}" for byte in data + checksum(data))
     bits += "0" * (-len(bits) % 5)

@@ -56,8 +56,10 @@ def test_bad_links_are_refused(case: dict[str, Any]) -> None:
         parse(case["link"])
 
 
-def test_a_link_is_written() -> None:
-    case = VECTORS["good"][0]
+@pytest.mark.parametrize("name", [VECTORS["good"][0]["name"], "kcp, format 1"])
+def test_a_link_is_written(name: str) -> None:
+    (case,) = [case for case in VECTORS["good"] if case["name"] == name]
     (server,) = case["servers"]
     keys = [bytes.fromhex(key) for key in (server["public_key"], case["psk"], case["private_key"])]
-    assert write(server["host"], server["port"], *keys) == case["link"]
+    session = SESSIONS.index(case["session"])
+    assert write(server["host"], server["port"], *keys, session=session) == case["link"]

@@ -144,6 +144,10 @@ async def _introduce(server: Server, terminal: Terminal) -> None:
         terminal.fact(
             "", "", "a private address: from outside, forward the port and --advertise the outer one"
         )
+    if server.config.session != "quic":
+        terminal.fact(
+            "session", server.config.session, "what share links ask for; the server serves quic too"
+        )
     names = ", ".join(users[:5]) + (f" and {len(users) - 5} more" if len(users) > 5 else "")
     terminal.fact("user" if len(users) == 1 else "users", names or "none")
     if shown_user is None:
