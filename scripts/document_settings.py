@@ -42,7 +42,7 @@ def documented(text: str) -> str:
     lines = []
     for line in text.splitlines():
         found = _ROW.match(line)
-        bound = found is not None and found["key"].startswith(("profile.", "timeouts.", "limits."))
+        bound = found is not None and found["key"].startswith(("kcp.", "profile.", "timeouts.", "limits."))
         lines.append(row(found["key"]) if found is not None and bound else line)
     return "\n".join(lines) + "\n"
 

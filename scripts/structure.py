@@ -25,7 +25,7 @@ CRATES = {
 # Python from bottom to top: a module imports from its own room and from the floors below it.
 FLOORS = (
     "errors",
-    "capture config",
+    "_setup capture config",
     "dissect",
     "_native",
     "policy",

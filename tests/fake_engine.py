@@ -73,7 +73,7 @@ class Engine:
         host, ports = self.config.servers[0][:2]
         peer = f"{host}:{ports[0][0]}"
         if Engine.answer_connect:
-            facts = {"peer": peer, "rtt": 0.041, "session": "quic", "carrier": "udp"}
+            facts = {"peer": peer, "rtt": 0.041, "session": self.config.session, "carrier": "udp"}
             self._command("connect", ticket, (timeout,), facts)
         else:
             self._record("connect", timeout)
@@ -114,10 +114,11 @@ class Engine:
         limits: dict[str, float],
         congestion: tuple[str, float | None],
         profile: dict[str, tuple[int, int]],
+        *kcp: tuple[str, int, int | None],
     ) -> None:
         if limits.get("streams") == REFUSED_STREAMS:
             raise ValueError("limits: streams is refused")
-        self._command("set_limits", ticket, (limits, congestion, profile), None)
+        self._command("set_limits", ticket, (limits, congestion, profile, *kcp), None)
 
     def set_allow_private(self, ticket: int, allow: bool) -> None:
         self._command("set_allow_private", ticket, (allow,), None)
@@ -207,6 +208,7 @@ class Engine:
 LINK = {
     "link": "1.0",
     "peer": "192.0.2.1:5",
+    "session": "quic",
     "rtt_seconds": 0.041,
     "window": 1_000_000,
     "pace": 23_000_000,

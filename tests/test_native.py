@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ginnel import _native
-from ginnel._native import ClientSetup, Native, OpenedStream, ServerSetup
+from ginnel._native import Native, OpenedStream
+from ginnel._setup import PLAIN_KCP, ClientSetup, ServerSetup
 from ginnel.errors import (
     ClosedError,
     ConfigError,
@@ -124,14 +125,17 @@ async def test_records_of_the_engines_log_go_to_logging(
 
 
 async def test_what_can_be_changed_while_it_runs(native: Native, engines: list[Engine]) -> None:
-    await native.set_limits({"streams": 5.0}, ("fixed", 12_500.0), {"junk_count": (1, 3)})
+    await native.set_limits({"streams": 5.0}, ("fixed", 12_500.0), {"junk_count": (1, 3)}, ("fast3", 2, 64))
     await native.set_allow_private(True)
     native.set_log({"": "debug"})
     assert engines[0].calls == [
-        ("set_limits", {"streams": 5.0}, ("fixed", 12_500.0), {"junk_count": (1, 3)}),
+        ("set_limits", {"streams": 5.0}, ("fixed", 12_500.0), {"junk_count": (1, 3)}, ("fast3", 2, 64)),
         ("set_allow_private", True),
         ("set_log", {"": "debug"}),
     ]
+    # What is the engine's default is not said, as an engine without KCP would not take it.
+    await native.set_limits({}, ("adaptive", None), {}, PLAIN_KCP)
+    assert engines[0].calls[-1] == ("set_limits", {}, ("adaptive", None), {})
     with pytest.raises(ConfigError, match="'loud' is no level"):
         native.set_log({"": "loud"})
     engines[0].closed = True

@@ -1,4 +1,4 @@
-"""ginnel: a SOCKS5 tunnel through obfuscated QUIC over UDP. Python decides, Rust moves every byte.
+"""ginnel: a SOCKS5 tunnel through obfuscated QUIC or KCP over UDP. Python decides, Rust moves every byte.
 
 ::
 
@@ -20,7 +20,7 @@ The words, which mean the same on every floor:
 
 - **carrier**: moves sealed packets to and from the network; `udp`
 - **envelope**: seals and opens packets: secrecy, integrity, replay protection, disguise
-- **session**: makes reliable, ordered streams out of packets; `quic`
+- **session**: makes reliable, ordered streams out of packets; `quic` or `kcp`
 - **link**: one client's living association with one server
 - **stream**: one two-way byte stream in a link
 - **inbound**, **outbound**: where an application's traffic enters; where it leaves towards its **target**
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from ginnel.api.listener import Listener as Listener
     from ginnel.api.server import Server as Server
     from ginnel.config.address import Address as Address
+    from ginnel.config.kcp import KcpConfig as KcpConfig
     from ginnel.config.limits import Limits as Limits
     from ginnel.config.limits import Timeouts as Timeouts
     from ginnel.config.logs import LogConfig as LogConfig
@@ -98,6 +99,7 @@ __all__ = [
     "EventsDropped",
     "GinnelError",
     "HostUnreachable",
+    "KcpConfig",
     "LimitReached",
     "Limits",
     "LinkDown",
@@ -139,6 +141,7 @@ _HOMES = {
     "EngineStopped": "api.events",
     "Event": "api.events",
     "EventsDropped": "api.events",
+    "KcpConfig": "config.kcp",
     "Limits": "config.limits",
     "LinkLost": "api.events",
     "LinkRetry": "api.events",

@@ -69,9 +69,9 @@ class Engine:
         bounds included; port 0, alone: any), `psk: bytes` (32), `previous_psk: bytes | None`, `private_key: bytes`
         (32), `users: list[tuple[str, bytes]]` (name and 32-byte public key), `allow_private: bool`,
         `replay_file: str`, `key_log: str | None` (a file), `limits: dict[str, float]`,
-        `congestion: tuple[str, float | None]` and
-        `profile: dict[str, tuple[int, int]]` (as `set_limits` takes them), `log: dict[str, str]` (as `set_log`
-        takes it).
+        `congestion: tuple[str, float | None]`, `profile: dict[str, tuple[int, int]]` and
+        `kcp: tuple[str, int, int | None]` (as `set_limits` takes them), `session: str` ("quic" or "kcp": what its share
+        links ask for; clients get whichever they ask for), `log: dict[str, str]` (as `set_log` takes it).
 
         Raises OSError when the address cannot be bound (errno is set), ValueError for a bad value.
         """
@@ -82,9 +82,10 @@ class Engine:
 
         Read from `config`: `servers: list[tuple[str, list[tuple[int, int]], bytes, bytes, bytes]]` (of each, in the
         order in which they are tried: host name or IP address, ranges of ports, public key, psk, the user's private
-        key; keys of 32 bytes), `limits: dict[str, float]`, `congestion: tuple[str, float | None]` and
-        `profile: dict[str, tuple[int, int]]` (as `set_limits` takes them), `log: dict[str, str]` (as `set_log`
-        takes it), `key_log: str | None` (a file).
+        key; keys of 32 bytes), `limits: dict[str, float]`, `congestion: tuple[str, float | None]`,
+        `profile: dict[str, tuple[int, int]]` and `kcp: tuple[str, int, int | None]` (as `set_limits` takes them),
+        `session: str` ("quic" or "kcp": what its links carry), `links: int` (how many at the same time, 1 to 16),
+        `log: dict[str, str]` (as `set_log` takes it), `key_log: str | None` (a file).
 
         Raises OSError when no socket can be had, ValueError for a bad value.
         """
@@ -107,7 +108,7 @@ class Engine:
     def connect(self, ticket: int, timeout: float) -> None:
         """Wait until the link is up, at most `timeout` seconds.
 
-        Reply: `{"peer": "192.0.2.1:5", "rtt": seconds, "session": "quic", "carrier": "udp"}`, or `no_answer`.
+        Reply: `{"peer": "192.0.2.1:5", "rtt": seconds, "session": "quic" or "kcp", "carrier": "udp"}`, or `no_answer`.
         """
 
     def probe(self, ticket: int, timeout: float) -> None:
@@ -142,14 +143,17 @@ class Engine:
         limits: dict[str, float],
         congestion: tuple[str, float | None],
         profile: dict[str, tuple[int, int]],
+        kcp: tuple[str, int, int | None] | None = None,
     ) -> None:
-        """Replace all limits, the controller of congestion and the profile, for what begins from now on. Reply: None.
+        """Replace all limits, the controller of congestion, the profile and how KCP sends, for what begins from now on.
 
         `limits` by the names of `default_limits`: seconds, bytes or counts. What is not named gets its default.
         `congestion` is a name, "adaptive", "cubic" or "fixed", and for "fixed" the rate at which a link's packets
         are to arrive, in bytes per second, 12,500 to 12,500,000,000; None for the others. `profile` has the least
-        and the most of each field by its name; what is not named shapes nothing. ValueError names what is unknown or
-        out of range.
+        and the most of each field by its name; what is not named shapes nothing. `kcp` says how links of that session
+        send: the mode ("auto", "normal", "fast", "fast2", "fast3"), the lanes of a link (1 to 16), and the window of a
+        lane in segments (32 to 32,768), None for "auto"; without it, ("auto", 8, None). Reply: None. ValueError names
+        what is unknown or out of range.
         """
 
     def shutdown(self, ticket: int, drain: float) -> None:
@@ -176,11 +180,11 @@ class Engine:
     def links(self) -> list[dict[str, object]]:
         """Return what is known of the path of each link that is up, of 1,024 links at most.
 
-        `[{"link": str (as in events), "peer": "192.0.2.1:5", "rtt_seconds": float (smoothed), "window": int (bytes
-        that may be in flight), "pace": int | None (bytes per second that may be sent; None: as fast as the window
-        lets), "mtu": int (bytes of the largest datagram), "sent": int, "lost": int (packets), "receive_window": int
-        (bytes that the peer may have on its way to us or unread here), "send_window": int (bytes that may be written
-        and not yet acknowledged)}]`
+        `[{"link": str (as in events), "peer": "192.0.2.1:5", "session": "quic" or "kcp", "rtt_seconds": float
+        (smoothed), "window": int (bytes that may be in flight), "pace": int | None (bytes per second that may be sent;
+        None: as fast as the window lets), "mtu": int (bytes of the largest datagram), "sent": int, "lost": int
+        (packets), "receive_window": int (bytes that the peer may have on its way to us or unread here), "send_window":
+        int (bytes that may be written and not yet acknowledged)}]`
         """
 
 def default_limits(role: str) -> dict[str, float]:

@@ -14,10 +14,11 @@ import os
 import socket
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from ginnel._setup import PLAIN_KCP, ClientSetup, Kcp, ServerSetup
 from ginnel.errors import (
     ClosedError,
     ConfigError,
@@ -55,47 +56,6 @@ _log = logging.getLogger("ginnel.engine")
 logging.getLogger("ginnel").addHandler(logging.NullHandler())
 
 EventHandler = Callable[[str, dict[str, object]], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # no repr: it would show keys
-class ServerSetup:
-    """What `Engine.server` reads, by these names."""
-
-    listen_host: str
-    listen_ports: list[tuple[int, int]]
-    """Ranges, both bounds included; `[(0, 0)]`: any port."""
-    psk: bytes
-    previous_psk: bytes | None
-    private_key: bytes
-    users: list[tuple[str, bytes]]
-    allow_private: bool
-    replay_file: str
-    limits: dict[str, float] = field(default_factory=dict)
-    """Times, sizes and counts by key, in seconds and bytes; a missing one is the default."""
-    congestion: tuple[str, float | None] = ("adaptive", None)
-    """What controls how fast links send, and the rate of "fixed" in bytes per second."""
-    profile: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """How what is sent is shaped: the least and the most of each field; a missing one shapes nothing."""
-    log: dict[str, str] = field(default_factory=dict)
-    """Levels by area; "" is that of all others."""
-    key_log: str | None = None  # file for the keys of links
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # no repr: it would show keys
-class ClientSetup:
-    """What `Engine.client` reads, by these names."""
-
-    servers: list[tuple[str, list[tuple[int, int]], bytes, bytes, bytes]]
-    """Of each: host, ranges of ports, public key, the deployment's secret, the user's private key."""
-    limits: dict[str, float] = field(default_factory=dict)
-    """Times, sizes and counts by key, in seconds and bytes; a missing one is the default."""
-    congestion: tuple[str, float | None] = ("adaptive", None)
-    """What controls how fast links send, and the rate of "fixed" in bytes per second."""
-    profile: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """How what is sent is shaped: the least and the most of each field; a missing one shapes nothing."""
-    log: dict[str, str] = field(default_factory=dict)
-    """Levels by area; "" is that of all others."""
-    key_log: str | None = None  # file for the keys of links
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,12 +239,17 @@ class Native:
         limits: dict[str, float],
         congestion: tuple[str, float | None],
         profile: dict[str, tuple[int, int]],
+        kcp: Kcp,
     ) -> None:
-        """Replace all limits, the controller of congestion and the profile, for what begins from now on.
+        """Replace all limits, the controller of congestion, the profile and how KCP sends, for what begins from now on.
 
         ConfigError for a key or value that cannot be.
         """
-        await self._request(lambda ticket: self._engine.set_limits(ticket, limits, congestion, profile))
+        # What is not said is the engine's default, as with limits.
+        more = () if kcp == PLAIN_KCP else (kcp,)
+        await self._request(
+            lambda ticket: self._engine.set_limits(ticket, limits, congestion, profile, *more)
+        )
 
     async def set_allow_private(self, allow: bool) -> None:
         """Let streams reach private addresses, or not, from now on."""

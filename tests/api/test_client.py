@@ -11,9 +11,10 @@ import pytest
 from ginnel.api.client import Client
 from ginnel.api.events import Event, LinkLost, LinkUp
 from ginnel.config import clock
+from ginnel.config.kcp import KcpConfig
 from ginnel.config.logs import LogConfig
 from ginnel.config.profile import Profile
-from ginnel.config.sharelink import ShareLink
+from ginnel.config.sharelink import Session, ShareLink
 from ginnel.control.client import ask
 from ginnel.control.paths import client_socket
 from ginnel.errors import (
@@ -245,3 +246,19 @@ async def test_no_answer_names_the_clock(
     assert "This machine's clock is wrong" in caught.value.hint
     # And so much was said before it tried.
     assert [record.getMessage()[:34] for record in caplog.records] == ["this machine's clock is wrong: it "]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told", "carried"),
+    [("quic", None, "quic"), ("kcp", None, "kcp"), ("kcp", "quic", "quic"), ("quic", "kcp", "kcp")],
+)
+async def test_the_engine_is_told_session_and_number_of_links(
+    engines: list[Engine], link: ShareLink, asked: Session, told: Session | None, carried: Session
+) -> None:
+    asking = link.model_copy(update={"session": asked})
+    async with Client(asking, session=told, links=3, kcp=KcpConfig(mode="fast", window=64)) as client:
+        assert client.link == LinkUp("192.0.2.1:5", rtt_seconds=0.041, session=carried, carrier="udp")
+    config = engines[0].config
+    assert (config.session, config.links, config.kcp) == (carried, 3, ("fast", 8, 64))
+    async with Client(link):
+        assert (engines[1].config.session, engines[1].config.links) == ("quic", 1)

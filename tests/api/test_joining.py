@@ -86,3 +86,13 @@ def test_what_cannot_be_joined(links: list[ShareLink], error: str) -> None:
 def test_a_bad_label_is_refused() -> None:
     with pytest.raises(ConfigError, match="label"):
         join_links([link(1), link(2)], "x" * 65)
+
+
+def test_the_session_is_that_of_the_first_link() -> None:
+    quic, kcp = link(1), link(2).model_copy(update={"session": "kcp"})
+    note = "a share link has one"
+    assert join_links([kcp, link(3).model_copy(update={"session": "kcp"})])[0].session == "kcp"
+    joined, notes = join_links([kcp, quic])
+    assert (joined.session, notes) == ("kcp", (f"the session is that of the first link, kcp: {note}",))
+    joined, notes = join_links([quic, kcp])
+    assert (joined.session, notes) == ("quic", (f"the session is that of the first link, quic: {note}",))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ginnel.api.links import StoredUsers, Told, stored_link
+from ginnel.api.rotation import rotate_secret
 from ginnel.api.server import Server
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.state import StateDirectory
@@ -138,3 +139,24 @@ async def test_a_server_that_is_stopped_is_not_said_to_know_soon(
     async with Server(state=state, listen="127.0.0.1:4433"):
         with StoredUsers(state) as users, pytest.raises(ControlError, match="no answer on"):
             users.remove(["default"])  # on the server's own loop, which cannot answer meanwhile
+
+
+async def test_links_ask_for_the_session_of_the_last_start(state: Path) -> None:
+    async with Server(state=state, listen="127.0.0.1:4433", session="kcp") as server:
+        printed = ShareLink.parse(server.share_link())
+        assert printed.session == "kcp"
+        assert ShareLink.parse(server.share_link("phone")).session == "kcp"
+    assert stored_link(state, "default")[0] == printed
+    assert stored_link(state, "tablet")[0].session == "kcp"
+    async with Server(state=state, listen="127.0.0.1:4433") as server:
+        assert ShareLink.parse(server.share_link()).session == "quic"
+    assert stored_link(state, "default")[0].session == "quic"
+
+
+async def test_a_new_secret_leaves_the_session_alone(state: Path) -> None:
+    async with Server(state=state, listen="127.0.0.1:4433", session="kcp") as server:
+        before = ShareLink.parse(server.share_link())
+        assert (await asyncio.to_thread(rotate_secret, state)).told
+        after = ShareLink.parse(server.share_link())
+        assert after.servers[0].psk != before.servers[0].psk
+        assert after.session == stored_link(state, "default")[0].session == "kcp"

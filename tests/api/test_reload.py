@@ -5,13 +5,17 @@ from typing import Any
 
 import pytest
 
+from ginnel._setup import PLAIN_KCP
 from ginnel.api.client import Client
+from ginnel.api.links import stored_link
 from ginnel.api.server import Server
 from ginnel.config.address import Endpoint
+from ginnel.config.kcp import KcpConfig
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
 from ginnel.config.ports import Ports
 from ginnel.config.profile import ProfileConfig
+from ginnel.config.sharelink import ShareLink
 from ginnel.config.values import ClientConfig, ServerConfig
 from ginnel.errors import ClosedError, ConfigError
 from tests.fake_engine import REFUSED_STREAMS, Engine
@@ -91,7 +95,12 @@ async def test_congestion_is_told_at_the_start_and_at_each_change(
         ):
             new = end.config.model_copy(update=change)
             report = await end.reload(new)  # type: ignore[arg-type]  # of the same role
-            assert commands(engine)[-1] == ("set_limits", new.engine_limits(), told, engine.config.profile)
+            assert commands(engine)[-1] == (
+                "set_limits",
+                new.engine_limits(),
+                told,
+                engine.config.profile,
+            )
             assert {one.key for one in report.applied} == {
                 {"rate_bits_per_second": "rate"}.get(key, key) for key in change
             }
@@ -207,3 +216,42 @@ async def test_a_clients_profile_is_told_too(engines: list[Engine], client: Clie
         new.own_profile().pairs(),
     )
     assert new.own_profile().preset == "light"
+
+
+@pytest.mark.parametrize("role", ["server", "client"])
+async def test_how_kcp_sends_is_told_at_the_start_and_at_each_change(
+    engines: list[Engine], state: Path, client: Client, role: str
+) -> None:
+    kcp = KcpConfig(mode="fast3", lanes=4)
+    end: Server | Client = (
+        Server(state=state, kcp=kcp) if role == "server" else Client(client.config.link, kcp=kcp)
+    )
+    async with end:
+        assert engines[-1].config.kcp == ("fast3", 4, 1024)
+        new = end.config.model_copy(update={"kcp": KcpConfig(lanes=4)})
+        report = await end.reload(new)  # type: ignore[arg-type]  # of the same role
+        assert [change.key for change in report.applied] == ["kcp.mode"]
+        assert commands(engines[-1])[-1][4] == ("auto", 4, None)
+    assert engines[0].config.kcp == PLAIN_KCP
+
+
+async def test_share_links_ask_for_the_session_that_a_reload_has_told(
+    engines: list[Engine], state: Path
+) -> None:
+    async with Server(state=state, listen="127.0.0.1:4433") as server:
+        before = server.share_link()
+        await server.reload(server.config.model_copy(update={"session": "kcp"}))
+        # The engine serves both, and need not know.
+        assert commands(engines[0]) == []
+        after = ShareLink.parse(server.share_link())
+        assert after == ShareLink.parse(before).model_copy(update={"session": "kcp"})
+        assert stored_link(state, "default")[0] == after
+
+
+async def test_a_clients_session_and_number_of_links_wait_for_the_next_start(
+    engines: list[Engine], client: Client
+) -> None:
+    report = await client.reload(client.config.model_copy(update={"session": "kcp", "links": 3}))
+    assert [change.key for change in report.waiting] == ["session", "links"]
+    assert (client.config.session, client.config.links) == (None, 1)
+    assert commands(engines[0]) == []

@@ -85,7 +85,7 @@ def test_show_has_every_setting_with_its_origin_and_no_secret(
 def test_a_share_link_from_a_file_shows_where_that_was_named(run: Command) -> None:
     written("link.txt", LINK.to_text())
     name = written("client.toml", "role = 'client'\nlink_file = 'link.txt'\n")
-    (line,) = [line for line in run("check", name, "--show").out.splitlines() if line.startswith("link")]
+    (line,) = [line for line in run("check", name, "--show").out.splitlines() if line.startswith("link =")]
     assert line.split("#")[1] == " client.toml:2"
 
 

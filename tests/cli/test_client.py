@@ -122,3 +122,16 @@ def test_help_names_the_quietest_way(tmp_path: Path) -> None:
         code, out, _ = client.end()
     assert code == 0
     assert "visible to the same user in /proc/PID/environ" in out
+
+
+def test_another_session_and_several_links(tmp_path: Path, link: str) -> None:
+    with running(tmp_path, "client", link, "--session", "kcp", "--links", "4", "-D", "0") as client:
+        client.out.readline()
+        client.signal(signal.SIGTERM)
+        code, _, said = client.end()
+    assert code == 0
+    assert said.splitlines()[0] == "  link up    192.0.2.1:5 · 41 ms · kcp over udp"
+    with running(tmp_path, "client", link, "--links", "17") as client:
+        code, _, said = client.end()
+    assert code == 2
+    assert said == "error: --links = '17' is too large\n  Allowed: 1 to 16. The default is 1.\n"

@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from ginnel.cli._dump_text import FRAMES_SHOWN, Lines, describe, frame_text, hexdump, shortened, summary_lines
+from ginnel.cli._dump_text import (
+    FRAMES_SHOWN,
+    SEGMENTS_SHOWN,
+    Lines,
+    describe,
+    frame_text,
+    hexdump,
+    shortened,
+    summary_lines,
+)
 
 DATA: dict[str, Any] = {
     "what": "data",
@@ -114,6 +123,52 @@ def test_a_user_that_is_not_known_is_told_by_its_key() -> None:
 )
 def test_a_frame_in_a_few_words(frame: dict[str, Any], text: str) -> None:
     assert frame_text(frame) == text
+
+
+SEGMENT = {"lane": 3, "number": 7, "una": 5, "window": 128, "time_ms": 9, "length": 0, "frames": []}
+
+
+@pytest.mark.parametrize(
+    ("segment", "text"),
+    [
+        ({"segment": "ACK"}, "[ACK lane 3 #7, una 5]"),
+        ({"segment": "WINS"}, "[WINS lane 3 #7, una 5, window 128]"),
+        ({"segment": "PUSH", "length": 18}, "[PUSH lane 3 #7, una 5, +18]"),
+        (
+            {
+                "segment": "PUSH",
+                "length": 30,
+                "frames": [
+                    {"frame": "SYN", "stream": 1},
+                    {"frame": "PSH", "stream": 1, "length": 6, "open": "a:80"},
+                    {"frame": "PSH", "stream": 3, "length": 1, "reply": "connected"},
+                    {"frame": "UPD", "stream": 1, "consumed": 5, "window": 9},
+                    {"frame": "PSH", "stream": 5, "length": 900, "here": 4},
+                ],
+            },
+            "[PUSH lane 3 #7, una 5, +30: SYN stream 1, PSH 1 +6 open a:80, PSH 3 +1 connected,"
+            " UPD stream 1 consumed 5 window 9, PSH 5 +900 (4 here)]",
+        ),
+        ({"segment": "RANGES", "ranges": [[20, 30], [9, 9]]}, "[RANGES lane 3 #7, una 5: 20-30 9]"),
+        ({"segment": "PART", "length": 4, "offset": 8, "total": 90}, "[PART lane 3 #7, una 5, @8+4 of 90]"),
+        (
+            {"segment": "PUSH", "length": 9, "fault": "a fault (byte 2)", "rest": "ab"},
+            "[PUSH lane 3 #7, una 5, +9: malformed: a fault (byte 2): ab]",
+        ),
+    ],
+)
+def test_a_segment_in_a_few_words(segment: dict[str, Any], text: str) -> None:
+    assert describe(OPENED | {"segments": [SEGMENT | segment]}).endswith(f"padding 12  {text}")
+
+
+def test_segments_that_have_no_lane_and_how_many_more_there_are() -> None:
+    padding = {"segment": "PADDING", "length": 9, "frames": []}
+    broken = {"segment": "?", "frames": [], "fault": "a fault (byte 0)", "rest": ""}
+    text = describe(OPENED | {"segments": [padding, broken]})
+    assert text.endswith("  [PADDING +9]  [?: malformed: a fault (byte 0)]")
+    text = describe(OPENED | {"segments": [padding] * (SEGMENTS_SHOWN + 2)})
+    assert text.count("PADDING") == SEGMENTS_SHOWN
+    assert text.endswith("  and 2 more")
 
 
 def test_a_packet_of_many_frames_says_how_many_more() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from ginnel.cli import ping
 from ginnel.config import clock
+from ginnel.config.sharelink import ShareLink
 from tests.cli.conftest import Command
 from tests.fake_engine import Engine
 
@@ -33,7 +34,7 @@ def test_silent_says_what_to_check_and_exits_with_1(run: Command, link: str) -> 
     result = run("ping", link, "--timeout", "2s")
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith("error: no answer from 192.0.2.1:5 in 2 s\n")
-    for word in ("ginnel server", "ginnel link", "UDP port 5", "clock", "more than 64 clients"):
+    for word in ("ginnel server", "ginnel link", "UDP port 5", "clock", "more than 64 links"):
         assert word in result.err
 
 
@@ -77,3 +78,8 @@ def test_a_clock_that_is_certainly_wrong_is_told_before_it_tries(
     Engine.answer_connect = False
     result = run("ping", link)
     assert "\n  This machine's clock is wrong: it says 2" in result.err
+
+
+def test_the_link_says_which_session(run: Command, link: str) -> None:
+    kcp = ShareLink.parse(link).model_copy(update={"session": "kcp"}).to_text()
+    assert run("ping", kcp, "-c", "1").out.startswith("reachable  192.0.2.1:5 · 41 ms · kcp over udp\n")

@@ -1,5 +1,6 @@
 """`ginnel server`, as a process: what it prints where, and how it ends."""
 
+import json
 import signal
 from pathlib import Path
 
@@ -132,3 +133,30 @@ def test_ports_and_profiles_that_cannot_be(tmp_path: Path, arguments: list[str],
         code, out, err = server.end()
     assert (code, out) == (2, "")
     assert err.startswith(said)
+
+
+def test_share_links_ask_for_the_session_of_the_flag(tmp_path: Path) -> None:
+    arguments = ["--state", str(tmp_path / "state")]
+    with running(tmp_path, "server", *arguments, "--session", "kcp") as server:
+        printed = server.out.readline()
+        with running(tmp_path, "user", "add", "phone", "--json", *arguments) as user:
+            code, out, _ = user.end()
+        server.signal(signal.SIGTERM)
+        served, _, said = server.end()
+    assert served == code == 0
+    assert "  session    kcp" in said
+    assert ShareLink.parse(printed).session == "kcp"
+    assert ShareLink.parse(json.loads(out)["link"]).session == "kcp"
+    # Also of a server that does not run.
+    with running(tmp_path, "link", *arguments) as later:
+        assert later.end()[1] == printed
+
+
+def test_a_session_that_there_is_not(tmp_path: Path) -> None:
+    with running(tmp_path, "server", "--state", str(tmp_path / "state"), "--session", "kpc") as server:
+        code, out, said = server.end()
+    assert (code, out) == (2, "")
+    assert said.splitlines() == [
+        "error: --session = 'kpc' is not one of its words",
+        "  Did you mean 'kcp'? One of: quic, kcp.",
+    ]

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from ginnel.config.address import Address, Endpoint
 from ginnel.config.difference import Change, ReloadReport, difference, report_of, role_of, running
+from ginnel.config.kcp import KcpConfig
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
 from ginnel.config.ports import Ports
@@ -35,6 +36,8 @@ def client(**settings: Any) -> ClientConfig:
         ({"drain_seconds": 5.0}, "drain: 4 s is now 5 s, at once"),
         ({"allow_private": True}, "allow_private: false is now true, at once"),
         ({"congestion": "cubic"}, "congestion: adaptive is now cubic, for new links and streams"),
+        ({"session": "kcp"}, "session: quic is now kcp, at once"),
+        ({"kcp": KcpConfig(mode="fast3")}, "kcp.mode: auto is now fast3, for new links and streams"),
         ({"limits": Limits(links=5)}, "limits.links: 4,096 is now 5, for new links and streams"),
         (
             {"limits": Limits(memory_bytes=2**27)},
@@ -111,3 +114,13 @@ def test_what_runs_keeps_what_waits() -> None:
     assert now == server(drain_seconds=5.0, limits=Limits(links=5), log=LogConfig(level="off"))
     # The file still differs from what runs, and the next reload says so again.
     assert [change.key for change in difference(now, new)] == ["listen", "log.format"]
+
+
+def test_session_and_number_of_links_of_a_client_wait_for_the_next_start() -> None:
+    new = client(session="kcp", links=4, kcp=KcpConfig(lanes=2))
+    assert [str(change) for change in difference(client(), new)] == [
+        "session: the default is now kcp, at the next start",
+        "links: 1 is now 4, at the next start",
+        "kcp.lanes: 8 is now 2, for new links and streams",
+    ]
+    assert running(client(), new) == client(kcp=KcpConfig(lanes=2))

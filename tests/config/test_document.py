@@ -89,7 +89,10 @@ def test_without_a_role_nothing_else_can_be_said(file: Path, text: str, error: s
     ("text", "mistake"),
     [
         ("listne = 1", "server.toml:2: unknown key 'listne'. Did you mean 'listen'?"),
-        ("links = 5", "server.toml:2: unknown key 'links'. Did you mean 'limits.links'?"),
+        (
+            "links = 5",
+            "server.toml:2: links belongs to a client, and this is a server. Take it out, or write limits.links.",
+        ),
         ("[limtis]\nlinks = 5", "server.toml:2: unknown key 'limtis'."),
         (
             "xyzzy = 1",

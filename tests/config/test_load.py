@@ -246,6 +246,45 @@ def test_a_higher_layer_chooses_another_controller(
     assert ("rate" in loaded.origins) == (told[0] == "fixed")
 
 
+WINDOW = "[kcp]\nwindow = 2048\n"
+NO_WINDOW = "kcp.window = 2048 counts only where kcp.mode is one of normal, fast, fast2, fast3, and it is "
+OUT = ". Take it out: auto follows the path."
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "assignments", "mistake"),
+    [
+        (WINDOW, {}, (), f'server.toml:3: {NO_WINDOW}"auto" (the default){OUT}'),
+        (WINDOW + 'mode = "auto"', {}, (), f'server.toml:3: {NO_WINDOW}"auto" (server.toml:4){OUT}'),
+        ("", {"GINNEL_KCP_WINDOW": "2,048"}, (), f'$GINNEL_KCP_WINDOW: {NO_WINDOW}"auto" (the default){OUT}'),
+        (WINDOW + 'mode = "fats"', {}, (), "server.toml:4: kcp.mode = "),
+        (
+            WINDOW + "lanes = 20",
+            {},
+            ("kcp.mode=fast",),
+            "server.toml:4: kcp.lanes = 20 is too large. Allowed: 1",
+        ),
+    ],
+)
+def test_a_window_goes_with_the_fixed_modes(
+    text: str, variables: dict[str, str], assignments: tuple[str, ...], mistake: str
+) -> None:
+    (found,) = lines(server(text, variables, *assignments))
+    assert found.startswith(mistake)
+
+
+def test_a_higher_layer_chooses_how_kcp_sends() -> None:
+    fixed = server(WINDOW + 'mode = "fast2"\nlanes = 4')
+    assert fixed.usable().kcp.engine() == ("fast2", 4, 2048)
+    # The window goes with what is overridden.
+    auto = server(WINDOW + 'mode = "fast2"\nlanes = 4', {"GINNEL_KCP_MODE": "auto"})
+    assert auto.usable().kcp.engine() == ("auto", 4, None)
+    assert "kcp.window" not in auto.origins
+    other = server(WINDOW, {}, "kcp.mode=fast3", "session=kcp")
+    assert other.usable().kcp.engine() == ("fast3", 8, 2048)
+    assert other.usable().session == "kcp"
+
+
 def test_mistakes_in_listeners_have_their_own_lines() -> None:
     written("link.txt", LINK.to_text())
     head = 'link_file = "link.txt"\n'

@@ -15,7 +15,7 @@ from ginnel.config.linktext import SCHEME
 from ginnel.config.ports import MAX_RANGES, Ports
 from ginnel.config.profile import FIELDS, PRESETS, Profile
 from ginnel.config.secret import Secret
-from ginnel.config.sharelink import FORMATS, MAX_SERVERS, ServerEntry, ShareLink
+from ginnel.config.sharelink import FORMATS, MAX_SERVERS, SESSIONS, ServerEntry, ShareLink
 from ginnel.errors import ConfigError, ShareLinkError
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "sharelink.json").read_text())
@@ -41,6 +41,7 @@ LINKS = st.builds(
     ShareLink,
     servers=st.lists(SERVERS, min_size=1, max_size=MAX_SERVERS).map(tuple),
     profile=PROFILES,
+    session=st.sampled_from(SESSIONS),
     label=LABELS,
 )
 PROFILE = Profile.derive(Secret(bytes(range(32))))
@@ -145,9 +146,17 @@ def test_round_trip(link: ShareLink) -> None:
     assert text.removeprefix(SCHEME).isalnum()
 
 
-@pytest.mark.parametrize("offset", [3, 4])
-def test_a_session_or_carrier_we_do_not_have(offset: int) -> None:
-    assert "made by a newer ginnel" in str(complaint(rebuilt(at={offset: 1})))
+@pytest.mark.parametrize(("offset", "number"), [(3, 2), (4, 1)])
+def test_a_session_or_carrier_we_do_not_have(offset: int, number: int) -> None:
+    assert "made by a newer ginnel" in str(complaint(rebuilt(at={offset: number})))
+
+
+@pytest.mark.parametrize("asking", [TEXT, FULL.to_text()], ids=["format 1", "format 2"])
+def test_a_link_asks_for_kcp_with_one_byte(asking: str) -> None:
+    quic = ShareLink.parse(asking)
+    kcp = ShareLink.parse(rebuilt(payload_of(asking)[:3] + b"\x01" + payload_of(asking)[4:]))
+    assert (quic.session, kcp.session) == ("quic", "kcp")
+    assert kcp == quic.model_copy(update={"session": "kcp"})
 
 
 def test_a_name_must_be_in_its_normal_form() -> None:

@@ -60,6 +60,7 @@ def refusal(directory: StateDirectory) -> StateError:
     [
         some_state(),
         some_state(previous_psk=Secret(bytes([7] * 32)), reachable="a.example:1", ports=None),
+        some_state(session="kcp"),
     ],
 )
 def test_what_is_written_is_read_again(state: Path, kept: ServerState) -> None:
@@ -180,10 +181,16 @@ def first(**changes: Any) -> str:
     return old(**{"version": 1, "users": [{"name": "default"}], **changes})
 
 
+def third(**changes: Any) -> str:
+    """A file as version 3 wrote it: without a session."""
+    data = json.loads(some_state().model_dump_json(exclude={"session"}))
+    return json.dumps({**data, "version": 3, **changes})
+
+
 def old(**changes: Any) -> str:
     """A file as version 2 wrote it: with one port, and without a profile."""
     data = json.loads(some_state().model_dump_json())
-    data = {name: value for name, value in data.items() if name not in ("ports", "profile")}
+    data = {name: value for name, value in data.items() if name not in ("ports", "profile", "session")}
     return json.dumps({**data, "version": 2, "port": 38411, **changes})
 
 
@@ -216,7 +223,9 @@ def old(**changes: Any) -> str:
         (first(users=[{"name": "a"}, {"name": "a"}]), r"is damaged: users: two users have the same name"),
         (first(users=[{"name": "a", "generation": 0}]), r"is damaged: users.0.generation: "),
         (damaged(users=[]), r"is damaged: unknown key 'users'"),
-        (damaged(version=4), r"was written by a newer ginnel \(format 4; this one reads 3\)"),
+        (damaged(version=5), r"was written by a newer ginnel \(format 5; this one reads 4\)"),
+        (damaged(session="tcp"), r"is damaged: session: "),
+        (third(session="kcp"), r"is damaged: unknown key 'session'"),
         (damaged(version=0), r"is damaged: version: "),
         (" " * (MAX_FILE_BYTES + 1), r"is too long: more than 4,194,304 bytes"),
     ],
@@ -331,7 +340,7 @@ def test_users_of_version_1_move_to_the_roster(state: Path) -> None:
     assert directory.read() == some_state()
     assert roster_of(directory) == (User("default", 1), User("anna", 3))
     kept = json.loads((state / "server.json").read_text())
-    assert kept["version"] == 3
+    assert kept["version"] == 4
     assert "users" not in kept
     assert directory.read() == some_state()
 
@@ -345,9 +354,19 @@ def test_a_state_of_version_2_gets_a_profile_and_keeps_it(state: Path) -> None:
     # Drawn from the secret, as clients do whose links are as old.
     assert found == some_state(profile=Profile.derive(Secret(bytes(32))))
     kept = json.loads((state / "server.json").read_text())
-    assert (kept["version"], kept["ports"]) == (3, "38411")
+    assert (kept["version"], kept["ports"]) == (4, "38411")
     assert "port" not in kept
     assert directory.read() == found
+
+
+def test_links_of_a_state_of_version_3_ask_for_what_they_asked_for(state: Path) -> None:
+    directory = StateDirectory(state)
+    directory.create()
+    (state / "server.json").touch(0o600)
+    (state / "server.json").write_text(third())
+    assert directory.read() == some_state(session="quic")
+    kept = json.loads((state / "server.json").read_text())
+    assert (kept["version"], kept["session"]) == (4, "quic")
 
 
 def test_as_many_users_as_allowed_move(state: Path) -> None:
@@ -414,7 +433,7 @@ def test_a_crash_at_any_step_of_the_move_loses_nobody(tmp_path: Path) -> None:
         code = subprocess.run(program, check=False).returncode
         assert code in (0, -signal.SIGKILL)
         kept = json.loads((directory.path / "server.json").read_text())
-        if kept["version"] == 3:
+        if kept["version"] == 4:
             assert roster_of(directory) == users, f"step {number}: the keys stand there without the users"
         assert directory.read() == some_state(), f"step {number}"
         assert roster_of(directory) == users, f"step {number}"

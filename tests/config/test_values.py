@@ -1,6 +1,7 @@
 """What a person decides, as values."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -10,7 +11,7 @@ from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.ports import Ports
 from ginnel.config.secret import Secret
 from ginnel.config.sharelink import ServerEntry, ShareLink
-from ginnel.config.values import ClientConfig, ServerConfig, Socks5Config
+from ginnel.config.values import MAX_LINKS, ClientConfig, ServerConfig, Socks5Config
 from ginnel.errors import ConfigError
 
 LINK = ShareLink(
@@ -77,3 +78,27 @@ def test_credentials_that_socks5_cannot_carry(username: str | None, password: st
             address=ADDRESS, username=username, password=None if password is None else SecretStr(password)
         )
     assert "SECRET" not in str(caught.value)
+
+
+def test_a_client_carries_what_its_link_asks_for_unless_it_is_told_otherwise() -> None:
+    kcp = LINK.model_copy(update={"session": "kcp"})
+    assert ClientConfig.build(link=LINK).own_session() == "quic"
+    assert ClientConfig.build(link=kcp).own_session() == "kcp"
+    assert ClientConfig.build(link=kcp, session="quic").own_session() == "quic"
+    assert ClientConfig.build(link=LINK, session="kcp").own_session() == "kcp"
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"links": 0}, "links = 0 is too small"),
+        ({"links": 17}, "links = 17 is too large"),
+        ({"links": 2.0}, "links = 2.0 is not a whole number"),
+        ({"session": "tcp"}, "session: Input should be 'quic' or 'kcp'"),
+    ],
+)
+def test_a_number_of_links_or_a_session_that_cannot_be(settings: dict[str, Any], error: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ClientConfig.build(link=LINK, **settings)
+    assert str(caught.value) == error
+    assert ClientConfig.build(link=LINK, links=MAX_LINKS).links == 16

@@ -1,6 +1,8 @@
-"""Packets of a session as the engine writes them, from their parts."""
+"""Packets of both sessions as the engine writes them, from their parts."""
 
 from __future__ import annotations
+
+import struct
 
 SPARE = bytes(32)
 
@@ -32,3 +34,26 @@ def long(kind: int, number: int, frames: bytes, *, last: bool = False) -> bytes:
     token = b"\0" if kind == 0 else b""
     front = bytes([0xC0 | kind << 4]) + b"\0\0\0\1" + b"\x08" + b"eight id" + b"\0" + token
     return front + varint(len(body) + len(SPARE)) + body + (b"" if last else SPARE)
+
+
+def segment(command: int, data: bytes = b"", **changes: int) -> bytes:
+    """A segment of KCP."""
+    facts = {
+        "lane": 3,
+        "fragment": 0,
+        "window": 128,
+        "time": 1000,
+        "number": 7,
+        "una": 5,
+        "length": len(data),
+    }
+    given = facts | changes
+    front = struct.pack("<IBBH", given["lane"], command, given["fragment"], given["window"])
+    return front + struct.pack("<IIII", *(given[name] for name in ("time", "number", "una", "length"))) + data
+
+
+def frame(
+    command: int, stream: int, data: bytes = b"", *, version: int = 2, length: int | None = None
+) -> bytes:
+    """A frame of the mux."""
+    return struct.pack("<BBHI", version, command, len(data) if length is None else length, stream) + data

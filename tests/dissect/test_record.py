@@ -8,8 +8,8 @@ import pytest
 
 from ginnel import _native
 from ginnel.capture import Datagram
-from ginnel.dissect.record import Dissection, Record
-from tests.dissect.sessions import short
+from ginnel.dissect.record import MAX_KINDS, Dissection, Record
+from tests.dissect.sessions import frame, segment, short
 
 VECTORS = json.loads((Path(__file__).parents[2] / "crates/proto/tests/vectors/envelope.json").read_text())
 CLIENT, SERVER = ("192.0.2.1", 4000), ("2001:db8::1", 443)
@@ -169,3 +169,67 @@ def test_a_line_of_a_key_log_says_what_is_wrong_with_it_and_not_what_stands_ther
     assert "abab" not in str(caught.value)
     with pytest.raises(ValueError, match="psk: 32 bytes are needed, here are 3"):
         dissector.add_server(b"abc", bytes(32))
+
+
+OPENED = {"what": "data", "session": 2, "kind": "trimmed", "link": (1, 2), "number": 0}
+OPENING = segment(81, frame(0, 1) + frame(2, 1, b"\x01\x03\x01a\x00\x50"))
+
+
+def asked(session: int, kind: str) -> dict[str, Any]:
+    """A request that the server's private key opens."""
+    return {"what": "request", "session": session, "session_kind": kind}
+
+
+def test_segments_of_kcp_are_read_in_their_direction() -> None:
+    fake = Fake(OPENED | {"to": "server", "plaintext": OPENING + bytes(5)})
+    dissection = Dissection(fake)
+    record = one(dissection, b"x")
+    assert "packets" not in record
+    assert record["segments"] == [
+        {
+            "segment": "PUSH",
+            "lane": 3,
+            "number": 7,
+            "una": 5,
+            "window": 128,
+            "time_ms": 1000,
+            "length": 22,
+            "frames": [
+                {"frame": "SYN", "stream": 1},
+                {"frame": "PSH", "stream": 1, "length": 6, "open": "a:80"},
+            ],
+        },
+        {"segment": "PADDING", "length": 5, "frames": []},
+    ]
+    json.dumps(record)
+    fake.found |= {"to": "client", "plaintext": segment(81, frame(2, 1, b"\1"))}
+    assert one(dissection, b"x")["segments"][0]["frames"][0]["reply"] == "refused"
+    fake.found |= {"plaintext": segment(81, b"abc", length=9)}
+    (bad,) = one(dissection, b"x")["segments"]
+    assert (bad["fault"], bad["rest"]) == ("PUSH of 9 bytes, 3 are left (byte 20)", "09000000616263")
+
+
+def test_the_request_says_which_session_a_link_has() -> None:
+    fake = Fake(asked(2, "kcp"))
+    dissection = Dissection(fake)
+    one(dissection, b"x")
+    # Neither a packet of padding nor a damaged one looks like KCP.
+    for plaintext, name in ((bytes(40), "PADDING"), (b"\xff", "?")):
+        fake.found = OPENED | {"to": "server", "plaintext": plaintext}
+        assert [part["segment"] for part in one(dissection, b"x")["segments"]] == [name]
+        assert "packets" in one(Dissection(fake), b"x")
+    fake.found = asked(2, "quic")
+    one(dissection, b"x")
+    fake.found = OPENED | {"to": "server", "plaintext": OPENING}
+    assert one(dissection, b"x")["packets"][0]["fault"] == "a packet without the fixed bit (byte 0)"
+
+
+def test_links_whose_session_is_remembered_have_a_bound() -> None:
+    fake = Fake({})
+    dissection = Dissection(fake)
+    for session in range(MAX_KINDS + 1):
+        fake.found = asked(session, "quic")
+        one(dissection, b"x")
+    for session, known in ((0, False), (1, True), (MAX_KINDS, True)):
+        fake.found = OPENED | {"to": "server", "plaintext": OPENING, "link": (9, session)}
+        assert ("packets" in one(dissection, b"x")) is known

@@ -65,3 +65,11 @@ def test_tables_have_a_bound() -> None:
 def test_nothing_is_nothing() -> None:
     told = Summary().record(skipped=EMPTY, lost=0)
     assert (told["datagrams"], told["seconds"], told["kinds"]) == (0, 0.0, {})
+
+
+def test_segments_of_kcp_are_counted_as_packets_are() -> None:
+    summary = Summary()
+    summary.add(data(link="a-b", keys_number=0, segments=[{"frames": [{"frame": "PSH", "open": "a:1"}]}]))
+    summary.add(data(link="a-b", keys_number=0, segments=[{"frames": []}, {"frames": [], "fault": "x"}]))
+    told = summary.record(skipped=EMPTY, lost=0)
+    assert (told["targets"], told["malformed"]) == (["a:1"], 1)

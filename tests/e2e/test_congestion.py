@@ -12,7 +12,7 @@ import pytest
 
 import ginnel
 from ginnel import _engine
-from ginnel._native import ClientSetup
+from ginnel._setup import ClientSetup
 from ginnel.api.stats import LinkStats
 from ginnel.config.congestion import Congestion
 

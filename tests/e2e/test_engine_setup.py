@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ginnel import _engine
-from ginnel._native import ClientSetup, ServerSetup
+from ginnel._setup import ClientSetup, ServerSetup
 from ginnel.config.profile import FIELDS, Profile
 from tests.e2e.program import LOOPBACK
 

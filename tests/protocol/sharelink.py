@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import ipaddress
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ class ShareLink:
     servers: tuple[ServerEntry, ...]
     preset: int = NO_PROFILE
     profile: dict[str, tuple[int, int]] | None = None
+    session: int = 0
 
 
 def parse(text: str) -> ShareLink:
@@ -57,18 +59,21 @@ def parse(text: str) -> ShareLink:
     reader = Reader(unseal(letters(text)))
     number = reader.number(1)
     reader.take(2)
-    if reader.take(2) != b"\0\0" or number not in (1, 2):
+    session, carrier = reader.number(1), reader.number(1)
+    if number not in (1, 2) or session not in (0, 1) or carrier != 0:
         raise Refused("a format, session or carrier that is not known")
-    link = format_1(reader) if number == 1 else format_2(reader)
+    link = dataclasses.replace(format_1(reader) if number == 1 else format_2(reader), session=session)
     if reader.left:
         raise Refused("something is left over")
     return link
 
 
-def write(host: str, port: int, server_public: bytes, psk: bytes, private_key: bytes) -> str:
+def write(
+    host: str, port: int, server_public: bytes, psk: bytes, private_key: bytes, *, session: int = 0
+) -> str:
     """A link of format 1 with one server, at an IPv4 address."""
     server = b"\1" + ipaddress.IPv4Address(host).packed + port.to_bytes(2, "big") + server_public
-    body = bytes(2) + psk + private_key + b"\0\1" + server
+    body = bytes([session, 0]) + psk + private_key + b"\0\1" + server
     data = b"\1" + (3 + len(body) + CHECKSUM).to_bytes(2, "big") + body
     bits = "".join(f"{byte:08b}" for byte in data + checksum(data))
     bits += "0" * (-len(bits) % 5)

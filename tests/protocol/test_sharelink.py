@@ -12,6 +12,7 @@ from .primitives import Refused
 from .sharelink import NO_PROFILE, parse, write
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors/sharelink.json").read_text())
+SESSIONS = ("quic", "kcp")
 PRESETS = (None, "light", "balanced")
 
 
@@ -29,6 +30,7 @@ def ranges(server: dict[str, Any]) -> tuple[tuple[int, int], ...]:
 def test_good_links_are_read(case: dict[str, Any]) -> None:
     link = parse(case["link"])
     assert link.label == case["label"]
+    assert SESSIONS[link.session] == case["session"]
     assert len(link.servers) == len(case["servers"])
     for server, expected in zip(link.servers, case["servers"], strict=True):
         assert (server.host, server.ports) == (expected["host"], ranges(expected))
@@ -54,8 +56,10 @@ def test_bad_links_are_refused(case: dict[str, Any]) -> None:
         parse(case["link"])
 
 
-def test_a_link_is_written() -> None:
-    case = VECTORS["good"][0]
+@pytest.mark.parametrize("name", [VECTORS["good"][0]["name"], "kcp, format 1"])
+def test_a_link_is_written(name: str) -> None:
+    (case,) = [case for case in VECTORS["good"] if case["name"] == name]
     (server,) = case["servers"]
     keys = [bytes.fromhex(key) for key in (server["public_key"], case["psk"], case["private_key"])]
-    assert write(server["host"], server["port"], *keys) == case["link"]
+    session = SESSIONS.index(case["session"])
+    assert write(server["host"], server["port"], *keys, session=session) == case["link"]

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
-from ginnel._native import ClientSetup, Native
+from ginnel._native import Native
+from ginnel._setup import ClientSetup
 from ginnel.api.controlled import common_handlers
 from ginnel.api.events import Event, EventHandler, LinkUp, pass_on, read_event
 from ginnel.api.listener import Listener
@@ -19,10 +20,11 @@ from ginnel.config import clock
 from ginnel.config.address import normal_host, parse_listen
 from ginnel.config.congestion import Congestion
 from ginnel.config.difference import ReloadReport
+from ginnel.config.kcp import KcpConfig
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
 from ginnel.config.profile import Preset, ProfileConfig
-from ginnel.config.sharelink import ShareLink
+from ginnel.config.sharelink import Session, ShareLink
 from ginnel.config.values import ClientConfig, check_credential
 from ginnel.control.paths import client_socket, make_directory
 from ginnel.control.server import ControlServer
@@ -46,8 +48,11 @@ class Client:
 
     `link` is a share link, as text or parsed. With `keep_trying` it starts although the server does not answer, and
     tries again for ever. `congestion` decides how fast the link sends, what is uploaded: "adaptive", "cubic", or
-    "fixed" with its `rate_bits_per_second`, for a line that is known. `profile` decides how what it sends is shaped,
-    where that is to be otherwise than the link says: "light", "balanced", or a `ProfileConfig`. `limits`, `timeouts`
+    "fixed" with its `rate_bits_per_second`, for a line that is known. `session` is what the link carries, "quic" or
+    "kcp", where that is to be otherwise than the share link says; `kcp` says how the latter sends. `links` is how many
+    links there are to the server at the same time, up to 16: streams go on the one with the fewest. `profile` decides
+    how what it sends is shaped, where that is to be otherwise than the share link says: "light", "balanced", or a
+    `ProfileConfig`. `limits`, `timeouts`
     and `log` are the rest of what can be set; the log comes by `logging`, as `ginnel.AREA`. `key_log` is a file for the
     keys of links, which `ginnel dump` reads: whoever has it and a capture can read everything. `on_event` is called on
     the event loop with each `Event`. `control` opens a socket for `ginnel stats`, one a process. Raises ConfigError
@@ -63,6 +68,9 @@ class Client:
         drain_seconds: float = 4.0,
         congestion: Congestion = "adaptive",
         rate_bits_per_second: int | None = None,
+        session: Session | None = None,
+        kcp: KcpConfig | None = None,
+        links: int = 1,
         profile: Preset | ProfileConfig | None = None,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
@@ -78,6 +86,9 @@ class Client:
             drain_seconds=float(drain_seconds),
             congestion=congestion,
             rate_bits_per_second=rate_bits_per_second,
+            session=session,
+            kcp=kcp or KcpConfig(),
+            links=links,
             profile=ProfileConfig.of(profile),
             limits=limits or Limits(),
             timeouts=timeouts or Timeouts(),
@@ -135,6 +146,9 @@ class Client:
                 limits=self.config.engine_limits(),
                 congestion=self.config.engine_congestion(),
                 profile=self.config.own_profile().pairs(),
+                session=self.config.own_session(),
+                kcp=self.config.kcp.engine(),
+                links=self.config.links,
                 log=self.config.log.engine_levels(),
                 key_log=None if self.config.key_log is None else str(self.config.key_log),
             ),

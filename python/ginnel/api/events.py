@@ -21,6 +21,7 @@ class LinkUp:
     rtt_seconds: float | None
     """How long the handshake took; only a client knows."""
     session: str
+    """What the link carries: "quic" or "kcp"."""
     carrier: str
     user: str | None = None
     """Whose link it is; only a server knows."""

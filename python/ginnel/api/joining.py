@@ -7,8 +7,9 @@ from ginnel.errors import ConfigError
 
 
 def join_links(links: Sequence[ShareLink], label: str | None = None) -> tuple[ShareLink, tuple[str, ...]]:
-    """Join links: their servers in their order, the first profile and label that is there; and what is worth a word.
+    """Join links: their servers in their order, and what is worth a word.
 
+    Profile and label are the first that are there, the session is that of the first link.
     A server may stand in it with several addresses, which is one way to name its IPv4 and its IPv6 address. Raises
     ConfigError for the same server at the same host twice, and for more servers than a link can have.
     """
@@ -35,7 +36,11 @@ def join_links(links: Sequence[ShareLink], label: str | None = None) -> tuple[Sh
     profile = next((link.profile for link in links if link.profile is not None), None)
     if len({link.profile for link in links} - {None}) > 1:
         notes.append("the profile is that of the first link: a client has one, for all of its servers")
-    return ShareLink.build(servers=tuple(servers), profile=profile, label=label), tuple(notes)
+    session = links[0].session
+    if len({link.session for link in links}) > 1:
+        notes.append(f"the session is that of the first link, {session}: a share link has one")
+    joined = ShareLink.build(servers=tuple(servers), profile=profile, session=session, label=label)
+    return joined, tuple(notes)
 
 
 def _again(

@@ -35,7 +35,7 @@ def share_link(state: ServerState, user: User, reachable: Endpoint) -> ShareLink
         psk=state.psk,
         private_key=user_key(state.private_key, user, _native),
     )
-    return ShareLink(servers=(server,), profile=state.profile)
+    return ShareLink(servers=(server,), profile=state.profile, session=state.session)
 
 
 class StoredUsers:

@@ -40,18 +40,25 @@ async def apply_to_client(
 
 async def _apply(native: Native, old: C, new: C, changes: list[Change], profiles: Profiles) -> None:
     has_limits = any(
-        change.key.startswith(("limits.", "timeouts.", "profile.")) or change.key in ("congestion", "rate")
+        change.key.startswith(("limits.", "timeouts.", "profile.", "kcp."))
+        or change.key in ("congestion", "rate")
         for change in changes
     )
     if has_limits:
-        await native.set_limits(new.engine_limits(), new.engine_congestion(), profiles[1].pairs())
+        await _set_limits(native, new, profiles[1])
     if any(change.key.startswith(("log.level", "log.areas.")) for change in changes):
         try:
             native.set_log(new.log.engine_levels())
         except BaseException:
             if has_limits:
-                await native.set_limits(old.engine_limits(), old.engine_congestion(), profiles[0].pairs())
+                await _set_limits(native, old, profiles[0])
             raise
+
+
+async def _set_limits(native: Native, config: C, profile: Profile) -> None:
+    await native.set_limits(
+        config.engine_limits(), config.engine_congestion(), profile.pairs(), config.kcp.engine()
+    )
 
 
 def _result(old: C, new: C, changes: list[Change]) -> tuple[ReloadReport, C]:

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, Literal, Self, cast
 
 from ginnel import _native
-from ginnel._native import Native, ServerSetup
+from ginnel._native import Native
+from ginnel._setup import ServerSetup
 from ginnel.api.controlled import common_handlers
 from ginnel.api.events import Event, EventHandler, LinkLost, LinkUp, pass_on
 from ginnel.api.links import share_link
@@ -21,11 +22,13 @@ from ginnel.api.stats import Stats
 from ginnel.config.address import Address, Endpoint, parse_listen_ports, parse_reachable
 from ginnel.config.congestion import Congestion
 from ginnel.config.difference import ReloadReport
+from ginnel.config.kcp import KcpConfig
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
 from ginnel.config.ports import ANY_PORT, Ports
 from ginnel.config.profile import DEFAULT_PRESET, Preset, Profile, ProfileConfig
 from ginnel.config.secret import Secret
+from ginnel.config.sharelink import Session
 from ginnel.config.state import ServerState, StateDirectory, state_directory
 from ginnel.config.values import WILDCARD, ServerConfig
 from ginnel.control.messages import Question
@@ -52,12 +55,13 @@ class Server:
     `listen` is `[ADDR:]PORTS`, such as `4433` or `4433,5000-5100`; without it a port is drawn at the first start and
     kept, or `ports` of them in a row. `state` is the directory of keys and users, made when it does not exist.
     `advertise` is `HOST[:PORTS]` for share links, worked out when left out. `allow_private` lets clients reach loopback
-    and private addresses. `congestion` decides how fast links send, what clients download: "adaptive", "cubic", or
-    "fixed" with its `rate_bits_per_second`, for a line that is known. `profile` decides how what it sends is shaped:
-    a preset, "light" or "balanced" (drawn at the first start and kept), or a `ProfileConfig`. `limits`, `timeouts` and
-    `log` are the rest of what can be set; the log comes by `logging`, as `ginnel.AREA`. `key_log` is a file for the
-    keys of links, which `ginnel dump` reads: whoever has it and a capture can read everything. `on_event` is called on
-    the event loop with each `Event`. Raises ConfigError for what cannot be used; nothing else happens before `start`.
+    and private addresses. `session` is what share links ask for, "quic" or "kcp": it serves both, and `kcp` says how
+    the latter sends. `congestion` decides how fast links send, what clients download: "adaptive", "cubic", or "fixed"
+    with its `rate_bits_per_second`, for a line that is known. `profile` decides how what it sends is shaped: a preset,
+    "light" or "balanced" (drawn at the first start and kept), or a `ProfileConfig`. `limits`, `timeouts` and `log` are
+    the rest of what can be set; the log comes by `logging`, as `ginnel.AREA`. `key_log` is a file for the keys of
+    links, which `ginnel dump` reads: whoever has it and a capture can read everything. `on_event` is called on the
+    event loop with each `Event`. Raises ConfigError for what cannot be used; nothing else happens before `start`.
     """
 
     def __init__(
@@ -68,11 +72,12 @@ class Server:
         state: str | os.PathLike[str] | None = None,
         advertise: str | None = None,
         allow_private: bool = False,
-        session: Literal["quic"] = "quic",
+        session: Session = "quic",
         carrier: Literal["udp"] = "udp",
         drain_seconds: float = 4.0,
         congestion: Congestion = "adaptive",
         rate_bits_per_second: int | None = None,
+        kcp: KcpConfig | None = None,
         profile: Preset | ProfileConfig | None = None,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
@@ -91,6 +96,7 @@ class Server:
             drain_seconds=float(drain_seconds),
             congestion=congestion,
             rate_bits_per_second=rate_bits_per_second,
+            kcp=kcp or KcpConfig(),
             profile=ProfileConfig.of(profile),
             limits=limits or Limits(),
             timeouts=timeouts or Timeouts(),
@@ -182,8 +188,11 @@ class Server:
         before, after = self._state, self._with_profile(self._state, config.profile)
         profiles = self.config.profile.over(before.profile), config.profile.over(after.profile)
         report, self.config = await apply_to_server(native, self.config, config, profiles)
+        after = after.replaced(session=config.session)
         if after != before:
-            self._directory.update(lambda now: (now or after).replaced(profile=after.profile))
+            self._directory.update(
+                lambda now: (now or after).replaced(profile=after.profile, session=after.session)
+            )
             # Not what was written: its secret may be one that this engine has not been told of.
             self._state = after
         return report
@@ -324,6 +333,8 @@ class Server:
             limits=self.config.engine_limits(),
             congestion=self.config.engine_congestion(),
             profile=self.config.profile.over(state.profile).pairs(),
+            session=self.config.session,
+            kcp=self.config.kcp.engine(),
             log=self.config.log.engine_levels(),
             key_log=None if self.config.key_log is None else str(self.config.key_log),
         )
@@ -333,7 +344,11 @@ class Server:
 
     def _remember(self, state: ServerState) -> None:
         """Write the state as this start found and changed it."""
-        changes: dict[str, Any] = {"reachable": str(self.reachable.endpoint), "profile": state.profile}
+        changes: dict[str, Any] = {
+            "reachable": str(self.reachable.endpoint),
+            "profile": state.profile,
+            "session": self.config.session,
+        }
         if self.port_origin != "any":
             changes["ports"] = self.ports
         self._state = self._directory.update(lambda now: (now or state).replaced(**changes))

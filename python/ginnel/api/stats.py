@@ -34,6 +34,8 @@ class LinkStats(TypedDict):
     """Its name, as in events."""
     peer: str
     """Address and port of the far end."""
+    session: str
+    """What it carries: "quic" or "kcp"."""
     rtt_seconds: float
     """The round-trip time, smoothed."""
     window: int

@@ -12,6 +12,7 @@ from typing import NoReturn
 from ginnel.cli._terminal import Terminal
 from ginnel.config.mistakes import cut
 from ginnel.config.profile import PRESETS
+from ginnel.config.sharelink import SESSIONS
 from ginnel.errors import ConfigError
 
 
@@ -100,6 +101,11 @@ def add_profile(parser: Parser) -> None:
         metavar="NAME",
         help=f"how what it sends is shaped: {' or '.join(PRESETS)}; see `ginnel example ROLE` for every field",
     )
+
+
+def add_session(parser: Parser, does: str) -> None:
+    """Add --session; `does` says whose session it is."""
+    parser.add_argument("--session", metavar="NAME", help=f"{does}: {' or '.join(SESSIONS)}")
 
 
 def add_drain(parser: Parser) -> None:

@@ -12,6 +12,8 @@ Record = Mapping[str, Any]
 
 FRAMES_SHOWN = 24
 """In one packet; how many more there are is said."""
+SEGMENTS_SHOWN = 24
+"""In one datagram."""
 _DIM, _RED, _BOLD, _PLAIN = "\x1b[2m", "\x1b[31m", "\x1b[1m", "\x1b[0m"
 _LONGEST_HOST = 21
 _CLOSE_CODES = {
@@ -108,6 +110,11 @@ def _data(record: Record) -> Iterable[str]:
         yield _control(record)
     for packet in record.get("packets", ()):
         yield _packet(packet)
+    segments = record.get("segments", ())
+    for segment in segments[:SEGMENTS_SHOWN]:
+        yield _segment(segment)
+    if len(segments) > SEGMENTS_SHOWN:
+        yield f"and {len(segments) - SEGMENTS_SHOWN} more"
 
 
 def _control(record: Record) -> str:
@@ -124,13 +131,39 @@ def _control(record: Record) -> str:
 
 def _packet(packet: Record) -> str:
     number = "?" if packet["number"] is None else packet["number"]
-    shown = [frame_text(frame) for frame in packet["frames"][:FRAMES_SHOWN]]
-    more = len(packet["frames"]) - FRAMES_SHOWN
+    return f"[{packet['kind']} {number}: {', '.join(_inside(packet))}]"
+
+
+def _segment(segment: Record) -> str:
+    """A segment of KCP: its lane and number, up to where its sender has all, and what is in it."""
+    name = segment["segment"]
+    text = name
+    if "lane" in segment:
+        text += f" lane {segment['lane']} #{segment['number']}, una {segment['una']}"
+    if "total" in segment:
+        text += f", @{segment['offset']}+{segment['length']} of {segment['total']}"
+    elif name in ("PUSH", "PADDING"):
+        text += f" +{segment['length']}" if name == "PADDING" else f", +{segment['length']}"
+    if name == "WINS":
+        text += f", window {segment['window']}"
+    inside = [_ranges(segment["ranges"])] if segment.get("ranges") else []
+    inside += _inside(segment)
+    return f"[{text}: {', '.join(inside)}]" if inside else f"[{text}]"
+
+
+def _inside(one: Record) -> list[str]:
+    """The frames of a packet or segment, and what is wrong with it."""
+    shown = [frame_text(frame) for frame in one["frames"][:FRAMES_SHOWN]]
+    more = len(one["frames"]) - FRAMES_SHOWN
     if more > 0:
         shown.append(f"and {more} more")
-    if "fault" in packet:
-        shown.append(f"malformed: {packet['fault']}: {packet['rest']}".rstrip(": "))
-    return f"[{packet['kind']} {number}: {', '.join(shown)}]"
+    if "fault" in one:
+        shown.append(f"malformed: {one['fault']}: {one['rest']}".rstrip(": "))
+    return shown
+
+
+def _ranges(ranges: Iterable[tuple[int, int]]) -> str:
+    return " ".join(f"{low}-{high}" if low < high else str(low) for low, high in ranges)
 
 
 def frame_text(frame: Record) -> str:
@@ -140,11 +173,16 @@ def frame_text(frame: Record) -> str:
         case "PADDING":
             return f"PADDING {frame['length']}"
         case "ACK":
-            ranges = [f"{low}-{high}" if low < high else str(low) for low, high in frame["ranges"]]
-            return "ACK " + " ".join(ranges)
+            return f"ACK {_ranges(frame['ranges'])}"
         case "STREAM":
             text = f"STREAM {frame['stream']} @{frame['offset']}+{frame['length']}"
             text += " FIN" if frame["fin"] else ""
+            if "open" in frame:
+                return f"{text} open {frame['open']}"
+            return f"{text} {frame['reply']}" if "reply" in frame else text
+        case "PSH":
+            text = f"PSH {frame['stream']} +{frame['length']}"
+            text += f" ({frame['here']} here)" if "here" in frame else ""
             if "open" in frame:
                 return f"{text} open {frame['open']}"
             return f"{text} {frame['reply']}" if "reply" in frame else text

@@ -37,6 +37,11 @@ def profile_flags(parsed: argparse.Namespace) -> Flags:
     return {} if parsed.profile is None else {"profile.preset": ("--profile", parsed.profile)}
 
 
+def session_flags(parsed: argparse.Namespace) -> Flags:
+    """The setting that --session gives, if it was given."""
+    return {} if parsed.session is None else {"session": ("--session", parsed.session)}
+
+
 def key_log_flags(parsed: argparse.Namespace) -> Flags:
     """The setting that --key-log gives, if it was given."""
     return {} if parsed.key_log is None else {"key_log": ("--key-log", parsed.key_log)}

@@ -6,18 +6,34 @@ from collections.abc import Mapping, Sequence
 
 from ginnel.api.client import Client
 from ginnel.api.events import Event, LinkUp
-from ginnel.cli._arguments import Parser, add_drain, add_key_log, add_link, add_profile, add_quiet, add_set
+from ginnel.cli._arguments import (
+    Parser,
+    add_drain,
+    add_key_log,
+    add_link,
+    add_profile,
+    add_quiet,
+    add_session,
+    add_set,
+)
 from ginnel.cli._daemon import Daemon
 from ginnel.cli._events import event_lines, link_facts, warn_of_clock
 from ginnel.cli._lifetime import Ending, run_until_signal
 from ginnel.cli._listeners import OpenListeners
 from ginnel.cli._log import Flags, add_log, log_flags
-from ginnel.cli._settings import client_config, drain_flags, key_log_flags, profile_flags, take_environment
+from ginnel.cli._settings import (
+    client_config,
+    drain_flags,
+    key_log_flags,
+    profile_flags,
+    session_flags,
+    take_environment,
+)
 from ginnel.cli._source import resolve_link
 from ginnel.cli._terminal import Terminal
 from ginnel.config.load import Loaded, Source
 from ginnel.config.settings import SETTINGS
-from ginnel.config.values import ClientConfig
+from ginnel.config.values import MAX_LINKS, ClientConfig
 from ginnel.errors import NoAnswer
 
 SUMMARY = (
@@ -47,6 +63,10 @@ def configure(parser: Parser) -> None:
         action="store_true",
         help="start although the server does not answer, and try for ever",
     )
+    add_session(parser, "what the link carries, instead of what the share link asks for")
+    parser.add_argument(
+        "--links", metavar="N", help=f"links to the server at the same time, 1 to {MAX_LINKS} (1)"
+    )
     add_profile(parser)
     add_drain(parser)
     add_log(parser)
@@ -58,11 +78,14 @@ def configure(parser: Parser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Serve applications until a signal."""
     variables = take_environment()
-    flags: Flags = profile_flags(parsed) | drain_flags(parsed) | log_flags(parsed) | key_log_flags(parsed)
+    flags: Flags = session_flags(parsed) | profile_flags(parsed) | drain_flags(parsed)
+    flags |= log_flags(parsed) | key_log_flags(parsed)
     if parsed.link or not _names_link(variables, parsed.set):
         flags["link"] = ("LINK", resolve_link(parsed.link))
     if parsed.socks5:
         flags["socks5"] = ("--socks5", parsed.socks5 if len(parsed.socks5) > 1 else parsed.socks5[0])
+    if parsed.links is not None:
+        flags["links"] = ("--links", parsed.links)
     if parsed.keep_trying:
         flags["keep_trying"] = ("--keep-trying", True)
     source = Source(

@@ -28,7 +28,7 @@ COMMANDS = {
 """Every command and what it does. Its module, of the same name, is imported only when it is the one to run."""
 
 _USAGE = """\
-ginnel: a SOCKS5 tunnel through obfuscated QUIC over UDP
+ginnel: a SOCKS5 tunnel through obfuscated QUIC or KCP over UDP
 
   on the server     ginnel server                  prints a share link
   on the client     ginnel client 'ginnel://…'     listens on 127.0.0.1:1080

@@ -26,7 +26,7 @@ EXAMPLES = (
 )
 MAX_COUNT = 1_000_000
 MAX_LINKS_OF_USER = 64
-"""So many clients of one user a server keeps connected; one more displaces another."""
+"""So many links of one user a server keeps; one more displaces another. A client may have several."""
 _INTERVAL_SECONDS = 1.0
 
 
@@ -99,7 +99,7 @@ def _with_checks(error: LinkError, client: Client) -> LinkError:
         "Check, on the server:  is `ginnel server` running, and does `ginnel link` print this same share link?\n"
         f"In between:            does every firewall, and the hoster's, let UDP port {ports} in?\n"
         "Here:                  does UDP leave this network at all?\n"
-        f"Or:                    are more than {MAX_LINKS_OF_USER} clients of this user connected at once? "
+        f"Or:                    are more than {MAX_LINKS_OF_USER} links of this user up at once? "
         "`ginnel link NAME` makes another user."
     )
     return error

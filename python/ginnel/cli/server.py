@@ -5,13 +5,28 @@ import asyncio
 import socket
 
 from ginnel.api.server import Server
-from ginnel.cli._arguments import Parser, add_drain, add_key_log, add_profile, add_quiet, add_set
+from ginnel.cli._arguments import (
+    Parser,
+    add_drain,
+    add_key_log,
+    add_profile,
+    add_quiet,
+    add_session,
+    add_set,
+)
 from ginnel.cli._daemon import Daemon
 from ginnel.cli._events import event_lines
 from ginnel.cli._lifetime import Ending, run_until_signal
 from ginnel.cli._log import Flags, add_log, log_flags
 from ginnel.cli._output import send
-from ginnel.cli._settings import drain_flags, key_log_flags, profile_flags, server_config, take_environment
+from ginnel.cli._settings import (
+    drain_flags,
+    key_log_flags,
+    profile_flags,
+    server_config,
+    session_flags,
+    take_environment,
+)
 from ginnel.cli._terminal import Terminal, qr_code, short_path
 from ginnel.cli.version import program_version
 from ginnel.config.address import Endpoint
@@ -64,6 +79,7 @@ def configure(parser: Parser) -> None:
     parser.add_argument(
         "--allow-private", action="store_true", help="let clients reach loopback and private addresses too"
     )
+    add_session(parser, "what share links ask for (quic); the server serves both")
     add_profile(parser)
     add_drain(parser)
     add_log(parser)
@@ -81,7 +97,7 @@ def run(parsed: argparse.Namespace) -> int:
     }
     if parsed.allow_private:
         flags["allow_private"] = ("--allow-private", True)
-    flags |= profile_flags(parsed)
+    flags |= session_flags(parsed) | profile_flags(parsed)
     flags |= drain_flags(parsed) | log_flags(parsed) | key_log_flags(parsed)
     source = Source(role="server", variables=take_environment(), flags=flags, assignments=parsed.set)
     return serve(source, source.load(), Terminal(quiet=parsed.quiet))
@@ -127,6 +143,10 @@ async def _introduce(server: Server, terminal: Terminal) -> None:
     if server.reachable.is_private and server.reachable.origin == "route":
         terminal.fact(
             "", "", "a private address: from outside, forward the port and --advertise the outer one"
+        )
+    if server.config.session != "quic":
+        terminal.fact(
+            "session", server.config.session, "what share links ask for; the server serves quic too"
         )
     names = ", ".join(users[:5]) + (f" and {len(users) - 5} more" if len(users) > 5 else "")
     terminal.fact("user" if len(users) == 1 else "users", names or "none")

@@ -104,6 +104,7 @@ def _path(stats: Mapping[str, Any]) -> str:
     if not isinstance(links, list) or len(links) != 1 or not isinstance(links[0], Mapping):
         return ""
     link = links[0]
+    session = link.get("session")
     pace, sent, lost = link.get("pace"), link.get("sent", 0), link.get("lost", 0)
     shown = [
         format_duration(float(link.get("rtt_seconds", 0))),
@@ -111,6 +112,8 @@ def _path(stats: Mapping[str, Any]) -> str:
         f"window {rough_size(link.get('window', 0))}",
         f"{lost:,} of {sent:,} packets lost",
     ]
+    if isinstance(session, str):
+        shown.insert(1, session)
     return ", ".join(shown)
 
 

@@ -8,7 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ginnel.config.address import Endpoint, parse_listen_ports, parse_reachable
 from ginnel.config.mistakes import Unusable, did_you_mean, is_link, written
@@ -91,7 +91,7 @@ class Bounded(Kind):
             )
             raise Unusable(name, value, what, f"{self.range}{self.note}")
 
-    def noted(self, note: str) -> "Bounded":
+    def noted(self, note: str) -> Self:
         """The same bounds with another note."""
         return replace(self, note=note)  # type: ignore[type-var]  # each of its classes is a dataclass
 

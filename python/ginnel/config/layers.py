@@ -132,9 +132,9 @@ def unknown_key(key: str, role: Role, origin: Origin, place: str) -> Mistake:
     """The mistake of a key that a role does not have."""
     owner = owner_of(key)
     if owner is not None:
-        return Mistake(
-            origin, f"{place}{key} belongs to a {owner}, and this is a {role}", "Take it out.", key
-        )
+        namesake = next((one for one in SETTINGS[role] if one.rpartition(".")[2] == key), None)
+        right = "Take it out." if namesake is None else f"Take it out, or write {namesake}."
+        return Mistake(origin, f"{place}{key} belongs to a {owner}, and this is a {role}", right, key)
     guess = did_you_mean(key, SETTINGS[role])
     hint = "" if guess else f"All keys, with what they do:  ginnel example {role}"
     return Mistake(origin, f"{place}unknown key {cut(key)!r}.{guess}", hint, cut(key))

@@ -9,6 +9,7 @@ from ginnel.config.bounds import Role
 from ginnel.config.congestion import RATE
 from ginnel.config.document import Document, read_document
 from ginnel.config.files import is_open_to_others, read_file
+from ginnel.config.kcp import FIXED_MODES, KcpConfig
 from ginnel.config.kinds import FilePath, resolve
 from ginnel.config.layers import DEFAULT, Given, Layer, Mistake, Origin, environment_layer, flags_layer
 from ginnel.config.limits import tables
@@ -93,7 +94,8 @@ class _Reading:
             for key, given in layer.items():
                 self._read(settings[key], given)
         self._check_rules(role)
-        self._check_rate(settings["congestion"])
+        self._check_rate(settings["congestion"], settings["rate"])
+        self._check_window(settings["kcp.mode"], settings["kcp.window"])
         if role == "client":
             self._check_link()
         mistakes = tuple(sorted(self.mistakes, key=_order))
@@ -179,7 +181,7 @@ class _Reading:
                 message = f"{origin}: {key} = {value} {what} {other} ({limit}{note})"
                 self.mistakes.append(Mistake(origin, message, "", key))
 
-    def _check_rate(self, congestion: Setting) -> None:
+    def _check_rate(self, congestion: Setting, setting: Setting) -> None:
         """Whether there is a rate where one is needed, and only there; each mistake stands where it was made."""
         if any(mistake.key in ("congestion", "rate") for mistake in self.mistakes):
             return  # what was meant is not known
@@ -189,18 +191,33 @@ class _Reading:
             message = f'{chosen.origin}: congestion = "fixed" needs a rate'
             right = f"Give what the line carries as well: rate = {RATE.example}. The default needs none."
             self.mistakes.append(Mistake(chosen.origin, message, right, "congestion"))
-        if controller != "fixed" and rate is not None:
-            if chosen is not None and _KINDS.index(chosen.origin.kind) > _KINDS.index(rate.origin.kind):
-                # A higher layer has chosen another controller, and the rate below it goes with the old one.
-                del self._values["rate"], self._given["rate"]
-                return
-            where = "the default" if chosen is None else str(chosen.origin)
-            message = (
-                f"{rate.origin}: rate = {RATE.spell(self._values['rate'])} counts only where congestion is"
-            )
-            message += f' "fixed", and it is "{controller}" ({where})'
+        if controller != "fixed":
             right = 'Set congestion to "fixed", or take the rate out.'
-            self.mistakes.append(Mistake(rate.origin, message, right, "rate"))
+            self._check_unused(setting, congestion, '"fixed"', right)
+
+    def _check_window(self, mode: Setting, window: Setting) -> None:
+        """Whether there is a window where none is needed."""
+        if any(mistake.key in ("kcp.mode", "kcp.window") for mistake in self.mistakes):
+            return  # what was meant is not known
+        if self._effective(mode) not in FIXED_MODES:
+            right = "Take it out: auto follows the path."
+            self._check_unused(window, mode, f"one of {', '.join(FIXED_MODES)}", right)
+
+    def _check_unused(self, setting: Setting, chooser: Setting, users: str, right: str) -> None:
+        """Refuse a setting that another one, as it is, has no use for."""
+        key = setting.key
+        given, chosen = self._given.get(key), self._given.get(chooser.key)
+        if given is None:
+            return
+        if chosen is not None and _KINDS.index(chosen.origin.kind) > _KINDS.index(given.origin.kind):
+            # A higher layer has chosen otherwise, and what is below it goes with the old choice.
+            del self._values[key], self._given[key]
+            return
+        where = "the default" if chosen is None else str(chosen.origin)
+        value = setting.kind.spell(self._values[key])
+        message = f"{given.origin}: {key} = {value} counts only where {chooser.key} is {users}"
+        message += f', and it is "{self._effective(chooser)}" ({where})'
+        self.mistakes.append(Mistake(given.origin, message, right, key))
 
     def _effective(self, setting: Setting) -> Any:
         default = self._defaults.get(setting.key, setting.default)
@@ -215,6 +232,7 @@ class _Reading:
                 continue
             table, _, name = setting.name.rpartition(".")
             (nested[table] if table else flat)[name] = value
+        flat["kcp"] = KcpConfig(**nested["kcp"])
         flat["profile"] = ProfileConfig.build(**nested["profile"])
         flat["log"] = LogConfig.build(**nested["log"], areas=nested["log.areas"])
         for one in tables():

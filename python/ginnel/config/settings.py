@@ -11,6 +11,7 @@ from typing import Any, Literal
 from ginnel.config.address import Address
 from ginnel.config.bounds import ROLES, Role
 from ginnel.config.congestion import CONTROLLERS, RATE
+from ginnel.config.kcp import DEFAULT_WINDOW, LANES, MODE, WINDOW, KcpConfig
 from ginnel.config.kinds import Choice, Count, Duration, FilePath, Flag, Kind, Listen, Reachable
 from ginnel.config.limits import tables
 from ginnel.config.linktext import SCHEME
@@ -19,9 +20,10 @@ from ginnel.config.logs import AREAS, FORMATS, LEVELS, LogConfig
 from ginnel.config.ports import MAX_PORTS
 from ginnel.config.profile import FIELDS, PRESETS
 from ginnel.config.secret import MASK
-from ginnel.config.sharelink import ShareLink
+from ginnel.config.sharelink import SESSIONS, ShareLink
 from ginnel.config.units import spell_duration
 from ginnel.config.values import (
+    LINKS,
     MAX_CONNECT_SECONDS,
     MAX_DRAIN_SECONDS,
     MIN_CONNECT_SECONDS,
@@ -123,6 +125,12 @@ def _time(low: float, high: float, default: float) -> Kind:
     return Duration(low, high, f" The default is {spell_duration(default)}.")
 
 
+_SESSION = Choice(SESSIONS, '"kcp"')
+_WHAT_SESSION = """
+What makes streams out of packets. quic, if in doubt. kcp is for paths that lose packets: a loss holds up only the
+streams of one of a link's lanes, see [kcp].""".strip()
+
+
 def _server() -> list[Setting]:
     return [
         Setting(
@@ -164,6 +172,15 @@ def _server() -> list[Setting]:
             kind=Flag(),
             does="Whether clients may reach loopback, link-local, private and metadata addresses.",
             default=_default(ServerConfig, "allow_private"),
+            effect=_NOW,
+        ),
+        Setting(
+            key="session",
+            name="session",
+            kind=_SESSION,
+            does=f"{_WHAT_SESSION}\nShare links ask for it, those too that are printed while the server does not run."
+            " The server itself\nserves both: links made so far still work, and a client may choose otherwise.",
+            default=_default(ServerConfig, "session"),
             effect=_NOW,
         ),
     ]
@@ -215,6 +232,23 @@ def _client() -> list[Setting]:
             default=True,
             effect=_START,
         ),
+        Setting(
+            key="session",
+            name="session",
+            kind=_SESSION,
+            does=_WHAT_SESSION,
+            without="what the share link asks for.",
+            effect=_START,
+        ),
+        Setting(
+            key="links",
+            name="links",
+            kind=LINKS,
+            does="Links to the server at the same time. A new stream goes on the one with the fewest, and one that is\n"
+            "lost is replaced without touching the others.",
+            default=_default(ClientConfig, "links"),
+            effect=_START,
+        ),
     ]
 
 
@@ -229,6 +263,12 @@ _RATE = """
 The bit rate that shall arrive on each link when congestion is "fixed", without the headers of IP and UDP:
 about 92 % of what the line is sold as, divided by the clients that use it at once. Where packets are lost it
 sends up to 25 % more to make up for them, also where the loss is its own doing because it was told too much."""
+
+
+_KCP_MODE = """
+How links of the session kcp send. auto (leave it, if in doubt) is paced by `congestion` and follows the path. The
+fixed modes are those of KCP: normal, fast, fast2 and fast3 send again sooner and sooner, with a window of their own
+and whatever that does to the path; `congestion` and `rate` do not count in them."""
 
 
 _PRESET = """
@@ -264,6 +304,37 @@ def _profile(role: Role) -> list[Setting]:
         for name, (kind, does, _) in FIELDS.items()
     )
     return settings
+
+
+def _kcp() -> list[Setting]:
+    return [
+        Setting(
+            key="kcp.mode",
+            name="kcp.mode",
+            kind=MODE,
+            does=_KCP_MODE.strip(),
+            default=KcpConfig().mode,
+            effect=_NEW,
+        ),
+        Setting(
+            key="kcp.lanes",
+            name="kcp.lanes",
+            kind=LANES.noted(f" The default is {KcpConfig().lanes}."),
+            does="Lanes of a link, each in order for itself: what is lost holds up the streams of one lane.\n"
+            "The smaller number of the two ends counts.",
+            default=KcpConfig().lanes,
+            effect=_NEW,
+        ),
+        Setting(
+            key="kcp.window",
+            name="kcp.window",
+            kind=WINDOW,
+            does=f"Segments that may be in flight on a lane in a fixed mode, {DEFAULT_WINDOW:,} if it is not said.\n"
+            "Not beside auto, which follows the path.",
+            without=f"{DEFAULT_WINDOW:,} in the fixed modes, none in auto.",
+            effect=_NEW,
+        ),
+    ]
 
 
 def _common(role: Role) -> list[Setting]:
@@ -328,6 +399,7 @@ def _common(role: Role) -> list[Setting]:
         )
         for area, what in AREAS.items()
     )
+    settings += _kcp()
     settings += _profile(role)
     for table in tables():
         for key, field_name in table.keys(role).items():
@@ -356,7 +428,7 @@ SETTINGS: Mapping[Role, Mapping[str, Setting]] = {
 SHORT: Mapping[str, str] = {"profile": "profile.preset"}
 """Tables of which one value may stand for the whole, and the key of that value."""
 
-TABLES: tuple[str, ...] = ("log", "log.areas", "profile", *(table.name for table in tables()))
+TABLES: tuple[str, ...] = ("log", "log.areas", "kcp", "profile", *(table.name for table in tables()))
 """The tables of a file."""
 
 

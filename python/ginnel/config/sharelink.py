@@ -3,7 +3,7 @@
 What its bytes carry, integers big-endian; how they become text, and what stands before and behind them, is in
 `linktext`. Format 2:
 
-    session 1 | carrier 1 | label length 1, label (UTF-8)
+    session 1 (0 quic, 1 kcp) | carrier 1 (0 udp) | label length 1, label (UTF-8)
     | secrets 1, then each: 32                       in the order in which the servers name them, each once
     | servers 1, then for each:
           number of the secret that is the psk 1 | of that which is the user's private key 1
@@ -24,7 +24,7 @@ A link that format 1 can say is written in it: it says no less, and what was wri
 
 import ipaddress
 import unicodedata
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
@@ -39,7 +39,8 @@ from ginnel.errors import ConfigError, ShareLinkError
 MAX_SERVERS: Final = 8
 MAX_LABEL_BYTES: Final = 64
 
-SESSIONS: Final[tuple[Literal["quic"]]] = ("quic",)
+Session = Literal["quic", "kcp"]
+SESSIONS: Final[tuple[Session, ...]] = get_args(Session)
 CARRIERS: Final[tuple[Literal["udp"]]] = ("udp",)
 """Kinds by their number on the wire."""
 
@@ -107,7 +108,8 @@ class ShareLink(Value):
     """Servers to try, in this order."""
     profile: Profile | None = None
     """How a client of this deployment shapes what it sends; links of format 1 have none."""
-    session: Literal["quic"] = "quic"
+    session: Session = "quic"
+    """What its links are to carry, unless the client is told otherwise."""
     carrier: Literal["udp"] = "udp"
     label: Annotated[str, AfterValidator(_check_label)] = ""
     """A name for people; may be empty."""

@@ -1,9 +1,10 @@
 """What a server remembers between two starts, and the directory that keeps it.
 
-The directory (mode 0700) holds `server.json` (0600: keys, ports and profile), `users.sqlite3` (users and what they
-used, see `roster`), `lock` (held by the running server), `control` (its socket) and `replay` (the engine's: handshakes
-that must not be accepted twice). `server.json` is replaced as a whole, so that a crash at any moment leaves the old one
-or the new one. A `server.json` of this version never stands there without `users.sqlite3`: that one is made first.
+The directory (mode 0700) holds `server.json` (0600: keys, ports, profile, session), `users.sqlite3` (users and what
+they used, see `roster`), `lock` (held by the running server), `control` (its socket) and `replay` (the engine's:
+handshakes that must not be accepted twice). `server.json` is replaced as a whole, so that a crash at any moment leaves
+the old one or the new one. A `server.json` of this version never stands there without `users.sqlite3`: that one is made
+first.
 """
 
 import contextlib
@@ -27,14 +28,15 @@ from ginnel.config.private import check_private, told
 from ginnel.config.profile import Profile
 from ginnel.config.roster import MAX_GENERATION, MAX_USERS, USER_NAME, Roster, User
 from ginnel.config.secret import MASK, Secret
+from ginnel.config.sharelink import Session
 from ginnel.config.value import Value, explain
 from ginnel.errors import ConfigError, StateError, StateInUse
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 """A longer state file is refused unread; one of version 1 with `MAX_USERS` fits in a third of it."""
-VERSION: Literal[3] = 3
-"""Of `server.json`. Version 1 kept the users too, and 1 and 2 had one port and no profile; they are brought up to date
-when such a file is first read."""
+VERSION: Literal[4] = 4
+"""Of `server.json`. Version 1 kept the users too, 1 and 2 had one port and no profile, and 1 to 3 no session; they are
+brought up to date when such a file is first read."""
 
 _FILE, _USERS, _LOCK, _REPLAY, _CONTROL = "server.json", "users.sqlite3", "lock", "replay", "control"
 
@@ -83,10 +85,9 @@ class _Kept(Value):
     """`HOST:PORTS` that the last start put into its share links."""
 
 
-class ServerState(_Kept):
-    """All that a server must remember, but for its users."""
+class _Shaped(_Kept):
+    """What every version from 3 on has."""
 
-    version: Literal[3] = VERSION
     ports: Annotated[
         Ports | None,
         BeforeValidator(_from_text),
@@ -95,6 +96,14 @@ class ServerState(_Kept):
     """UDP ports that were drawn or given, for the next start."""
     profile: Profile
     """The deployment's: how server and clients shape what they send, unless they are told otherwise."""
+
+
+class ServerState(_Shaped):
+    """All that a server must remember, but for its users."""
+
+    version: Literal[4] = VERSION
+    session: Session = "quic"
+    """What the last start, or a reload since, was told that share links ask for."""
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -106,6 +115,17 @@ class ServerState(_Kept):
         return ServerState.build(
             **{**{name: getattr(self, name) for name in type(self).model_fields}, **changes}
         )
+
+
+class _ThirdState(_Shaped):
+    """The same as version 3 wrote it."""
+
+    version: Literal[3]
+
+    def moved(self) -> ServerState:
+        """Return it as it is written now."""
+        names = _Shaped.model_fields.keys() - {"version"}
+        return ServerState.build(**{name: getattr(self, name) for name in names})
 
 
 class _OldState(_Kept):
@@ -190,7 +210,7 @@ class StateDirectory:
     def read(self) -> ServerState | None:
         """Return what is remembered, or None where no server has run yet. An old file is brought up to date first."""
         found = self._read()
-        if isinstance(found, _OldState):
+        if found is not None and not isinstance(found, ServerState):
             with self._locked() as directory:
                 return self._moved(directory)
         return found
@@ -279,7 +299,7 @@ class StateDirectory:
             os.close(self._lock)
             self._lock = None
 
-    def _read(self) -> "ServerState | _OldState | None":
+    def _read(self) -> "ServerState | _ThirdState | _OldState | None":
         if not self.path.exists():
             return None
         self._check_directory()
@@ -308,9 +328,9 @@ class StateDirectory:
         already stay as they are there.
         """
         found = self._read()
-        if not isinstance(found, _OldState):
+        if found is None or isinstance(found, ServerState):
             return found
-        if found.version == 1:
+        if isinstance(found, _OldState) and found.version == 1:
             roster = self.roster(create=True)
             try:
                 roster.take_over(User(user.name, user.generation) for user in found.users)
@@ -366,7 +386,7 @@ def _told_of_links(path: Path) -> Iterator[None]:
         raise
 
 
-def _parse(path: Path, text: bytes) -> ServerState | _OldState:
+def _parse(path: Path, text: bytes) -> ServerState | _ThirdState | _OldState:
     """Read the file's text. The errors name the line or field, never what stands there."""
     hint = "Restore it from a copy, or move it away to start anew: share links made so far then stop working."
     if len(text) > MAX_FILE_BYTES:
@@ -383,7 +403,7 @@ def _parse(path: Path, text: bytes) -> ServerState | _OldState:
             hint="Update ginnel on this machine.",
             path=str(path),
         )
-    form = _OldState if version in (1, 2) else ServerState
+    form = _OldState if version in (1, 2) else _ThirdState if version == 3 else ServerState
     try:
         # From JSON, where a list stands for a tuple.
         return form.model_validate_json(text)

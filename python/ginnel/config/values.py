@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from ginnel.config.address import Address, Endpoint
 from ginnel.config.congestion import Sending
+from ginnel.config.kcp import KcpConfig
+from ginnel.config.kinds import Count
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
 from ginnel.config.ports import MAX_PORTS, Ports
 from ginnel.config.profile import DEFAULT_PRESET, Profile, ProfileConfig
-from ginnel.config.sharelink import ShareLink
+from ginnel.config.sharelink import Session, ShareLink
 from ginnel.config.value import Value
 from ginnel.errors import ConfigError
 
@@ -24,7 +26,10 @@ MAX_CREDENTIAL_BYTES = 255
 """Longest user name and password of SOCKS5 (RFC 1929, section 2)."""
 MAX_LISTENERS = 64
 """Listeners of one client."""
+MAX_LINKS = 16
+"""Links of one client."""
 
+LINKS = Count(1, MAX_LINKS, " The default is 1.")
 Drain = Annotated[float, Field(ge=0, le=MAX_DRAIN_SECONDS)]
 
 
@@ -42,10 +47,13 @@ class ServerConfig(Sending):
     """Host (and ports, when they differ) that go into share links. None: worked out."""
     allow_private: bool = False
     """Whether targets may be loopback, link-local, private or metadata addresses."""
-    session: Literal["quic"] = "quic"
+    session: Session = "quic"
+    """What share links ask for. Clients get whichever session they ask for."""
     carrier: Literal["udp"] = "udp"
     drain_seconds: Drain = 4.0
     """How long a shutdown waits for streams."""
+    kcp: KcpConfig = KcpConfig()
+    """How links of the session `kcp` send."""
     profile: ProfileConfig = ProfileConfig()
     """How it shapes what it sends, where that differs from the deployment's profile, which the state keeps."""
     log: LogConfig = LogConfig()
@@ -110,6 +118,12 @@ class ClientConfig(Sending):
     """Where the program listens; a user of the library calls `Client.socks5`."""
     drain_seconds: Drain = 4.0
     """How long a shutdown waits for streams."""
+    session: Session | None = None
+    """What the links carry. None: what the share link asks for."""
+    kcp: KcpConfig = KcpConfig()
+    """How links of the session `kcp` send."""
+    links: Annotated[int, BeforeValidator(lambda value: LINKS.read(value, "links"))] = 1
+    """How many links there are to the server at the same time; a new stream goes on the one with the fewest."""
     profile: ProfileConfig = ProfileConfig()
     """How it shapes what it sends, where that differs from the profile of its share link."""
     log: LogConfig = LogConfig()
@@ -125,6 +139,10 @@ class ClientConfig(Sending):
     def engine_limits(self) -> dict[str, float]:
         """Times and limits as the engine takes them: key, and seconds, bytes or count."""
         return self.timeouts.engine("client") | self.limits.engine("client")
+
+    def own_session(self) -> Session:
+        """What the links carry: as the share link asks, unless it is told otherwise here."""
+        return self.session or self.link.session
 
     def own_profile(self) -> Profile:
         """How this client shapes what it sends: as its share link says, unless it is told otherwise here."""

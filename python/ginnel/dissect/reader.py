@@ -25,6 +25,11 @@ class Reader:
         """Bytes that have not been taken."""
         return self.end - self.at
 
+    @property
+    def rest(self) -> bytes:
+        """What has not been taken."""
+        return self._data[self.at : self.end]
+
     def take(self, count: int, what: str) -> bytes:
         """`count` bytes of `what`."""
         if count > self.left:
@@ -35,6 +40,10 @@ class Reader:
     def number(self, count: int, what: str) -> int:
         """A number of `count` bytes."""
         return int.from_bytes(self.take(count, what), "big")
+
+    def little(self, count: int, what: str) -> int:
+        """A number of `count` bytes, the least first."""
+        return int.from_bytes(self.take(count, what), "little")
 
     def varint(self, what: str) -> int:
         """A number whose first two bits say its length (RFC 9000, section 16)."""
@@ -48,7 +57,6 @@ class Reader:
 
     def zeros(self) -> int:
         """Pass over zeros; how many there were."""
-        rest = self._data[self.at : self.end]
-        count = len(rest) - len(rest.lstrip(b"\0"))
+        count = self.left - len(self.rest.lstrip(b"\0"))
         self.at += count
         return count

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from ginnel.capture.packets import Datagram
+from ginnel.dissect.kcp import Segment, is_kcp, segments
+from ginnel.dissect.mux import Openings
 from ginnel.dissect.quic import Packet, packets
 
 Record = dict[str, Any]
@@ -20,6 +22,9 @@ _BYTES = "instance", "parameters", "token", "public_key"
 """Fields that are bytes, and are written in hexadecimal."""
 _DROPPED = "user", "link", "session", "plaintext", "server", "request", "number"
 """Fields that are written otherwise."""
+
+MAX_KINDS = 4096
+"""So many links are remembered by what their requests asked for; one more displaces the oldest."""
 
 
 class Opener(Protocol):
@@ -42,6 +47,9 @@ class Dissection:
         self._users = users or {}
         self._show_bytes = show_bytes
         self._number = 0
+        self._openings = Openings()
+        # By the client's session id: known where a request was captured and opened.
+        self._kinds: dict[int, str] = {}
 
     def records(self, datagram: Datagram) -> Iterator[Record]:
         """The record of a datagram; of one that is several, captured before segmentation, theirs."""
@@ -91,16 +99,38 @@ class Dissection:
         if "request" in found:
             record["request"] = found["request"]
         if found.get("kind") in ("session", "trimmed") and "plaintext" in found:
-            read = packets(found["plaintext"], from_client=found["to"] == "server")
-            record["packets"] = [_packet(packet) for packet in read]
+            record |= self._session(found["plaintext"], found["link"], from_client=found["to"] == "server")
+        if "session_kind" in found:
+            self._learn(found["session"], found["session_kind"])
         return record
+
+    def _session(self, plaintext: bytes, link: tuple[int, int], *, from_client: bool) -> Record:
+        """What stands in an opened packet of the session, of which a link has one kind."""
+        kind = self._kinds.get(link[1])
+        if kind == "kcp" or (kind is None and is_kcp(plaintext)):
+            read = segments(plaintext, self._openings, link, from_client=from_client)
+            return {"segments": [_segment(segment) for segment in read]}
+        return {"packets": [_packet(packet) for packet in packets(plaintext, from_client=from_client)]}
+
+    def _learn(self, session: int, kind: str) -> None:
+        self._kinds.pop(session, None)
+        self._kinds[session] = kind
+        if len(self._kinds) > MAX_KINDS:
+            del self._kinds[next(iter(self._kinds))]
 
 
 def _packet(packet: Packet) -> Record:
-    record: Record = {"kind": packet.kind, "number": packet.number}
-    record["frames"] = [{"frame": frame.name} | frame.facts for frame in packet.frames]
-    if packet.fault is not None:
-        record |= {"fault": packet.fault, "rest": packet.rest}
+    return {"kind": packet.kind, "number": packet.number} | _inside(packet)
+
+
+def _segment(segment: Segment) -> Record:
+    return {"segment": segment.name} | segment.facts | _inside(segment)
+
+
+def _inside(one: Packet | Segment) -> Record:
+    record: Record = {"frames": [{"frame": frame.name} | frame.facts for frame in one.frames]}
+    if one.fault is not None:
+        record |= {"fault": one.fault, "rest": one.rest}
     return record
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ginnel.capture.packets import Skipped
@@ -34,7 +34,7 @@ class Summary:
         self._last = record["time"]
         if record["what"] == "data":
             self._add_data(record)
-        faults = [packet for packet in record.get("packets", ()) if "fault" in packet]
+        faults = [one for one in _parts(record) if "fault" in one]
         if faults or "fault" in record or record.get("sealed") == "malformed":
             self._malformed += 1
 
@@ -49,8 +49,8 @@ class Summary:
         number = record.get("keys_number")
         if number is not None and number not in link["keys"] and len(link["keys"]) < _MAX_KEYS:
             link["keys"].append(number)
-        for packet in record.get("packets", ()):
-            for frame in packet["frames"]:
+        for one in _parts(record):
+            for frame in one["frames"]:
                 if "open" in frame and len(self._targets) < MAX_TARGETS:
                     self._targets[frame["open"]] = None
 
@@ -82,3 +82,9 @@ class Summary:
             "skipped": {str(why): count for why, count in skipped.items()},
             "lost": lost,
         }
+
+
+def _parts(record: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """What frames stand in: packets of QUIC, or segments of KCP."""
+    parts: Sequence[Mapping[str, Any]] = record.get("packets") or record.get("segments") or ()
+    return parts
