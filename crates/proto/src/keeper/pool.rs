@@ -12,7 +12,7 @@
 
 use super::{Action, Candidate, Keeper, Kept, Lead};
 use crate::hub::{self, Hub, LinkId, Time};
-use crate::limits::POOL_STAGGER;
+use crate::limits::{POOL_MAX, POOL_STAGGER};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool of so many links, one at least, whose first member dials at once. `seed`: 32 bytes from the system's
+    /// A pool of so many links, from 1 to [`POOL_MAX`], whose first member dials at once. `seed`: 32 bytes from the system's
     /// generator.
     pub fn new(now: Instant, links: u16, servers: &[Candidate], seed: [u8; 32]) -> Self {
         let mut rng = StdRng::from_seed(seed);
@@ -40,7 +40,7 @@ impl Pool {
             let keeper = Keeper::new(now, member, servers.to_vec(), rng.random());
             Keeper { rests: true, ..keeper }
         };
-        let keepers = (0..links.max(1)).map(keeper).collect();
+        let keepers = (0..links.clamp(1, POOL_MAX)).map(keeper).collect();
         Self { keepers, turn: None, last: 0, next: now, awaited: Vec::new(), rng }
     }
 
