@@ -102,7 +102,7 @@ fn hello(dict: &Bound<'_, PyDict>, user: &PublicKey, hello: &Hello) -> PyResult<
     dict.set_item("user", bytes(&user.0))?;
     dict.set_item("time_ns", hello.time_ns)?;
     dict.set_item("instance", bytes(&hello.identity.instance))?;
-    dict.set_item("lane", hello.identity.lane)?;
+    dict.set_item("lane", hello.identity.member)?;
     dict.set_item("attempt", hello.epoch)?;
     dict.set_item("session", hello.session)?;
     dict.set_item("aes", hello.aes)?;

@@ -6,7 +6,7 @@ use ginnel_proto::congestion::Congestion;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
 use ginnel_proto::hub::gate::Users;
-use ginnel_proto::limits::Limits;
+use ginnel_proto::limits::{Limits, POOL_MAX};
 use ginnel_proto::ports::Ports;
 use ginnel_proto::profile::Profile;
 use pyo3::exceptions::PyValueError;
@@ -49,6 +49,8 @@ pub(crate) struct ServerConfig {
 #[derive(FromPyObject)]
 pub(crate) struct ClientConfig {
     servers: Vec<ServerTuple>,
+    /// As Python has it: what is out of range is refused by name.
+    links: i64,
     key_log: Option<String>,
     pub(crate) limits: BTreeMap<String, f64>,
     pub(crate) congestion: CongestionSpec,
@@ -93,8 +95,15 @@ impl ClientConfig {
             }
             Ok(ServerAddress { host, ports, keys })
         });
-        Ok(ClientSpec { servers: servers.collect::<PyResult<_>>()?, key_log: self.key_log.map(Into::into) })
+        let servers = servers.collect::<PyResult<_>>()?;
+        Ok(ClientSpec { servers, links: links(self.links)?, key_log: self.key_log.map(Into::into) })
     }
+}
+
+/// How many links a client keeps.
+fn links(count: i64) -> PyResult<u16> {
+    let links = u16::try_from(count).ok().filter(|links| (1..=POOL_MAX).contains(links));
+    links.ok_or_else(|| PyValueError::new_err(format!("links = {count} is not between 1 and {POOL_MAX}")))
 }
 
 /// The levels of the log by area; the area "" stands for all that are not named.

@@ -84,7 +84,7 @@ impl Stage {
                 let hub = Hub::client(HubConfig { limits: Limits::client(), aes: true, seed: [9; 32] }, shard::now());
                 let carrier = UdpCarrier::bind_any(SendOptions { queue: 5000, retries: 3 }).unwrap();
                 let (shard, _) = Shard::start(hub, carrier, Limits::client(), uncounted);
-                let client = Client::start(shard, servers(self.server.host.local_address()), |_| {});
+                let client = Client::start(shard, servers(self.server.host.local_address()), 1, |_| {});
                 let attacking = async {
                     attack(client, request.into()).await;
                     std::future::pending::<()>().await;

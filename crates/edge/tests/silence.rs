@@ -56,7 +56,7 @@ impl Stage {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let hello = Hello {
             time_ns: (wall.as_nanos() as u64).saturating_add_signed(off * 1_000_000_000),
-            identity: LinkIdentity { instance: self.rng.random(), lane: 0 },
+            identity: LinkIdentity { instance: self.rng.random(), member: 0 },
             epoch: 1,
             session: self.rng.random(),
             aes: true,

@@ -1,4 +1,4 @@
-//! A client's way to its server: the keeper of its link, driven, and whoever waits for it.
+//! A client's way to its server: the pool of its links, driven, and whoever waits for one.
 
 use crate::clocks::Clocks;
 use crate::shard::{Shard, now};
@@ -6,10 +6,12 @@ use crate::stream::Stream;
 use crate::trace::Stage;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::hub::{Event, Hub, LinkId, Time};
-use ginnel_proto::keeper::{Action, Candidate, Keeper, Kept};
+use ginnel_proto::keeper::pool::Pool;
+use ginnel_proto::keeper::{Action, Candidate, Kept};
 use ginnel_proto::limits::{CLOCK_TICK, SERVER_ADDRESSES, SERVER_LOOKUP_TIME};
 use ginnel_proto::link::{self, Lost};
 use ginnel_proto::ports::Ports;
+use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -40,10 +42,10 @@ impl ServerAddress {
 /// A stream that can be had at once is had, however little patience there is.
 const OPEN_LEAST: Duration = Duration::from_millis(1);
 
-/// What a keeper reports.
+/// What a client reports of its links.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Report {
-    /// The link is up, and has carried something.
+    /// A link is up, and has carried something.
     Up {
         /// Which link.
         link: LinkId,
@@ -54,7 +56,7 @@ pub enum Report {
         /// How far this machine's clock is ahead of the server's, seconds.
         clock_ahead: f64,
     },
-    /// The link is down.
+    /// A link is down.
     Down {
         /// Which link.
         link: LinkId,
@@ -85,19 +87,23 @@ pub enum ProbeError {
 
 #[derive(Default)]
 struct State {
-    kept: Option<Kept>,
+    /// The pool's links, in order of their members.
+    kept: Vec<Kept>,
     /// How many wait for a link.
     waiting: usize,
-    /// Echoes that have come, and the time of the last: whoever waits takes the next.
-    echoes: u64,
-    echo: Duration,
-    keeper: Option<AbortHandle>,
+    /// The last echo of each link that is kept, and how many have come: whoever waits takes the next.
+    echoes: FxHashMap<LinkId, (u64, Duration)>,
+    keeping: Option<AbortHandle>,
 }
 
 impl State {
-    /// The link to use: one that is doubted is waited for, whether it be trusted again or replaced.
-    fn link(&self) -> Option<Kept> {
-        self.kept.filter(|kept| !kept.doubted)
+    /// Those links to use that are good: one that is doubted is waited for, whether it be trusted again or replaced.
+    fn usable(&self, good: impl Fn(&Kept) -> bool) -> impl Iterator<Item = Kept> {
+        self.kept.iter().copied().filter(move |kept| !kept.doubted && good(kept))
+    }
+
+    fn echoes(&self, link: LinkId) -> u64 {
+        self.echoes.get(&link).map_or(0, |(count, _)| *count)
     }
 }
 
@@ -122,33 +128,32 @@ impl Drop for Waiting<'_> {
 }
 
 impl Client {
-    /// Starts to keep a link to the first of `servers` that answers.
-    pub fn start(shard: Shard, servers: Vec<ServerAddress>, report: impl Fn(Report) + 'static) -> Self {
+    /// Starts to keep so many links, from 1 to [`POOL_MAX`](ginnel_proto::limits::POOL_MAX), to the first of `servers` that answers.
+    pub fn start(shard: Shard, servers: Vec<ServerAddress>, links: u16, report: impl Fn(Report) + 'static) -> Self {
         let client = Self { shard, state: Rc::default(), changed: Rc::default(), wanted: Rc::default() };
-        let candidates = servers.iter().map(ServerAddress::candidate).collect();
-        let keeper = Keeper::new(Instant::now(), candidates, rand::random());
-        let keeping =
-            Keeping { client: client.clone(), keeper, servers, lookups: JoinSet::new(), clocks: Clocks::new() };
+        let candidates: Vec<Candidate> = servers.iter().map(ServerAddress::candidate).collect();
+        let pool = Pool::new(Instant::now(), links, &candidates, rand::random());
+        let keeping = Keeping { client: client.clone(), pool, servers, lookups: JoinSet::new(), clocks: Clocks::new() };
         let keeping = tokio::task::spawn_local(keeping.run(report));
-        client.state.borrow_mut().keeper = Some(keeping.abort_handle());
+        client.state.borrow_mut().keeping = Some(keeping.abort_handle());
         client
     }
 
-    /// The shard that the link is on.
+    /// The shard that the links are on.
     pub fn shard(&self) -> &Shard {
         &self.shard
     }
 
-    /// Keeps the link no longer: when it goes, it is not brought up again.
+    /// Keeps the links no longer: when one goes, it is not brought up again.
     pub fn stop(&self) {
-        if let Some(keeper) = self.state.borrow_mut().keeper.take() {
-            keeper.abort();
+        if let Some(keeping) = self.state.borrow_mut().keeping.take() {
+            keeping.abort();
         }
     }
 
-    /// The link, its server's address and the time of its handshake; waits for it up to
-    /// `patience`. It need not have carried anything yet: the first stream travels with the
-    /// confirmation of the handshake.
+    /// A link, its server's address and the time of its handshake: of those that can be used the one with the fewest
+    /// streams. Waits for any of them up to `patience`. It need not have carried anything yet, though one that has goes
+    /// first: the first stream travels with the confirmation of the handshake.
     pub async fn link(&self, patience: Duration) -> Option<(LinkId, SocketAddr, Duration)> {
         self.wait_for_link(patience, |_| true).await
     }
@@ -163,20 +168,28 @@ impl Client {
         patience: Duration,
         good: impl Fn(&Kept) -> bool,
     ) -> Option<(LinkId, SocketAddr, Duration)> {
-        let good = |state: &mut State| state.link().filter(|kept| good(kept));
-        let at_once = good(&mut self.state.borrow_mut());
+        let at_once = self.emptiest(&self.state.borrow(), &good);
         let kept = match at_once {
             Some(kept) => kept,
             None => {
                 self.wait(|waiting| waiting + 1);
                 let _waiting = Waiting(self);
-                timeout(patience, self.wait_for(good)).await.ok()?
+                timeout(patience, self.wait_for(|state| self.emptiest(state, &good))).await.ok()?
             }
         };
         Some((kept.link, kept.peer, kept.rtt))
     }
 
-    /// Changes how many wait for a link, and tells the keeper when that begins or ends.
+    /// Of the links to use that are good the one with the fewest streams. One that has carried nothing yet may carry
+    /// nothing at all, and of one that has just gone the pool may not know yet: they come last.
+    fn emptiest(&self, state: &State, good: impl Fn(&Kept) -> bool) -> Option<Kept> {
+        state.usable(good).min_by_key(|kept| {
+            let streams = self.shard.streams_of(kept.link);
+            (streams.is_none(), !kept.proven, streams)
+        })
+    }
+
+    /// Changes how many wait for a link, and tells the pool when that begins or ends.
     fn wait(&self, change: impl FnOnce(usize) -> usize) {
         let waiting = &mut self.state.borrow_mut().waiting;
         let before = *waiting;
@@ -186,29 +199,48 @@ impl Client {
         }
     }
 
-    /// Opens a stream, waiting for a link up to `patience`.
+    /// Opens a stream, waiting for a link up to `patience`. Where that link goes while the stream waits for its turn
+    /// there, another one is taken.
     pub async fn open(&self, patience: Duration) -> Option<Stream> {
         let began = std::time::Instant::now();
-        let (link, ..) = self.link(patience).await?;
-        let linked = std::time::Instant::now();
-        // The server may allow no more streams now: whoever waits for that waits no longer in all.
-        let left = patience.saturating_sub(began.elapsed());
-        let stream = timeout(left.max(OPEN_LEAST), self.shard.open(link)).await.ok()??;
-        stream.end_first_stage(Stage::Queued, began, linked);
-        Some(stream)
+        let mut tried = None;
+        loop {
+            let (link, ..) = self.link(patience.saturating_sub(began.elapsed())).await?;
+            if tried.replace(link) == Some(link) {
+                return None;
+            }
+            let linked = std::time::Instant::now();
+            // The server may allow no more streams now: whoever waits for that waits no longer in all.
+            let left = patience.saturating_sub(began.elapsed());
+            if let Some(stream) = timeout(left.max(OPEN_LEAST), self.shard.open(link)).await.ok()? {
+                stream.end_first_stage(Stage::Queued, began, linked);
+                return Some(stream);
+            }
+        }
     }
 
-    /// Measures the round-trip time on the living link.
+    /// Measures the round-trip time on a living link, the emptiest that is not doubted if there is one.
     pub async fn probe(&self, patience: Duration) -> Result<Duration, ProbeError> {
         let probe = async {
-            let link = self.wait_for(|state| state.kept).await.link;
-            let before = self.state.borrow().echoes;
-            self.shard.with_hub(|hub, time| hub.probe(time, link));
-            self.wait_for(|state| (state.echoes > before).then_some(state.echo)).await
+            loop {
+                let living = |state: &mut State| self.emptiest(state, |_| true).or(state.kept.first().copied());
+                let link = self.wait_for(living).await.link;
+                let before = self.state.borrow().echoes(link);
+                self.shard.with_hub(|hub, time| hub.probe(time, link));
+                let echo = self.wait_for(|state| {
+                    let is_gone = state.kept.iter().all(|kept| kept.link != link);
+                    let echo = state.echoes.get(&link).filter(|(count, _)| *count > before);
+                    (is_gone || echo.is_some()).then(|| echo.map(|(_, rtt)| *rtt))
+                });
+                // A link that has gone answers no more: the next is asked.
+                if let Some(rtt) = echo.await {
+                    return rtt;
+                }
+            }
         };
-        timeout(patience, probe).await.map_err(|_| match self.state.borrow().kept {
-            Some(_) => ProbeError::NoAnswer,
-            None => ProbeError::LinkDown,
+        timeout(patience, probe).await.map_err(|_| match self.state.borrow().kept.is_empty() {
+            false => ProbeError::NoAnswer,
+            true => ProbeError::LinkDown,
         })
     }
 
@@ -225,10 +257,10 @@ impl Client {
     }
 }
 
-/// The keeper and what drives it: link events, wishes, look-ups and the clock.
+/// The pool and what drives it: link events, wishes, look-ups and the clock.
 struct Keeping {
     client: Client,
-    keeper: Keeper,
+    pool: Pool,
     servers: Vec<ServerAddress>,
     lookups: JoinSet<(usize, Vec<SocketAddr>)>,
     clocks: Clocks,
@@ -244,45 +276,45 @@ impl Keeping {
             tokio::select! {
                 (link, event) = client.shard.link_event() => {
                     self.note_echo(link, &event);
-                    self.with(|keeper, time, hub| keeper.handle_event(time, hub, link, &event));
+                    self.with(|pool, time, hub| pool.handle_event(time, hub, link, &event));
                 }
                 () = client.wanted.notified() => {
                     let wanted = client.state.borrow().waiting > 0;
-                    self.with(|keeper, time, hub| keeper.want(time, hub, wanted));
+                    self.with(|pool, time, hub| pool.want(time, hub, wanted));
                 }
                 Some(found) = self.lookups.join_next() => {
                     let (server, addresses) = found.unwrap_or_default();
-                    self.with(|keeper, time, hub| keeper.addresses(time, hub, server, addresses));
+                    self.with(|pool, time, hub| pool.addresses(time, hub, server, &addresses));
                 }
                 () = timer => {
                     let slept = self.clocks.have_jumped(now(), None);
-                    self.with(|keeper, time, hub| {
+                    self.with(|pool, time, hub| {
                         if slept {
-                            keeper.resumed(time, hub);
+                            pool.resumed(time, hub);
                         }
-                        keeper.handle_timeout(time, hub);
+                        pool.handle_timeout(time, hub);
                     });
                 }
             }
         }
     }
 
-    fn with(&mut self, call: impl FnOnce(&mut Keeper, Time, &mut Hub)) {
-        let keeper = &mut self.keeper;
-        self.client.shard.with_hub(|hub, time| call(keeper, time, hub));
+    fn with(&mut self, call: impl FnOnce(&mut Pool, Time, &mut Hub)) {
+        let pool = &mut self.pool;
+        self.client.shard.with_hub(|hub, time| call(pool, time, hub));
     }
 
     /// When to look at the clock: also now and then without a link, for a machine that has slept
     /// has no reason to wait any longer.
     fn wake(&self) -> Option<Instant> {
-        let next = self.keeper.poll_timeout();
-        let tick = self.keeper.kept().is_none().then(|| Instant::now() + CLOCK_TICK);
+        let next = self.pool.poll_timeout();
+        let tick = self.pool.kept().next().is_none().then(|| Instant::now() + CLOCK_TICK);
         next.into_iter().chain(tick).min()
     }
 
-    /// Does and reports what the keeper wants.
+    /// Does and reports what the pool wants.
     fn act(&mut self, report: &impl Fn(Report)) {
-        while let Some(action) = self.keeper.poll_action() {
+        while let Some(action) = self.pool.poll_action() {
             match action {
                 Action::LookUp(index) => {
                     let Some(server) = self.servers.get(index) else { continue };
@@ -303,20 +335,23 @@ impl Keeping {
 
     /// Tells those who wait what there is now.
     fn publish(&self) {
-        let kept = self.keeper.kept();
-        let changed = std::mem::replace(&mut self.client.state.borrow_mut().kept, kept) != kept;
-        if changed {
-            self.client.changed.notify_waiters();
+        let state = &mut *self.client.state.borrow_mut();
+        if self.pool.kept().eq(state.kept.iter().copied()) {
+            return;
         }
+        state.kept.clear();
+        state.kept.extend(self.pool.kept());
+        state.echoes.retain(|link, _| state.kept.iter().any(|kept| kept.link == *link));
+        self.client.changed.notify_waiters();
     }
 
     fn note_echo(&self, link: LinkId, event: &Event) {
-        let mut state = self.client.state.borrow_mut();
+        let state = &mut *self.client.state.borrow_mut();
         if let Event::Link(link::Event::Echoed(rtt)) = event
-            && state.kept.is_some_and(|kept| kept.link == link)
+            && state.kept.iter().any(|kept| kept.link == link)
         {
-            state.echoes += 1;
-            state.echo = *rtt;
+            let (count, last) = state.echoes.entry(link).or_default();
+            (*count, *last) = (*count + 1, *rtt);
             self.client.changed.notify_waiters();
         }
     }

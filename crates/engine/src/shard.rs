@@ -146,6 +146,11 @@ impl Shard {
         self.0.borrow().counters.streams
     }
 
+    /// How many streams live on a link now; `None` if it is not up.
+    pub fn streams_of(&self, link: LinkId) -> Option<usize> {
+        self.0.borrow().links.get(&link).map(|state| state.streams.len())
+    }
+
     /// Takes note that a limit was reached: told in the log, at most once a second.
     pub fn limit_reached(&self, limit: &'static str) {
         self.0.borrow_mut().notices.limit_reached(limit);

@@ -149,7 +149,7 @@ impl Tunnel {
         let address = server.local_address();
         let servers = vec![ServerAddress { host: address.ip().to_string(), ports: Ports::one(address.port()), keys }];
         let client = Host::start(
-            Role::Client(ClientSpec { servers, key_log: None }),
+            Role::Client(ClientSpec { servers, links: 1, key_log: None }),
             Limits::client(),
             LogLevels::default(),
             uncounted,

@@ -13,6 +13,11 @@ impl MemoryJournal {
     pub fn restore(&self, now_ns: u64) -> ReplayCache {
         ReplayCache::restore(Entry::decode_all(&self.0.borrow()), now_ns)
     }
+
+    /// How many handshakes were accepted.
+    pub fn accepted(&self) -> usize {
+        self.0.borrow().len() / Entry::LEN
+    }
 }
 
 impl Journal for MemoryJournal {

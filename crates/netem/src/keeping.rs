@@ -1,17 +1,22 @@
-//! Clients whose keeper brings the link up again, and somebody who uses it.
+//! Clients whose pool brings its links up again, and somebody who uses it.
 
 use crate::lab::Lab;
 use crate::network::Wire;
 use ginnel_proto::hub::LinkId;
-use ginnel_proto::keeper::{Action, Keeper};
+use ginnel_proto::keeper::Action;
 use ginnel_proto::link::Lost;
 use std::time::Duration;
 
 impl Lab {
-    /// A client's link, if there is one and nobody doubts it.
+    /// A client's link, if there is one and nobody doubts it; of a pool the first.
     pub fn usable(&self, client: Wire) -> Option<LinkId> {
-        let kept = self.clients[client].keeper.as_ref().and_then(Keeper::kept)?;
-        (!kept.doubted).then_some(kept.link)
+        self.usables(client).first().copied()
+    }
+
+    /// The links of a client's pool that nobody doubts.
+    pub fn usables(&self, client: Wire) -> Vec<LinkId> {
+        let pool = self.clients[client].pool();
+        pool.filter(|kept| !kept.doubted).map(|kept| kept.link).collect()
     }
 
     /// Why a client's links went down, in order.

@@ -13,7 +13,8 @@ use ginnel_proto::envelope::keys::{PrivateKey, Psk};
 use ginnel_proto::envelope::replay::ReplayCache;
 use ginnel_proto::hub::gate::{GateConfig, Users};
 use ginnel_proto::hub::{Hub, HubConfig, LinkId};
-use ginnel_proto::keeper::{Candidate, Keeper};
+use ginnel_proto::keeper::Candidate;
+use ginnel_proto::keeper::pool::Pool;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::link::{BATCH_PACKETS, Path};
 use ginnel_proto::ports::Ports;
@@ -148,15 +149,15 @@ impl Lab {
     }
 
     /// A client begins a link.
-    pub fn dial(&mut self, client: Wire, lane: u16, patience: Duration) -> LinkId {
+    pub fn dial(&mut self, client: Wire, member: u16, patience: Duration) -> LinkId {
         let keys = keys_of(self.users[client]);
         let path = Path { remote: self.network.server(), local: None };
         let node = &mut self.clients[client];
         let time = node.time(self.now);
-        node.hub.dial(time, keys, path, lane, patience).expect("room for one more link")
+        node.hub.dial(time, keys, path, member, patience).expect("room for one more link")
     }
 
-    /// A client begins a link on lane 0, and it comes up. Returns the client's id of it.
+    /// A client begins a link on member 0, and it comes up. Returns the client's id of it.
     pub fn connect(&mut self, client: Wire) -> LinkId {
         let link = self.dial(client, 0, Duration::from_secs(30));
         self.must("the link comes up", Duration::from_secs(30), |lab| lab.clients[client].is_up(link));
@@ -165,14 +166,19 @@ impl Lab {
 
     /// A client keeps a link from now on, over `lab.clients[client].addresses` in their order.
     pub fn keep(&mut self, client: Wire) {
+        self.keep_pool(client, 1);
+    }
+
+    /// A client keeps so many links from now on.
+    pub fn keep_pool(&mut self, client: Wire, links: u16) {
         let (keys, seed) = (keys_of(self.users[client]), self.rng.random());
         let server = self.network.server();
         let node = &mut self.clients[client];
         if node.addresses.is_empty() {
             node.addresses.push(server);
         }
-        node.keeper =
-            Some(Keeper::new(node.time(self.now).now, vec![Candidate { keys, ports: self.setup.ports.clone() }], seed));
+        let candidate = Candidate { keys, ports: self.setup.ports.clone() };
+        node.pool = Some(Pool::new(node.time(self.now).now, links, &[candidate], seed));
     }
 
     /// The server's process is killed: it says nothing more, and hears nothing.
@@ -184,18 +190,19 @@ impl Lab {
     pub fn want(&mut self, client: Wire, wanted: bool) {
         let node = &mut self.clients[client];
         let time = node.time(self.now);
-        if let Some(keeper) = &mut node.keeper {
-            keeper.want(time, &mut node.hub, wanted);
+        if let Some(pool) = &mut node.pool {
+            pool.want(time, &mut node.hub, wanted);
         }
     }
 
-    /// A client's process is killed, and another with the same keys and address begins.
+    /// A client's process is killed, and another with the same keys and address begins. It keeps one link if that one
+    /// kept any.
     pub fn restart_client(&mut self, client: Wire) {
         let config = HubConfig { limits: self.setup.limits(), aes: true, seed: self.rng.random() };
         let node = Node::new(self.start, self.now, self.setup.service, |time| Hub::client(config, time));
         let old = std::mem::replace(&mut self.clients[client], node);
         self.clients[client].addresses = old.addresses;
-        if old.keeper.is_some() {
+        if old.pool.is_some() {
             self.keep(client);
         }
     }

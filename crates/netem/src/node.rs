@@ -3,7 +3,8 @@
 use crate::flow::{Flow, Service};
 use bytes::BytesMut;
 use ginnel_proto::hub::{Event, Hub, LinkId, Time};
-use ginnel_proto::keeper::{Action, Keeper};
+use ginnel_proto::keeper::pool::Pool;
+use ginnel_proto::keeper::{Action, Kept};
 use ginnel_proto::link::{self, Path};
 use ginnel_proto::session::{self, StreamId};
 use std::collections::HashMap;
@@ -28,9 +29,9 @@ pub struct Node {
     pub service: Service,
     /// How far its wall clock is ahead, in nanoseconds.
     pub skew_ns: i128,
-    /// Brings the link up again, on a client that has one.
-    pub keeper: Option<Keeper>,
-    /// What the keeper has reported, in order, with the time.
+    /// Brings its links up again, on a client that keeps any.
+    pub pool: Option<Pool>,
+    /// What the pool has reported, in order, with the time.
     pub reports: Vec<(Duration, Action)>,
     /// What a look-up of any server brings,.
     pub addresses: Vec<SocketAddr>,
@@ -45,8 +46,8 @@ impl Node {
     pub(crate) fn new(start: Instant, at: Duration, service: Service, make: impl FnOnce(Time) -> Hub) -> Self {
         let hub = make(time(start, at, 0));
         let (events, flows, reports, addresses) = (Vec::new(), HashMap::new(), Vec::new(), Vec::new());
-        let (keeper, stopped, waiting) = (None, false, Vec::new());
-        Self { hub, events, flows, service, skew_ns: 0, keeper, reports, addresses, start, stopped, waiting }
+        let (pool, stopped, waiting) = (None, false, Vec::new());
+        Self { hub, events, flows, service, skew_ns: 0, pool, reports, addresses, start, stopped, waiting }
     }
 
     /// Stops the process, as a signal would.
@@ -62,8 +63,8 @@ impl Node {
             self.hub.handle(time, path, datagram);
         }
         self.hub.resumed(time);
-        if let Some(keeper) = &mut self.keeper {
-            keeper.resumed(time, &mut self.hub);
+        if let Some(pool) = &mut self.pool {
+            pool.resumed(time, &mut self.hub);
         }
     }
 
@@ -85,10 +86,10 @@ impl Node {
         if self.hub.poll_timeout().is_some_and(|timeout| timeout <= time.now) {
             self.hub.handle_timeout(time);
         }
-        if let Some(keeper) = &mut self.keeper
-            && keeper.poll_timeout().is_some_and(|timeout| timeout <= time.now)
+        if let Some(pool) = &mut self.pool
+            && pool.poll_timeout().is_some_and(|timeout| timeout <= time.now)
         {
-            keeper.handle_timeout(time, &mut self.hub);
+            pool.handle_timeout(time, &mut self.hub);
         }
     }
 
@@ -96,9 +97,14 @@ impl Node {
         self.stopped
     }
 
-    /// The keeper's link, be it doubted, if it is up.
+    /// The link that is kept, be it doubted, if it is up; of a pool the first.
     pub fn kept(&self) -> Option<LinkId> {
-        self.keeper.as_ref().and_then(Keeper::kept).map(|kept| kept.link)
+        self.pool().next().map(|kept| kept.link)
+    }
+
+    /// The links that are kept, be they doubted.
+    pub fn pool(&self) -> impl Iterator<Item = Kept> {
+        self.pool.iter().flat_map(Pool::kept)
     }
 
     /// Virtual time, by the clocks of this node.
@@ -108,8 +114,8 @@ impl Node {
 
     /// Virtual time at which the hub wants to be called.
     pub(crate) fn timeout(&self) -> Option<Duration> {
-        let keeper = self.keeper.as_ref().and_then(Keeper::poll_timeout);
-        let next = self.hub.poll_timeout().into_iter().chain(keeper).min();
+        let pool = self.pool.as_ref().and_then(Pool::poll_timeout);
+        let next = self.hub.poll_timeout().into_iter().chain(pool).min();
         next.filter(|_| !self.stopped).map(|at| at.saturating_duration_since(self.start))
     }
 
@@ -142,8 +148,8 @@ impl Node {
         let (time, mut moved) = (self.time(at), self.keep(at));
         while let Some((link, event)) = self.hub.poll_event() {
             moved = true;
-            if let Some(keeper) = &mut self.keeper {
-                keeper.handle_event(time, &mut self.hub, link, &event);
+            if let Some(pool) = &mut self.pool {
+                pool.handle_event(time, &mut self.hub, link, &event);
                 self.keep(at);
             }
             match event {
@@ -157,14 +163,14 @@ impl Node {
         moved
     }
 
-    /// Does what the keeper wants.
+    /// Does what the pool wants.
     fn keep(&mut self, at: Duration) -> bool {
         let (time, mut moved) = (self.time(at), false);
-        let Some(keeper) = &mut self.keeper else { return false };
-        while let Some(action) = keeper.poll_action() {
+        let Some(pool) = &mut self.pool else { return false };
+        while let Some(action) = pool.poll_action() {
             moved = true;
             match action {
-                Action::LookUp(server) => keeper.addresses(time, &mut self.hub, server, self.addresses.clone()),
+                Action::LookUp(server) => pool.addresses(time, &mut self.hub, server, &self.addresses),
                 report => self.reports.push((at, report)),
             }
         }

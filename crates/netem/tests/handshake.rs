@@ -149,7 +149,7 @@ fn a_user_whose_key_is_withdrawn_is_told_and_not_answered_again() {
 }
 
 #[test]
-fn a_newer_link_of_the_same_client_and_lane_replaces_the_older() {
+fn a_newer_link_of_the_same_client_and_member_replaces_the_older() {
     for_each_seed(3, |seed| {
         let mut lab = Lab::new(Setup::new(seed));
         let older = lab.connect(0);
@@ -187,7 +187,7 @@ fn an_older_handshake_that_arrives_late_replaces_nothing() {
 }
 
 #[test]
-fn other_lanes_and_other_clients_of_one_user_live_side_by_side() {
+fn other_members_and_other_clients_of_one_user_live_side_by_side() {
     for_each_seed(3, |seed| {
         let mut lab = Lab::new(Setup::new(seed));
         let twin = lab.add_client(0);

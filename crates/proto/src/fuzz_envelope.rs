@@ -175,7 +175,7 @@ pub fn envelope_answer(data: &[u8]) {
 fn hello() -> Hello {
     Hello {
         time_ns: 1,
-        identity: LinkIdentity { instance: [5; 16], lane: 1 },
+        identity: LinkIdentity { instance: [5; 16], member: 1 },
         epoch: 1,
         session: 1,
         aes: true,

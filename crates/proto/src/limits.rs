@@ -306,6 +306,15 @@ pub const DOUBT_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// A link that was not doubted for this long is doubted without a pause again.
 pub const DOUBT_CALM: Duration = Duration::from_secs(10);
 
+// A client's pool of links.
+
+/// The most links of one client to its server. A quarter of what a user may have by default.
+pub const POOL_MAX: u16 = 16;
+
+/// From the handshake of one member of a pool to that of another, ±50 %: a pool takes a second or
+/// two to come up, and a third of the handshakes that one address may make.
+pub const POOL_STAGGER: Duration = Duration::from_millis(100);
+
 // What a client believes of its link.
 
 /// A link whose peer surely owes an answer is probed after this, ±40 %, or after

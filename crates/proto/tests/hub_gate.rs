@@ -260,7 +260,7 @@ fn a_recorded_handshake_uses_up_nobodys_share() {
 }
 
 #[test]
-fn only_the_same_lane_of_the_same_process_replaces_a_link() {
+fn only_the_same_member_of_the_same_process_replaces_a_link() {
     let deployment = Deployment::new();
     let (mut pair, first) = Pair::up(&deployment);
     let second = pair.dial(&deployment, 1);
@@ -275,7 +275,7 @@ fn only_the_same_lane_of_the_same_process_replaces_a_link() {
     std::mem::swap(&mut device, &mut pair.client);
     assert_eq!(pair.server.ids().len(), 3);
     assert!(pair.alive(first) && pair.alive(second));
-    // The same lane again: the older link is told that it was replaced.
+    // The same member again: the older link is told that it was replaced.
     let again = pair.dial(&deployment, 0);
     events(&mut pair.client);
     pair.exchange();
@@ -287,7 +287,7 @@ fn only_the_same_lane_of_the_same_process_replaces_a_link() {
 }
 
 #[test]
-fn an_older_handshake_of_the_same_lane_replaces_nothing() {
+fn an_older_handshake_of_the_same_member_replaces_nothing() {
     let deployment = Deployment::new();
     let mut pair = Pair::new(&deployment);
     // Two hubs of one seed are one client process; this one stays with its first attempt.

@@ -29,7 +29,7 @@ impl Keeping {
         let time = begin();
         let keys = Deployment::new().client_keys();
         let keys = vec![Candidate { keys, ports: None }; servers.len()];
-        let keeper = Keeper::new(time.now, keys, [7; 32]);
+        let keeper = Keeper::new(time.now, 0, keys, [7; 32]);
         Self { time, hub: client(8, time), keeper, servers, actions: Vec::new() }
     }
 

@@ -62,7 +62,8 @@ pub(super) async fn run(
     shard.stop_accepting();
     let server = spec.servers.first().map(|server| format!("{}:{}", server.host, server.ports.first()));
     let reports = inbox.clone();
-    let client = Client::start(shard.clone(), spec.servers, move |report| reports.push_event(event(report)));
+    let report = move |report| reports.push_event(event(report));
+    let client = Client::start(shard.clone(), spec.servers, spec.links, report);
     debug!(target: "engine", role = "client", %address, version = env!("CARGO_PKG_VERSION"), "engine started");
     let _ = started.send(Ok(address));
 

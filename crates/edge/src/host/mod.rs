@@ -68,6 +68,8 @@ pub struct ServerSpec {
 pub struct ClientSpec {
     /// Its servers, tried in turn.
     pub servers: Vec<ServerAddress>,
+    /// How many parallel links it keeps to its server.
+    pub links: u16,
     /// Where the keys of links are written down for whoever debugs; `None`: nowhere.
     pub key_log: Option<PathBuf>,
 }
@@ -76,7 +78,7 @@ pub struct ClientSpec {
 pub enum Role {
     /// Answers handshakes, connects to targets.
     Server(ServerSpec),
-    /// Keeps a link, serves inbounds.
+    /// Keeps its links, serves inbounds.
     Client(ClientSpec),
 }
 

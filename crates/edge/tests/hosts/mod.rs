@@ -79,7 +79,7 @@ pub(crate) fn servers(server: SocketAddr) -> Vec<ServerAddress> {
 }
 
 pub(crate) fn client_role(server: SocketAddr) -> Role {
-    Role::Client(ClientSpec { servers: servers(server), key_log: None })
+    Role::Client(ClientSpec { servers: servers(server), links: 1, key_log: None })
 }
 
 /// A host, and the messages that nobody has asked for yet.

@@ -45,23 +45,29 @@ pub(crate) fn run_over<F: Future<Output = ()>>(
     change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>,
     test: impl FnOnce(Pair) -> F,
 ) {
-    start(change, Limits::default(), uncounted, test);
+    start(change, Limits::default(), uncounted, 1, test);
 }
 
 /// The same with other limits.
 pub(crate) fn run_with<F: Future<Output = ()>>(limits: Limits, gauge: MemoryGauge, test: impl FnOnce(Pair) -> F) {
-    start(Ok, limits, gauge, test);
+    start(Ok, limits, gauge, 1, test);
+}
+
+/// The same with a pool of so many links.
+pub(crate) fn run_pool<F: Future<Output = ()>>(limits: Limits, links: u16, test: impl FnOnce(Pair) -> F) {
+    start(Ok, limits, uncounted, links, test);
 }
 
 fn start<F: Future<Output = ()>>(
     change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>,
     limits: Limits,
     gauge: MemoryGauge,
+    links: u16,
     test: impl FnOnce(Pair) -> F,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let test = test(Pair::start(change, limits, gauge));
+        let test = test(Pair::start(change, limits, gauge, links));
         tokio::time::timeout(Duration::from_secs(30), test).await.expect("the test ends in time");
     });
 }
@@ -93,7 +99,12 @@ fn server(
 }
 
 impl Pair {
-    fn start(change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>, limits: Limits, gauge: MemoryGauge) -> Self {
+    fn start(
+        change: fn(UdpCarrier) -> std::io::Result<UdpCarrier>,
+        limits: Limits,
+        gauge: MemoryGauge,
+        links: u16,
+    ) -> Self {
         let (psk, key, user) = keys();
         let (server, driving) = server(LOOPBACK, change, limits.clone(), gauge);
         let address = server.local_address().unwrap();
@@ -103,7 +114,7 @@ impl Pair {
         let servers = vec![ServerAddress { host: address.ip().to_string(), ports: Ports::one(address.port()), keys }];
         let reports = Rc::new(RefCell::new(Vec::new()));
         let seen = reports.clone();
-        let client = Client::start(shard, servers, move |report| seen.borrow_mut().push(report));
+        let client = Client::start(shard, servers, links, move |report| seen.borrow_mut().push(report));
         Self { client, server, driving, carrier: change, reports }
     }
 

@@ -119,7 +119,7 @@ impl Handshakes {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let hello = Hello {
             time_ns: wall.as_nanos() as u64,
-            identity: LinkIdentity { instance: self.rng.random(), lane: 0 },
+            identity: LinkIdentity { instance: self.rng.random(), member: 0 },
             epoch: 1,
             session: self.rng.random(),
             aes: true,

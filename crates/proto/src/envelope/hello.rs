@@ -47,7 +47,7 @@ pub struct LinkIdentity {
     /// Drawn once per hub, which is once per start of a client.
     pub instance: [u8; 16],
     /// Numbers the links of a pool.
-    pub lane: u16,
+    pub member: u16,
 }
 
 /// The payload of message 1, client → server.
@@ -98,7 +98,7 @@ impl Hello {
         let mut out = Vec::with_capacity(Self::FIXED + self.params.len());
         out.extend_from_slice(&self.time_ns.to_be_bytes());
         out.extend_from_slice(&self.identity.instance);
-        out.extend_from_slice(&self.identity.lane.to_be_bytes());
+        out.extend_from_slice(&self.identity.member.to_be_bytes());
         out.extend_from_slice(&self.epoch.to_be_bytes());
         out.extend_from_slice(&self.session.to_be_bytes());
         out.push(u8::from(self.aes));
@@ -112,7 +112,7 @@ impl Hello {
         let mut rest = payload;
         let hello = Self {
             time_ns: u64::from_be_bytes(take(&mut rest)?),
-            identity: LinkIdentity { instance: take(&mut rest)?, lane: u16::from_be_bytes(take(&mut rest)?) },
+            identity: LinkIdentity { instance: take(&mut rest)?, member: u16::from_be_bytes(take(&mut rest)?) },
             epoch: u32::from_be_bytes(take(&mut rest)?),
             session: u32::from_be_bytes(take(&mut rest)?),
             // The other bits are for capabilities that later versions may add.

@@ -24,7 +24,7 @@ pub(super) struct Dial {
     /// Where the latest attempt went.
     path: Path,
     ports: Ports,
-    lane: u16,
+    member: u16,
     attempts: VecDeque<Attempt>,
     made: u32,
     version: Version,
@@ -111,7 +111,7 @@ impl Dial {
         keys: ClientKeys,
         path: Path,
         ports: Ports,
-        lane: u16,
+        member: u16,
         deadline: Instant,
         limits: &Limits,
     ) -> Self {
@@ -123,7 +123,7 @@ impl Dial {
             version: limits.version,
             profile: limits.profile,
             junk: None,
-            lane,
+            member,
             attempts: VecDeque::new(),
             made: 0,
             wait: limits.handshake_retry,
@@ -200,7 +200,7 @@ impl Dial {
         };
         let hello = Hello {
             time_ns,
-            identity: LinkIdentity { instance: of.instance, lane: self.lane },
+            identity: LinkIdentity { instance: of.instance, member: self.member },
             epoch: of.epoch,
             session: of.session,
             aes: of.aes,

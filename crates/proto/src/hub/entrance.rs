@@ -17,32 +17,48 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+/// A handshake that is to be held.
+pub struct HeldDial {
+    /// The keys to use with the server.
+    pub keys: ClientKeys,
+    /// Where it goes.
+    pub path: Path,
+    /// Each attempt goes to one of these ports.
+    pub ports: Ports,
+    /// Which link of the client's pool it is for.
+    pub member: u16,
+    /// How long an answer is waited for.
+    pub patience: Duration,
+    /// The attempts follow each other closely.
+    pub eager: bool,
+}
+
 /// Bytes of the headers of PPPoE.
 const PPPOE: u16 = 8;
 
 impl Hub {
     /// Begins a link to a server. Its events are [`Event::Up`] or, after `patience`,
     /// [`Event::NoAnswer`]. `None`: this end has too many links.
-    pub fn dial(&mut self, time: Time, keys: ClientKeys, path: Path, lane: u16, patience: Duration) -> Option<LinkId> {
-        let ports = Ports::one(path.remote.port());
-        let dial = Dial::new(keys, path, ports, lane, time.now + patience, &self.limits);
-        self.begin(time, dial)
-    }
-
-    /// Begins a handshake, each of its attempts to one of `ports`, whose answer begins no link: it is held, [`Event::Answered`], until
-    /// [`confirm_dial`](Self::confirm_dial) makes the link of it. A link that is confirmed takes
-    /// the place of an older one at the server; one that is held harms none. With `eager` the
-    /// attempts follow closely.
-    pub fn dial_held(
+    pub fn dial(
         &mut self,
         time: Time,
         keys: ClientKeys,
         path: Path,
-        ports: Ports,
+        member: u16,
         patience: Duration,
-        eager: bool,
     ) -> Option<LinkId> {
-        let mut dial = Dial::new(keys, path, ports, 0, time.now + patience, &self.limits).held();
+        let ports = Ports::one(path.remote.port());
+        let dial = Dial::new(keys, path, ports, member, time.now + patience, &self.limits);
+        self.begin(time, dial)
+    }
+
+    /// Begins a handshake whose answer begins no link: it is held, [`Event::Answered`], until
+    /// [`confirm_dial`](Self::confirm_dial) makes the link of it. A link that is confirmed takes
+    /// the place of an older one at the server; one that is held harms none. `None`: this end has
+    /// too many links.
+    pub fn dial_held(&mut self, time: Time, of: HeldDial) -> Option<LinkId> {
+        let HeldDial { keys, path, ports, member, patience, eager } = of;
+        let mut dial = Dial::new(keys, path, ports, member, time.now + patience, &self.limits).held();
         if eager {
             dial.hurry(time.now);
         }

@@ -26,6 +26,7 @@ use crate::session::Session;
 use crate::session::sessions::Sessions;
 use bytes::BytesMut;
 use dial::{Dial, Held, ServerClock};
+pub use entrance::HeldDial;
 use gate::Gate;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rustc_hash::FxHashMap;

@@ -7,6 +7,7 @@
 //! place, and else it is dropped, for a link that was only interrupted keeps its streams.
 
 mod pace;
+pub mod pool;
 mod round;
 
 use crate::envelope::control::close;
@@ -102,9 +103,22 @@ struct Server {
     addresses: Vec<SocketAddr>,
 }
 
+/// Where another member of the pool has its link: the server, and its address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Lead {
+    server: usize,
+    peer: SocketAddr,
+}
+
 /// Keeps one link to the first server that answers.
 pub struct Keeper {
+    /// Which link of the pool this is.
+    member: u16,
     servers: Vec<Server>,
+    /// Begins no round: it is another member's turn.
+    rests: bool,
+    /// Another member whose link can be relied on: its server is the one, and nothing hurries.
+    lead: Option<Lead>,
     pace: Pace,
     round: Option<Round>,
     /// When the next round begins, if none is on and one is wanted.
@@ -118,9 +132,13 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// A keeper that dials at once. `seed`: 32 bytes from the system's generator.
-    pub fn new(now: Instant, servers: Vec<Candidate>, seed: [u8; 32]) -> Self {
+    /// A keeper that dials at once. `member`: which link of its pool it keeps; one that is alone keeps number 0.
+    /// `seed`: 32 bytes from the system's generator.
+    pub fn new(now: Instant, member: u16, servers: Vec<Candidate>, seed: [u8; 32]) -> Self {
         Self {
+            member,
+            rests: false,
+            lead: None,
             servers: servers.into_iter().map(|of| Server { of, addresses: Vec::new() }).collect(),
             pace: Pace::new(now),
             round: None,
@@ -148,7 +166,8 @@ impl Keeper {
         let held = self.held.as_ref().map(|held| held.until.min(held.probe));
         let round = self.round.as_ref().and_then(Round::poll_timeout);
         let failover = self.kept.and_then(|kept| kept.failover).filter(|_| self.held.is_none());
-        [held, round, self.next_round, failover].into_iter().flatten().min()
+        let dialling = [round, self.next_round, failover].into_iter().filter(|_| !self.rests);
+        dialling.chain([held]).flatten().min()
     }
 
     /// Takes note that the time of [`poll_timeout`](Self::poll_timeout) has come.
@@ -160,6 +179,9 @@ impl Keeper {
                 held.probe = time.now + held.interval;
                 hub.probe(time, kept.link);
             }
+        }
+        if self.rests {
+            return;
         }
         let failover = self.kept.as_mut().filter(|_| self.held.is_none());
         let failover = failover.and_then(|kept| kept.failover.take_if(|at| *at <= time.now)).is_some();

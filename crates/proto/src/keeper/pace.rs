@@ -26,6 +26,8 @@ pub(super) struct Pace {
     outage: Option<Instant>,
     /// Somebody waits for the link.
     wanted: bool,
+    /// Another member of the pool has a link: nobody misses this one.
+    quiet: bool,
     last: Failure,
     /// When a doubt last turned out to be groundless, and the pause before the next one.
     calm: Option<Instant>,
@@ -38,6 +40,7 @@ impl Pace {
             pause: REDIAL_PAUSE,
             outage: Some(now),
             wanted: false,
+            quiet: false,
             last: Failure::NoAnswer,
             calm: None,
             doubt_pause: Duration::ZERO,
@@ -47,7 +50,7 @@ impl Pace {
     /// Whether handshakes should follow each other closely.
     pub(super) fn is_eager(&self, now: Instant) -> bool {
         let young = self.outage.is_some_and(|since| now < since + EAGER_TIME);
-        self.last != Failure::SentAway && (self.wanted || young)
+        self.last != Failure::SentAway && !self.quiet && (self.wanted || young)
     }
 
     /// Takes note whether somebody waits; returns whether that is new.
@@ -55,6 +58,15 @@ impl Pace {
         let new = wanted && !self.wanted;
         self.wanted = wanted;
         new
+    }
+
+    /// Whether another member of the pool has a link.
+    pub(super) fn be_quiet(&mut self, quiet: bool) {
+        self.quiet = quiet;
+    }
+
+    pub(super) fn is_sent_away(&self) -> bool {
+        self.last == Failure::SentAway
     }
 
     /// The link cannot be relied on any more.

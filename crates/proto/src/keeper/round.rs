@@ -3,7 +3,7 @@
 use super::pace::Failure;
 use super::{Action, Candidate, Keeper};
 use crate::envelope::control::close;
-use crate::hub::{Hub, LinkId, Time};
+use crate::hub::{HeldDial, Hub, LinkId, Time};
 use crate::limits::{DIAL_STAGGER, DIAL_STAGGER_ALL, DIAL_TIME, DIAL_TIME_MIN, DIALS_AT_ONCE, SERVER_ADDRESSES};
 use crate::link::Path;
 use crate::ports::Ports;
@@ -63,6 +63,10 @@ impl Round {
         }
     }
 
+    pub(super) fn has(&self, link: LinkId) -> bool {
+        self.dials.iter().any(|dialled| dialled.link == link)
+    }
+
     /// A handshake is over, answered or not.
     pub(super) fn ended(&mut self, link: LinkId) -> Option<Dialled> {
         let index = self.dials.iter().position(|dialled| dialled.link == link)?;
@@ -82,13 +86,20 @@ impl Round {
 
 impl Keeper {
     /// Begins a round, or widens the one that is on: a link that is doubted is replaced by one to
-    /// the same server, as long as that is not silent for too long.
+    /// the same server, as long as that is not silent for too long. Where another member of the
+    /// pool has a link, there is only its server, at its address.
     pub(super) fn begin_round(&mut self, time: Time, hub: &mut Hub) {
         self.next_round = None;
         // One that stays silent has had its time when its `failover` is over.
         let only = self.kept.filter(|kept| !kept.doubted || kept.failover.is_some() || self.servers.len() < 2);
         let only = only.map(|kept| kept.server);
         let round = self.round.get_or_insert_with(|| Round::new(time.now));
+        if let Some(lead) = self.lead {
+            // Known to be good a moment ago: it needs no look-up.
+            round.enqueue(lead.server, &[lead.peer], &[]);
+            self.drive_round(time, hub);
+            return;
+        }
         for (index, server) in self.servers.iter().enumerate() {
             if only.is_some_and(|only| only != index) || round.awaited.contains(&index) {
                 continue;
@@ -114,7 +125,9 @@ impl Keeper {
             let path = Path { remote: peer, local: None };
             let Candidate { keys, ports } = self.servers[server].of.clone();
             let ports = ports.unwrap_or_else(|| Ports::one(peer.port()));
-            if let Some(link) = hub.dial_held(time, keys, path, ports, patience, eager) {
+            if let Some(link) =
+                hub.dial_held(time, HeldDial { keys, path, ports, member: self.member, patience, eager })
+            {
                 round.dials.push(Dialled { link, server, peer });
             }
             round.next = time.now + DIAL_STAGGER.min(DIAL_STAGGER_ALL / u32::try_from(seen).unwrap_or(u32::MAX));

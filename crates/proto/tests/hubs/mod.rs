@@ -139,9 +139,9 @@ impl Pair {
         (pair, link)
     }
 
-    pub(crate) fn dial(&mut self, deployment: &Deployment, lane: u16) -> LinkId {
+    pub(crate) fn dial(&mut self, deployment: &Deployment, member: u16) -> LinkId {
         let patience = Duration::from_secs(10);
-        self.client.dial(self.time, deployment.client_keys(), server_path(), lane, patience).expect("room for a link")
+        self.client.dial(self.time, deployment.client_keys(), server_path(), member, patience).expect("room for a link")
     }
 
     /// Carries datagrams both ways until nobody has more to say.
