@@ -5,6 +5,7 @@
 //! machine: after any call, drain `poll_event` and `poll_transmit`, and ask `poll_timeout` when to
 //! come back.
 
+pub mod kcp;
 pub mod quic;
 
 use bytes::{Bytes, BytesMut};
