@@ -52,6 +52,8 @@ struct World {
     now: Instant,
     rng: StdRng,
     to_open: [u32; 2],
+    /// Whether room grows other than by what leaves.
+    room_grows: bool,
 }
 
 impl World {
@@ -76,7 +78,7 @@ impl World {
             Side { mux, views: BTreeMap::new(), pipes: vec![Default::default(); LANES], wants_stream: true }
         });
         let to_open = [rng.random_range(0..60), rng.random_range(0..60)];
-        Self { sides, now: Instant::now(), rng, to_open }
+        Self { sides, now: Instant::now(), rng, to_open, room_grows: true }
     }
 
     fn step(&mut self) {
@@ -87,7 +89,8 @@ impl World {
             1 | 2 => self.use_stream(side),
             3 => self.fill(side),
             4 => self.arrive(side),
-            _ => self.sides[side].mux.made_room(self.rng.random_range(0..60_000)),
+            _ if self.room_grows => self.sides[side].mux.made_room(self.rng.random_range(0..60_000)),
+            _ => {}
         }
         self.events(side);
     }
@@ -212,14 +215,15 @@ impl World {
         }
     }
 
-    /// Has every stream come to its end.
+    /// Has every stream come to its end. Whoever waits for room must hear of it first.
     fn finish(&mut self) {
+        self.room_grows = false;
         for _ in 0..100_000 {
             for side in 0..2 {
                 self.open(side);
                 let end = &mut self.sides[side];
                 for (id, view) in &mut end.views {
-                    if view.write_end.is_none() {
+                    if view.write_end.is_none() && !view.waits_to_write {
                         end.mux.finish(*id);
                         view.write_end = Some(Ended::Clean);
                     }
