@@ -195,7 +195,7 @@ fn drain_into(mux: &mut Mux, now: Instant, room: usize, out: &mut Vec<u8>) -> us
     assert_eq!(violation, None);
     let length = |part: &Part| match part {
         Part::Frame(Frame::Psh(_, 0)) => panic!("an empty PSH"),
-        Part::Frame(frame) => frame.len(),
+        Part::Frame(frame) => frame.wire_len(),
         Part::Data(_, bytes) => bytes.len(),
     };
     assert_eq!(written.iter().map(length).sum::<usize>(), bytes, "whole frames");

@@ -27,7 +27,7 @@ fn every_frame_is_written_and_read_as_it_stands_on_the_wire() {
         let mut out = Vec::new();
         frame.encode(&mut out);
         assert_eq!(out, bytes, "{frame:?}");
-        assert_eq!(frame.len(), bytes.len());
+        assert_eq!(frame.wire_len(), bytes.len());
         assert_eq!(Frame::decode(bytes), Ok(Some(frame)));
         for end in 0..bytes.len() {
             assert_eq!(Frame::decode(&bytes[..end]), Ok(None), "{frame:?} without its end");
