@@ -51,18 +51,13 @@ pub enum Frame {
 
 impl Frame {
     /// Bytes of the frame on the wire, without the data of a PSH.
-    pub const fn len(self) -> usize {
+    pub const fn wire_len(self) -> usize {
         HEADER_LEN
             + match self {
                 Self::Syn(_) | Self::Fin(_) | Self::Psh(..) | Self::Nop => 0,
                 Self::Rst(..) | Self::Stp(..) | Self::Grt(_) => 4,
                 Self::Upd(..) => 8,
             }
-    }
-
-    /// Never: every frame has a header.
-    pub const fn is_empty(self) -> bool {
-        false
     }
 
     /// Appends the frame; of a PSH, its header.
@@ -77,7 +72,7 @@ impl Frame {
             Self::Stp(stream, _) => (command::STP, stream),
             Self::Grt(_) => (command::GRT, 0),
         };
-        let length = if let Self::Psh(_, length) = self { length } else { (self.len() - HEADER_LEN) as u16 };
+        let length = if let Self::Psh(_, length) = self { length } else { (self.wire_len() - HEADER_LEN) as u16 };
         let mut bytes = [0; CONTROL_MAX];
         bytes[0] = VERSION;
         bytes[1] = command;
@@ -93,7 +88,7 @@ impl Frame {
             }
             Self::Syn(_) | Self::Fin(_) | Self::Psh(..) | Self::Nop => {}
         }
-        out.extend_from_slice(&bytes[..self.len()]);
+        out.extend_from_slice(&bytes[..self.wire_len()]);
     }
 
     /// Reads the frame at the front of `bytes`; of a PSH, its header. `None`: it has not all come.

@@ -137,3 +137,20 @@ impl Theirs {
         self.granted
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_end_with_their_field() {
+        for (is_client, last) in [(true, u32::MAX), (false, u32::MAX - 1)] {
+            let mut ours = Ours::new(is_client, u32::MAX);
+            ours.next = last.into();
+            assert!(!ours.is_used_up());
+            assert_eq!(ours.open(), Some(last));
+            assert!(ours.is_used_up());
+            assert_eq!(ours.open(), None);
+        }
+    }
+}

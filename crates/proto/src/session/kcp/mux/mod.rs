@@ -19,7 +19,7 @@ mod schedule;
 mod send;
 mod stream;
 
-use super::super::{Event, Gone, Read, StreamId, WriteError};
+use crate::session::{Event, Gone, Read, StreamId, WriteError};
 use bytes::Bytes;
 use grants::{Ours, Theirs};
 use incoming::Incoming;
@@ -290,7 +290,7 @@ impl Mux {
     }
 
     fn add(&mut self, id: u32, lane: usize, is_ours: bool) -> usize {
-        let incoming = Incoming::new(self.settings.first_window, self.settings.stream_window);
+        let incoming = Incoming::new(self.settings.first_window, self.settings.stream_window.min(WINDOW_MAX));
         let key = self.streams.insert(Stream::new(id, lane, is_ours, self.settings.peer_window, incoming));
         self.keys.insert(id, key);
         self.lanes[lane].streams += 1;

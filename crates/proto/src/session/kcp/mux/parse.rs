@@ -45,7 +45,7 @@ impl Parser {
         if kept == 0
             && let Some(frame) = Frame::decode(piece)?
         {
-            piece.advance(frame.len());
+            piece.advance(frame.wire_len());
             return Ok(Some(frame));
         }
         // No frame is longer than what can be kept, so a full one always decodes.
@@ -54,7 +54,7 @@ impl Parser {
         match Frame::decode(&self.kept[..kept + taken])? {
             Some(frame) => {
                 // What was kept was not enough for this frame, so it ends in this piece.
-                piece.advance(frame.len().saturating_sub(kept));
+                piece.advance(frame.wire_len().saturating_sub(kept));
                 self.kept_len = 0;
                 Ok(Some(frame))
             }

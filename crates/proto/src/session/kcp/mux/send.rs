@@ -34,19 +34,19 @@ impl Mux {
         let end = out.len().saturating_add(room);
         if self.theirs.is_due() {
             let grant = Frame::Grt(0);
-            if out.len() + grant.len() > end {
+            if out.len() + grant.wire_len() > end {
                 return false;
             }
             Frame::Grt(self.theirs.grant()).encode(out);
-            self.lanes[lane].written += grant.len() as u64;
+            self.lanes[lane].written += grant.wire_len() as u64;
         }
         while let Some(key) = self.lanes[lane].control.front() {
             let Some(frame) = self.streams[key].next_signal() else { return false };
-            if out.len() + frame.len() > end {
+            if out.len() + frame.wire_len() > end {
                 return false;
             }
             frame.encode(out);
-            self.lanes[lane].written += frame.len() as u64;
+            self.lanes[lane].written += frame.wire_len() as u64;
             if matches!(frame, Frame::Rst(..)) {
                 self.mark_sent(key);
             }
