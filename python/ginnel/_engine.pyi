@@ -36,7 +36,7 @@ class Dissector:
         """Say what a datagram is: `what` is "unknown", "request", "answer" or "data".
 
         A request has `server` (which of those that were added), `version` and `noise` (bytes of the Noise message)
-        or `fault`; opened with a private key `user` (bytes, the public key), `time_ns`, `instance` (bytes), `lane`,
+        or `fault`; opened with a private key `user` (bytes, the public key), `time_ns`, `instance` (bytes), `member`,
         `attempt`, `session`, `aes`, `session_kind`, `parameters` (bytes). An answer has `server`, `request` (which of
         the datagrams that were handed in it answers, from 1), `version` and `noise` or `fault`. Data have `to`
         ("server" or "client"), `session`, `counter`, `kind` ("session", "control" or "trimmed"), `epoch`, `padded`;

@@ -32,7 +32,7 @@ CONTENTS = {
     "user_key": "ab" * 32,
     "time_ns": 1_700_000_000_000_000_000,
     "instance": "cd" * 16,
-    "lane": 0,
+    "member": 0,
     "attempt": 4,
     "session": "0000000b",
     "session_kind": "quic",
@@ -49,7 +49,7 @@ CONTENTS = {
         (
             REQUEST | CONTENTS,
             "request  version 2, Noise 133  laptop, 2023-11-14 22:13:20 UTC  "
-            "instance cdcdcdcd…, lane 0, attempt 4  session 0000000b, quic, AES",
+            "instance cdcdcdcd…, member 0, attempt 4  session 0000000b, quic, AES",
         ),
         ({"what": "request", "fault": "a fault"}, "request  a fault"),
         ({"what": "answer", "request": 4, "version": 1, "noise": 117}, "answer  to 4  version 1, Noise 117"),

@@ -82,7 +82,7 @@ def test_handshakes_of_the_vectors_show_what_each_key_allows() -> None:
         record = one(Dissection(dissector, {known: "laptop"}), request)
         assert (record["user"], record["user_key"]) == ("laptop", known.hex())
         hello = VECTORS["hello"][0]
-        names = ("time_ns", "instance", "lane", "aes")
+        names = ("time_ns", "instance", "member", "aes")
         assert [record[name] for name in names] == [hello[name] for name in names]
         assert record["attempt"] == hello["epoch"]
         assert record["session"] == f"{hello['session']:08x}"

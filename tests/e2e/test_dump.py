@@ -166,7 +166,7 @@ def test_each_key_shows_no_more_than_it_may(capture: Capture) -> None:
 
     by_state, _ = capture.records("--state", str(capture.state))
     request = next(record for record in by_state if record["what"] == "request")
-    assert (request["user"], request["session_kind"], request["lane"]) == ("default", "quic", 0)
+    assert (request["user"], request["session_kind"], request["member"]) == ("default", "quic", 0)
     assert all("packets" not in record for record in by_state)
 
     by_log, _ = capture.records("--key-log", str(capture.client_keys))

@@ -102,7 +102,7 @@ fn hello(dict: &Bound<'_, PyDict>, user: &PublicKey, hello: &Hello) -> PyResult<
     dict.set_item("user", bytes(&user.0))?;
     dict.set_item("time_ns", hello.time_ns)?;
     dict.set_item("instance", bytes(&hello.identity.instance))?;
-    dict.set_item("lane", hello.identity.member)?;
+    dict.set_item("member", hello.identity.member)?;
     dict.set_item("attempt", hello.epoch)?;
     dict.set_item("session", hello.session)?;
     dict.set_item("aes", hello.aes)?;
@@ -161,6 +161,8 @@ fn control(dict: &Bound<'_, PyDict>, control: Control) -> PyResult<()> {
         Control::RekeyAnswer(..) => ("rekey answer", None),
         Control::WideProbe(token) => ("wide probe", Some(token)),
         Control::WideEcho(token) => ("wide echo", Some(token)),
+        Control::LongProbe(token, _) => ("long probe", Some(token)),
+        Control::LongEcho(token) => ("long echo", Some(token)),
     };
     dict.set_item("message", name)?;
     if let Some(token) = token {
@@ -168,6 +170,7 @@ fn control(dict: &Bound<'_, PyDict>, control: Control) -> PyResult<()> {
     }
     match control {
         Control::Close(code) => dict.set_item("code", code),
+        Control::LongProbe(_, length) => dict.set_item("datagram_length", length),
         Control::Rekey(number, key) | Control::RekeyAnswer(number, key) => {
             dict.set_item("next_number", number)?;
             dict.set_item("public_key", bytes(&key.0))

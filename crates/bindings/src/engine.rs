@@ -3,8 +3,8 @@
 use crate::allocator::memory_in_use;
 use crate::convert;
 use crate::spec::{
-    ClientConfig, CongestionSpec, ProfileSpec, ServerConfig, address, key32, limits, log_error, log_levels, named,
-    user_table,
+    ClientConfig, CongestionSpec, KcpSpec, ProfileSpec, ServerConfig, address, default_kcp, key32, limits, log_error,
+    log_levels, named, session, user_table,
 };
 use ginnel_edge::host::{Command, CommandError, Host, LogLevels, Role};
 use ginnel_proto::envelope::keys::Psk;
@@ -37,7 +37,7 @@ impl Engine {
     /// Starts a server.
     #[staticmethod]
     fn server(py: Python<'_>, config: ServerConfig) -> PyResult<Self> {
-        let limits = limits(Limits::server(), &config.limits, &config.congestion, &config.profile)?;
+        let limits = limits(Limits::server(), &config.limits, &config.congestion, &config.kcp, &config.profile)?;
         let log = log_levels(&config.log)?;
         Self::start(py, Role::Server(config.spec()?), limits, log)
     }
@@ -45,7 +45,8 @@ impl Engine {
     /// Starts a client, which sets up its link at once.
     #[staticmethod]
     fn client(py: Python<'_>, config: ClientConfig) -> PyResult<Self> {
-        let limits = limits(Limits::client(), &config.limits, &config.congestion, &config.profile)?;
+        let mut limits = limits(Limits::client(), &config.limits, &config.congestion, &config.kcp, &config.profile)?;
+        limits.session = session(&config.session)?;
         let log = log_levels(&config.log)?;
         Self::start(py, Role::Client(config.spec()?), limits, log)
     }
@@ -129,15 +130,18 @@ impl Engine {
         self.command(ticket, Command::SetAllowPrivate(allow))
     }
 
-    /// Replaces all limits, the controller of congestion and the profile, for what begins from now on.
+    /// Replaces all limits, the controller of congestion, how KCP sends and the profile, for what begins from now on.
+    #[pyo3(signature = (ticket, limits, congestion, profile, kcp=None))]
     fn set_limits(
         &self,
         ticket: u64,
         limits: BTreeMap<String, f64>,
         congestion: CongestionSpec,
         profile: ProfileSpec,
+        kcp: Option<KcpSpec>,
     ) -> PyResult<()> {
-        let limits = self::limits(self.defaults.clone(), &limits, &congestion, &profile)?;
+        let kcp = kcp.unwrap_or_else(default_kcp);
+        let limits = self::limits(self.defaults.clone(), &limits, &congestion, &kcp, &profile)?;
         self.command(ticket, Command::SetLimits(Box::new(limits)))
     }
 
@@ -170,7 +174,7 @@ impl Engine {
     fn start(py: Python<'_>, role: Role, limits: Limits, log: LogLevels) -> PyResult<Self> {
         let defaults = match role {
             Role::Server(_) => Limits::server(),
-            Role::Client(_) => Limits::client(),
+            Role::Client(_) => Limits { session: limits.session, ..Limits::client() },
         };
         let host = py.detach(|| Host::start(role, limits, log, memory_in_use)).map_err(os_error)?;
         let address = host.local_address();

@@ -4,11 +4,15 @@ use ginnel_edge::host::{ClientSpec, LogError, LogLevels, ServerSpec, users};
 use ginnel_engine::client::ServerAddress;
 use ginnel_proto::congestion::Congestion;
 use ginnel_proto::envelope::handshake::ClientKeys;
+use ginnel_proto::envelope::hello::SessionKind;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
 use ginnel_proto::hub::gate::Users;
 use ginnel_proto::limits::{Limits, POOL_MAX};
 use ginnel_proto::ports::Ports;
 use ginnel_proto::profile::Profile;
+use ginnel_proto::session::kcp::mode::Mode;
+use ginnel_proto::session::kcp::params::LANES_MAX;
+use ginnel_proto::session::kcp::{self};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
@@ -16,11 +20,15 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The most servers in one share link.
 const SERVERS_MAX: usize = 8;
+/// The windows of KCP's fixed modes, segments.
+const WINDOWS: std::ops::RangeInclusive<u16> = 32..=32_768;
 /// The rates that `fixed` takes, bytes a second: 100 kbit/s to 100 Gbit/s.
 const FIXED_RATES: std::ops::RangeInclusive<f64> = 12_500.0..=12_500_000_000.0;
 
 /// A controller's name, and the rate of `fixed` in bytes a second.
 pub(crate) type CongestionSpec = (String, Option<f64>);
+/// How KCP sends: mode, lanes, and the window of the fixed modes in segments.
+pub(crate) type KcpSpec = (String, i64, Option<i64>);
 /// The least and the most of each field of a profile, by its name. Wider than they can be, so that
 /// a number too large is refused with its field's name.
 pub(crate) type ProfileSpec = BTreeMap<String, (i64, i64)>;
@@ -42,6 +50,7 @@ pub(crate) struct ServerConfig {
     key_log: Option<String>,
     pub(crate) limits: BTreeMap<String, f64>,
     pub(crate) congestion: CongestionSpec,
+    pub(crate) kcp: KcpSpec,
     pub(crate) profile: ProfileSpec,
     pub(crate) log: BTreeMap<String, String>,
 }
@@ -52,8 +61,10 @@ pub(crate) struct ClientConfig {
     /// As Python has it: what is out of range is refused by name.
     links: i64,
     key_log: Option<String>,
+    pub(crate) session: String,
     pub(crate) limits: BTreeMap<String, f64>,
     pub(crate) congestion: CongestionSpec,
+    pub(crate) kcp: KcpSpec,
     pub(crate) profile: ProfileSpec,
     pub(crate) log: BTreeMap<String, String>,
 }
@@ -121,19 +132,48 @@ pub(crate) fn log_error(error: LogError) -> PyErr {
     PyValueError::new_err(format!("log: {error}"))
 }
 
-/// The defaults with some limits changed, with the controller of congestion, and with the profile.
+/// The defaults with some limits changed, with the controller of congestion, with how KCP sends, and with the
+/// profile.
 pub(crate) fn limits(
     mut limits: Limits,
     changes: &BTreeMap<String, f64>,
     (name, rate): &CongestionSpec,
+    kcp: &KcpSpec,
     profile: &ProfileSpec,
 ) -> PyResult<Limits> {
     for (name, value) in changes {
         limits.set(name, *value).map_err(|error| PyValueError::new_err(error.to_string()))?;
     }
     limits.congestion = congestion(name, *rate).map_err(PyValueError::new_err)?;
+    limits.kcp = self::kcp(kcp).map_err(PyValueError::new_err)?;
     limits.profile = shape(profile)?;
     Ok(limits)
+}
+
+/// How KCP sends where nobody says.
+pub(crate) fn default_kcp() -> KcpSpec {
+    let settings = kcp::Settings::default();
+    (settings.mode.name().into(), settings.lanes.into(), None)
+}
+
+/// The session of this name.
+pub(crate) fn session(name: &str) -> PyResult<SessionKind> {
+    let named = SessionKind::named(name);
+    named.ok_or_else(|| PyValueError::new_err(format!("session: {name:?} is none of \"quic\", \"kcp\"")))
+}
+
+fn kcp((mode, lanes, window): &KcpSpec) -> Result<kcp::Settings, String> {
+    let Some(mode) = Mode::named(mode) else {
+        let names = Mode::ALL.map(|mode| format!("{:?}", mode.name())).join(", ");
+        return Err(format!("kcp.mode: {mode:?} is none of {names}"));
+    };
+    let most = LANES_MAX;
+    let lanes = u8::try_from(*lanes).ok().filter(|lanes| (1..=most).contains(lanes));
+    let lanes = lanes.ok_or_else(|| format!("kcp.lanes: 1 to {most} are possible"))?;
+    let (least, most) = WINDOWS.into_inner();
+    let window = window.map_or(Some(kcp::WINDOW), |window| u16::try_from(window).ok().filter(|w| WINDOWS.contains(w)));
+    let window = window.ok_or_else(|| format!("kcp.window: {least} to {most} segments are possible"))?;
+    Ok(kcp::Settings { mode, lanes, window })
 }
 
 /// A profile of which some fields are given; the others shape nothing.

@@ -5,6 +5,7 @@ use crate::shard::{Shard, now};
 use crate::stream::Stream;
 use crate::trace::Stage;
 use ginnel_proto::envelope::handshake::ClientKeys;
+use ginnel_proto::envelope::hello::SessionKind;
 use ginnel_proto::hub::{Event, Hub, LinkId, Time};
 use ginnel_proto::keeper::pool::Pool;
 use ginnel_proto::keeper::{Action, Candidate, Kept};
@@ -51,6 +52,8 @@ pub enum Report {
         link: LinkId,
         /// The server's address.
         peer: SocketAddr,
+        /// Its session.
+        session: SessionKind,
         /// How long the handshake took.
         rtt: Duration,
         /// How far this machine's clock is ahead of the server's, seconds.
@@ -322,7 +325,8 @@ impl Keeping {
                     self.lookups.spawn_local(async move { (index, addresses(&host, port).await) });
                 }
                 Action::Up { link, peer, rtt, clock_ahead } => {
-                    report(Report::Up { link, peer, rtt, clock_ahead });
+                    let session = self.client.shard.with_hub(|hub, _| hub.session_kind(link)).unwrap_or_default();
+                    report(Report::Up { link, peer, session, rtt, clock_ahead });
                 }
                 Action::Down { link, peer, why } => report(Report::Down { link, peer, why }),
                 Action::Retry(pause) => {

@@ -74,7 +74,7 @@ impl Setup {
 
     /// What a hub is told: the limits, and the session that its links shall have.
     fn limits(&self) -> Limits {
-        self.limits.clone()
+        Limits { session: self.session, ..self.limits.clone() }
     }
 }
 

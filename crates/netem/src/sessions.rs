@@ -8,7 +8,7 @@ use std::thread;
 /// Every session. A story that could end differently over another session is told over all of them,
 /// by [`for_each_case`]. Told once, by `for_each_seed`, is what happens before a link has a session or
 /// in spite of it: handshakes, who gets a link, clocks, replays; and controllers on their own.
-pub const SESSIONS: &[SessionKind] = &[SessionKind::Quic];
+pub const SESSIONS: &[SessionKind] = &[SessionKind::Quic, SessionKind::Kcp];
 
 /// Names the one session to run over, to replay a failure.
 const SESSION_VARIABLE: &str = "GINNEL_NETEM_SESSION";

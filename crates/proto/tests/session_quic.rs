@@ -8,13 +8,20 @@ use ginnel_proto::congestion::Congestion;
 use ginnel_proto::envelope::OVERHEAD;
 use ginnel_proto::envelope::hello::PARAMS_MAX;
 use ginnel_proto::limits::Limits;
-use ginnel_proto::session::quic::{DATAGRAM_MIN, QuicConfig, QuicSession};
+use ginnel_proto::link::Side;
+use ginnel_proto::session::DATAGRAM_MIN;
+use ginnel_proto::session::quic::{QuicConfig, QuicSession};
+use ginnel_proto::session::sessions::Start;
 use ginnel_proto::session::{Batch, Event, PathChange, Read, Session, StreamId};
 use rand::{Rng, RngExt, rngs::StdRng};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 const RTT: Duration = Duration::from_millis(20);
+
+fn start(side: Side, params: &[u8]) -> Start<'_> {
+    Start { side, params, datagram_max: 1472, rtt: RTT }
+}
 
 struct Pair {
     now: Instant,
@@ -30,8 +37,8 @@ impl Pair {
     fn with(seed: u64, limits: &Limits) -> Self {
         let (now, mut rng) = (Instant::now(), rng(seed));
         let config = QuicConfig::new(limits, now, &mut rng);
-        let client = QuicSession::client(&config, 1472, config.params(), RTT, now, &mut rng).unwrap();
-        let server = QuicSession::server(&config, 1472, RTT, now, &mut rng);
+        let client = QuicSession::new(&config, &start(Side::Client, config.params()), now, &mut rng).unwrap();
+        let server = QuicSession::new(&config, &start(Side::Server, &[]), now, &mut rng).unwrap();
         Self { now, client, server }
     }
 
@@ -203,7 +210,7 @@ fn parameters_that_do_not_parse_make_no_session() {
     let (now, mut rng) = (Instant::now(), rng(3));
     let config = QuicConfig::new(&Limits::default(), now, &mut rng);
     for bad in [&[0xff; 9][..], &[1], &config.params()[..config.params().len() - 1]] {
-        assert!(QuicSession::client(&config, 1472, bad, Duration::ZERO, now, &mut rng).is_err());
+        assert!(QuicSession::new(&config, &start(Side::Client, bad), now, &mut rng).is_err());
     }
 }
 
@@ -220,7 +227,7 @@ fn stateless_answers_are_never_sent() {
     let mut short_header = vec![0x40; 1300];
     short_header[1..20].fill(7);
     for packet in [version_unknown, short_id, short_header] {
-        let mut server = QuicSession::server(&config, 1472, RTT, now, &mut rng);
+        let mut server = QuicSession::new(&config, &start(Side::Server, &[]), now, &mut rng).unwrap();
         server.handle(now, BytesMut::from(&packet[..]));
         assert_eq!((packets(&mut server, now), events(&mut server)), (vec![], vec![]));
     }

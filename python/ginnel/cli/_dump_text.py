@@ -87,7 +87,7 @@ def _handshake(record: Record) -> Iterable[str]:
         who = record["user"] or f"unknown user {record['user_key'][:8]}…"
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(record["time_ns"] / 1e9))
         yield f"{who}, {when} UTC"
-        yield f"instance {record['instance'][:8]}…, lane {record['lane']}, attempt {record['attempt']}"
+        yield f"instance {record['instance'][:8]}…, member {record['member']}, attempt {record['attempt']}"
         yield f"session {record['session']}, {record['session_kind']}" + (", AES" if record["aes"] else "")
     if "fault" in record:
         yield record["fault"]

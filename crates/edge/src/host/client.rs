@@ -178,7 +178,10 @@ impl Loop {
 
 async fn connect(client: &Client, server: String, timeout: Duration) -> Outcome {
     match client.proven_link(timeout).await {
-        Some((_, peer, rtt)) => Ok(Value::Link { peer, rtt }),
+        Some((link, peer, rtt)) => {
+            let session = client.shard().with_hub(|hub, _| hub.session_kind(link)).unwrap_or_default();
+            Ok(Value::Link { peer, session, rtt })
+        }
         None => Err(no_answer(server, timeout)),
     }
 }
@@ -209,12 +212,12 @@ fn failure(error: &HandoverError, target: &Target) -> Failure {
 
 fn event(report: Report) -> Event {
     match report {
-        Report::Up { link, peer, rtt, clock_ahead } => {
+        Report::Up { link, peer, session, rtt, clock_ahead } => {
             let mut facts = vec![
                 ("link", link.to_string().into()),
                 ("peer", peer.into()),
                 ("rtt", rtt.into()),
-                ("session", "quic".into()),
+                ("session", session.name().into()),
                 ("carrier", "udp".into()),
             ];
             if clock_ahead.abs() > CLOCK_OFF {

@@ -2,6 +2,7 @@
 
 use super::links::LinkFigures;
 use ginnel_engine::counters::Stats;
+use ginnel_proto::envelope::hello::SessionKind;
 use ginnel_proto::envelope::keys::Psk;
 use ginnel_proto::hub::gate::Users;
 use ginnel_proto::limits::Limits;
@@ -63,6 +64,8 @@ pub enum Value {
     Done,
     /// The link that is up.
     Link {
+        /// Its session.
+        session: SessionKind,
         /// The server's address.
         peer: SocketAddr,
         /// How long the handshake took.

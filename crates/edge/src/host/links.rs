@@ -1,6 +1,7 @@
 //! What links have learnt about their paths, for whoever asks.
 
 use ginnel_engine::shard::Shard;
+use ginnel_proto::envelope::hello::SessionKind;
 use ginnel_proto::hub::LinkId;
 use ginnel_proto::session::PathStats;
 use std::net::SocketAddr;
@@ -16,6 +17,8 @@ pub struct LinkFigures {
     pub link: LinkId,
     /// Where its peer is now.
     pub peer: SocketAddr,
+    /// Its session.
+    pub session: SessionKind,
     /// What its session has learnt.
     pub path: PathStats,
 }
@@ -26,7 +29,8 @@ pub(super) fn figures(shard: &Shard) -> Vec<LinkFigures> {
         let ids = hub.ids();
         let links = ids.into_iter().filter_map(|id| {
             let link = hub.link(id).filter(|link| !link.is_lost())?;
-            Some(LinkFigures { link: id, peer: link.path().remote, path: link.stats() })
+            let session = hub.session_kind(id)?;
+            Some(LinkFigures { link: id, peer: link.path().remote, session, path: link.stats() })
         });
         links.take(LINKS_TOLD).collect()
     })

@@ -109,7 +109,7 @@ impl Hub {
         let Ok(session) = self.sessions.begin(kind, &start, time.now, &mut self.rng) else { return };
         let begin = Begin { side: Side::Server, sealer, opener, chain, path: proven, ports: None, logged };
         let link = Link::new(begin, session, &self.limits, time.now, &mut self.rng);
-        let living = Living { link, header: None, owner: Some((user, identity, epoch)), secret };
+        let living = Living { link, kind, header: None, owner: Some((user, identity, epoch)), secret };
         let slot = self.insert(header.session, State::Living(Box::new(living)));
         if let Role::Server { identities, .. } = &mut self.role {
             identities.insert((user, identity), slot);
@@ -205,7 +205,7 @@ impl Hub {
         let logged = self.logged_keys.is_some().then(|| completed.logged(self.entries[slot].session));
         let begin = completed.begin(logged, &mut self.rng);
         let link = Link::new(begin, session, &self.limits, time.now, &mut self.rng);
-        self.entries[slot].state = State::Living(Box::new(Living { link, header, owner: None, secret: 0 }));
+        self.entries[slot].state = State::Living(Box::new(Living { link, kind, header, owner: None, secret: 0 }));
         let up = Event::Up { path, rtt: Some(rtt), user: None, kind, clock_ahead };
         self.events.push_back((self.id(slot), up));
         self.touch(slot);

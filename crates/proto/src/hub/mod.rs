@@ -135,6 +135,7 @@ enum State {
 
 struct Living {
     link: Link,
+    kind: SessionKind,
     /// On a client: the key of the headers that come to this link.
     header: Option<HeaderKey>,
     /// On a server: whose link it is, and which of the user's.
@@ -366,6 +367,14 @@ impl Hub {
         self.mark(slot);
         let link = &mut self.living(slot)?.link;
         if link.is_lost() { None } else { Some(link.session()) }
+    }
+
+    /// The kind of a link's session, for whoever tells people of it.
+    pub fn session_kind(&self, id: LinkId) -> Option<SessionKind> {
+        match &self.entries[self.slot(id)?].state {
+            State::Living(living) => Some(living.kind),
+            State::Dialing(_) | State::Held(_) => None,
+        }
     }
 
     /// The link itself, to look at.

@@ -30,7 +30,13 @@ pub(super) const ACK_DELAY: Duration = Duration::from_millis(5);
 
 /// `auto` waits no longer for an answer than this, or four of its own time-outs: what is sent then
 /// is two packets, and after a black-out they are what finds out that it is over.
-const PROBE_MAX: Duration = Duration::from_secs(1);
+const PROBE_MAX: Duration = Duration::from_millis(600);
+
+/// Waits are stretched by up to this part, each by another, so that they keep step with nothing.
+const PROBE_SPREAD: f64 = 0.5;
+
+/// The golden ratio's fraction: its multiples, less their whole part, fall everywhere.
+const GOLDEN: f64 = 0.618_033_988_749_895;
 
 /// What the packets of a lane count beside their data, bytes: the header and the envelope.
 pub(super) const AROUND: usize = super::segment::HEADER + crate::envelope::OVERHEAD;
@@ -255,7 +261,8 @@ impl Transit {
         let last = self.last_sent.filter(|_| self.in_flight > 0 && self.is_auto())?;
         let timeout = self.estimator.timeout() + ACK_DELAY;
         let backed_off = timeout.mul_f64(1.5_f64.powi(self.timeouts.min(20) as i32));
-        Some(last + backed_off.min(PROBE_MAX.max(4 * timeout)))
+        let stretch = 1.0 + PROBE_SPREAD * (f64::from(self.timeouts) * GOLDEN).fract();
+        Some(last + backed_off.min(PROBE_MAX.max(4 * timeout)).mul_f64(stretch))
     }
 
     /// The time of [`probe_at`](Self::probe_at) has come: for how often in a row.
