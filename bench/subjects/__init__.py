@@ -13,7 +13,7 @@ from bench.subjects.ssh import Ssh
 
 __all__ = ["Direct", "Ginnel", "Lab", "Relay", "Running", "Subject", "clean_subjects", "wan_subjects"]
 
-SESSIONS: dict[str, str] = {}
+SESSIONS: dict[str, str] = {"kcp": "KCP"}
 """Sessions beside the one that ginnel has by itself, and what they are called in tables: each is a subject."""
 
 FIXED_SHARE = 0.92

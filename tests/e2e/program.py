@@ -19,7 +19,7 @@ import pytest
 from .machine import udp_sockets
 from .process import Process
 
-SESSIONS: dict[str, tuple[str, ...]] = {"quic": ()}
+SESSIONS: dict[str, tuple[str, ...]] = {"quic": (), "kcp": ("--session", "kcp")}
 """Each session that the tests run over, and the arguments of `ginnel server` that choose it: its share link then asks
 for that session, and every client follows the link.
 

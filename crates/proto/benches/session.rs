@@ -1,10 +1,12 @@
-//! The QUIC session alone, without link and envelope: one datagram, and a batch.
+//! Each session alone, without link and envelope: one datagram, and a batch.
 
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ginnel_proto::envelope::OVERHEAD;
+use ginnel_proto::envelope::hello::SessionKind;
 use ginnel_proto::limits::Limits;
-use ginnel_proto::session::quic::{QuicConfig, QuicSession};
+use ginnel_proto::link::Side;
+use ginnel_proto::session::sessions::{Sessions, Start};
 use ginnel_proto::session::{Event, Read, Session, StreamId};
 use rand::{SeedableRng, rngs::StdRng};
 use std::collections::VecDeque;
@@ -21,20 +23,26 @@ const BATCH: usize = 44;
 /// Two sessions with a stream between them.
 struct Pair {
     now: Instant,
-    client: QuicSession,
-    server: QuicSession,
+    client: Box<dyn Session>,
+    server: Box<dyn Session>,
     stream: StreamId,
     buffer: Vec<u8>,
     chunks: Vec<Bytes>,
 }
 
 impl Pair {
-    fn new() -> Self {
+    fn new(kind: SessionKind) -> Self {
         let (now, mut rng) = (Instant::now(), StdRng::seed_from_u64(1));
-        let config = QuicConfig::new(&Limits::default(), now, &mut rng);
-        let server = QuicSession::server(&config, DATAGRAM_MAX, RTT, now, &mut rng);
-        let params = config.params();
-        let mut client = QuicSession::client(&config, DATAGRAM_MAX, params, RTT, now, &mut rng).expect("parameters");
+        let sessions = Sessions::new(&Limits::default(), now, &mut rng);
+        let mut begin = |side, params| {
+            let start = Start { side, params, datagram_max: DATAGRAM_MAX, rtt: RTT };
+            let mut session = sessions.begin(kind, &start, now, &mut rng).expect("parameters");
+            // What a link would find out.
+            session.carries(DATAGRAM_MAX);
+            session
+        };
+        let server = begin(Side::Server, sessions.asks(kind));
+        let mut client = begin(Side::Client, sessions.answers(kind));
         let stream = client.open().expect("a stream");
         let mut pair = Self { now, client, server, stream, buffer: Vec::new(), chunks: Vec::new() };
         // Until the larger datagrams are found, and the window has opened.
@@ -55,7 +63,7 @@ impl Pair {
     /// Writes what fits, moves it, reads it, and moves what comes back, a virtual millisecond later. How much was read.
     fn step(&mut self, data: &mut VecDeque<Bytes>) -> usize {
         self.client.write(self.stream, data).expect("an open stream");
-        carry(&mut self.client, &mut self.server, self.now, &mut self.buffer);
+        carry(&mut *self.client, &mut *self.server, self.now, &mut self.buffer);
         let mut all = 0;
         // Before its first byte has come the stream is unknown.
         while let Ok(Read::Data(length @ 1..)) = self.server.read(self.stream, 1 << 20, &mut self.chunks) {
@@ -63,7 +71,7 @@ impl Pair {
             self.chunks.clear();
         }
         self.now += RTT;
-        carry(&mut self.server, &mut self.client, self.now, &mut self.buffer);
+        carry(&mut *self.server, &mut *self.client, self.now, &mut self.buffer);
         for end in [&mut self.client, &mut self.server] {
             if end.poll_timeout().is_some_and(|at| at <= self.now) {
                 end.handle_timeout(self.now);
@@ -76,7 +84,7 @@ impl Pair {
     }
 }
 
-fn carry(from: &mut QuicSession, to: &mut QuicSession, now: Instant, buffer: &mut Vec<u8>) {
+fn carry(from: &mut dyn Session, to: &mut dyn Session, now: Instant, buffer: &mut Vec<u8>) {
     buffer.clear();
     while let Some(batch) = from.poll_transmit(now, BATCH, OVERHEAD, buffer) {
         for packet in buffer.chunks(batch.segment) {
@@ -88,10 +96,13 @@ fn carry(from: &mut QuicSession, to: &mut QuicSession, now: Instant, buffer: &mu
 
 fn pump(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("session");
-    for (name, length) in [("one_datagram", 1100), ("44_datagrams", 44 * 1400)] {
-        let (mut pair, payload) = (Pair::new(), Bytes::from(vec![7; length]));
-        group.throughput(Throughput::Bytes(length as u64));
-        group.bench_function(name, |bencher| bencher.iter(|| pair.pump(&payload)));
+    for kind in SessionKind::ALL {
+        for (name, length) in [("one_datagram", 1100), ("44_datagrams", 44 * 1400)] {
+            let (mut pair, payload) = (Pair::new(kind), Bytes::from(vec![7; length]));
+            group.throughput(Throughput::Bytes(length as u64));
+            let name = format!("{}/{name}", kind.name());
+            group.bench_function(name, |bencher| bencher.iter(|| pair.pump(&payload)));
+        }
     }
     group.finish();
 }

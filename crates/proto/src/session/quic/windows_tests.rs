@@ -14,7 +14,7 @@ struct Link {
 impl Link {
     fn new(rtt_ms: u32) -> Self {
         let (now, rtt) = (Instant::now(), rtt_ms * MS);
-        let bounds = Bounds::new(8 * MIB, 256 * MIB, 64 * MIB, rtt);
+        let bounds = Bounds::new(8 << 20, 256 * MIB, 64 * MIB, rtt);
         Self { windows: Windows::new(bounds, rtt, now), now, rtt, counts: (0, 0, 0) }
     }
 
@@ -40,7 +40,7 @@ impl Link {
 
 #[test]
 fn a_streams_window_follows_the_first_round_trip() {
-    let stream = |rtt_ms: u64| Bounds::new(8 * MIB, 256 * MIB, MIB, Duration::from_millis(rtt_ms)).stream;
+    let stream = |rtt_ms: u64| Bounds::new(8 << 20, 256 * MIB, MIB, Duration::from_millis(rtt_ms)).stream;
     assert_eq!((stream(0), stream(20)), (2 * MIB, 2 * MIB));
     assert_eq!(stream(50), 5_000_000);
     assert_eq!((stream(150), stream(10_000)), (8 * MIB, 8 * MIB));
