@@ -43,6 +43,12 @@ impl Session for Faulty {
     fn datagram_len(&self) -> usize {
         1200
     }
+    fn wants_length(&self) -> Option<u16> {
+        None
+    }
+
+    fn carries(&mut self, _length: u16) {}
+
     fn poll_event(&mut self) -> Option<session::Event> {
         None
     }
