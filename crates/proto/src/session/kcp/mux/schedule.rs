@@ -154,7 +154,7 @@ impl Turns {
         if others > first || self.others.is_empty() {
             self.fills = 0;
         } else if first > 0 {
-            self.fills += 1;
+            self.fills = self.fills.saturating_add(1);
         }
     }
 }
