@@ -7,7 +7,7 @@ use fixtures::Deployment;
 use ginnel_proto::hub::{Hub, Time};
 use ginnel_proto::keeper::pool::Pool;
 use ginnel_proto::keeper::{Action, Candidate};
-use ginnel_proto::limits::POOL_MAX;
+use ginnel_proto::limits::{Limits, POOL_MAX};
 use ginnel_proto::link::{Lost, Path};
 use hubs::{ServerOf, begin, client, client_path, deliver, later, sent};
 use std::collections::BTreeMap;
@@ -133,19 +133,16 @@ fn a_pool_whose_server_is_gone_moves_to_another_as_one() {
 }
 
 #[test]
-fn a_member_that_is_lost_goes_nowhere_else_while_another_has_a_link() {
+fn a_member_that_is_refused_goes_nowhere_else_while_another_has_a_link() {
     let mut servers = Servers::new(3, vec![vec![address(1)], vec![address(2)]]);
-    for host in [1, 2] {
-        servers.running.insert(address(host), server(servers.time, 10 + host));
-    }
-    servers.run(Duration::from_secs(10));
-    let before = servers.went.get(&address(2)).copied().unwrap_or(0);
-    let one = servers.running[&address(1)].ids()[1];
-    let time = servers.time;
-    servers.running.get_mut(&address(1)).unwrap().close(time, one, 0);
-    servers.run(Duration::from_secs(2));
-    assert_eq!(servers.peers(), [address(1); 3]);
-    assert_eq!(servers.went.get(&address(2)).copied().unwrap_or(0), before);
+    let deployment = Deployment::new();
+    let limits = Limits { links_per_user: 2, ..Limits::default() };
+    let full = ServerOf { limits, ..ServerOf::new(&deployment) }.start(11, servers.time);
+    servers.running.insert(address(1), full);
+    servers.running.insert(address(2), server(servers.time, 12));
+    servers.run(Duration::from_secs(60));
+    assert_eq!(servers.peers(), [address(1); 2]);
+    assert_eq!(servers.went.get(&address(2)), None);
 }
 
 #[test]
