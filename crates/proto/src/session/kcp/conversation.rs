@@ -16,6 +16,8 @@ const WINDOW_FIRST: u16 = 128;
 /// A window of nothing is asked about after so long, and ever more seldom. The reference waits for
 /// seven seconds; a question costs a header.
 const ASK_FIRST: Duration = Duration::from_millis(500);
+/// A new link is asked again after this.
+const GREET_AGAIN: Duration = Duration::from_millis(300);
 /// At least this often (the reference's `IKCP_PROBE_LIMIT`).
 const ASK_MAX: Duration = Duration::from_secs(120);
 
@@ -100,6 +102,8 @@ impl Conversation {
             return Err(Refused::Future);
         }
         self.peer_window = segment.window.into();
+        // If that is nothing, it is asked about anew.
+        self.ask = None;
         match segment.command {
             Command::Push => self.take(now, &segment, data, window, pieces)?,
             Command::Part => {
@@ -215,7 +219,8 @@ impl Conversation {
     }
 
     /// Sends a new segment into at most `room` bytes, with data that `fill` appends: at most as many
-    /// bytes as it is told. Nothing is written where it has none.
+    /// bytes as it is told. It returns whether nothing follows them. Nothing is written where it has
+    /// none.
     pub(super) fn send(
         &mut self,
         now: Instant,
@@ -223,7 +228,7 @@ impl Conversation {
         room: usize,
         transit: &mut Transit,
         out: &mut Vec<u8>,
-        fill: impl FnOnce(usize, &mut Vec<u8>),
+        fill: impl FnOnce(usize, &mut Vec<u8>) -> bool,
     ) -> bool {
         if room <= HEADER {
             return false;
@@ -231,7 +236,7 @@ impl Conversation {
         let header = Segment { serial: self.flight.next(), ..self.header(Command::Push, window, transit.clock(now)) };
         let start = out.len();
         header.write(0, out);
-        fill(room - HEADER, out);
+        let is_last = fill(room - HEADER, out);
         let length = out.len() - start - HEADER;
         debug_assert!(length <= room - HEADER, "{length} bytes for {room}");
         if length == 0 {
@@ -239,7 +244,9 @@ impl Conversation {
             return false;
         }
         out[start + 20..start + HEADER].copy_from_slice(&(length as u32).to_le_bytes());
-        self.flight.push(now, &out[start + HEADER..], transit);
+        // Somebody may wait for what is not followed by more, and nothing behind it would show its loss.
+        let twice = is_last && transit.is_lossy();
+        self.flight.push(now, &out[start + HEADER..], twice, transit);
         self.said(window);
         true
     }
@@ -329,6 +336,12 @@ impl Conversation {
     /// Bytes that wait behind a gap.
     pub(super) fn held(&self) -> usize {
         self.arrivals.held()
+    }
+
+    /// Asks the peer for its window until something comes from it.
+    pub(super) fn greet(&mut self, now: Instant) {
+        self.ask = Some((now, GREET_AGAIN));
+        self.ask(now);
     }
 
     /// Asks the peer for its window: it answers at once.

@@ -14,6 +14,9 @@ use std::time::Instant;
 /// Retransmissions after which a segment is not sent again before its time-out (`IKCP_FASTACK_LIMIT`).
 const FAST_MAX: u16 = 5;
 
+/// A segment that was lost so often leaves twice each time: few are, and all that follows waits for them.
+const TWICE_AFTER: u16 = 2;
+
 /// A segment sent so often may be too long for what the path has become.
 const STUBBORN_AFTER: u16 = 6;
 
@@ -130,16 +133,21 @@ impl Flight {
         std::mem::take(&mut self.stubborn)
     }
 
-    /// A new segment leaves, with data that lie in its place already.
-    pub(super) fn push(&mut self, now: Instant, data: &[u8], transit: &mut Transit) {
+    /// A new segment leaves, and is to leave once more if it is asked for `twice`.
+    pub(super) fn push(&mut self, now: Instant, data: &[u8], twice: bool, transit: &mut Transit) {
         let serial = self.next();
-        transit.leaves(now, data.len(), false);
+        transit.leaves(now, data.len(), None);
         let number = self.count();
         let (slot, time) = (transit.slots.store(data), transit.clock(now));
         let length = data.len() as u16;
-        self.sent.push_back(Sent { slot, length, fate: Fate::Flying, times: 1, number, at: now, time });
+        let fate = if twice { Fate::Again(false) } else { Fate::Flying };
+        self.sent.push_back(Sent { slot, length, fate, times: 1, number, at: now, time });
         self.held += data.len();
-        self.orders[ONE_ORDER].push_back((number, serial));
+        if twice {
+            self.again.push_back(serial);
+        } else {
+            self.orders[ONE_ORDER].push_back((number, serial));
+        }
     }
 
     /// The number of a transmission.
@@ -164,10 +172,19 @@ impl Flight {
         let Some(serial) = self.again.pop_front() else { return };
         let (at, number) = (serial.wrapping_sub(self.first) as usize, self.count());
         let Some(sent) = self.sent.get_mut(at) else { return };
-        transit.leaves(now, sent.length.into(), sent.fate == Fate::Again(false));
+        let before = (sent.fate == Fate::Again(false)).then_some(sent.at);
+        transit.leaves(now, sent.length.into(), before);
+        let twice = transit.is_auto() && sent.fate == Fate::Again(true) && sent.times >= TWICE_AFTER;
         (sent.fate, sent.number) = (Fate::Flying, number);
+        // Copies that leave together tell the same of the path's round trip.
+        let together = before == Some(now);
         (sent.at, sent.time) = (now, transit.clock(now));
-        sent.times = sent.times.saturating_add(1);
+        sent.times = sent.times.saturating_add(u16::from(!together));
+        if twice {
+            sent.fate = Fate::Again(false);
+            self.again.push_back(serial);
+            return;
+        }
         self.stubborn |= sent.times > STUBBORN_AFTER;
         self.dead |= sent.times > DEAD_AFTER && !transit.is_auto();
         let order = if transit.is_auto() { ONE_ORDER } else { (usize::from(sent.times) - 1).min(ORDERS - 1) };

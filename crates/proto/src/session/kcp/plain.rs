@@ -117,7 +117,7 @@ impl Plain {
         if waits && self.is_allowed(now) {
             self.write_data(now, window, out);
             self.urgent = self.urgent.saturating_sub(1);
-            self.pacer.spend(out.len() as u64);
+            self.pacer.spend(self.transit.take_unpaced());
         }
         self.app_limited |= !waits;
         !out.is_empty()
@@ -136,7 +136,10 @@ impl Plain {
         }
         let outbox = &mut self.outbox;
         let before = out.len();
-        self.conversation.send(now, window, room, &mut self.transit, out, |room, out| fill(outbox, room, out));
+        self.conversation.send(now, window, room, &mut self.transit, out, |room, out| {
+            fill(outbox, room, out);
+            outbox.is_empty()
+        });
         self.unsent -= (out.len() - before).saturating_sub(HEADER);
     }
 

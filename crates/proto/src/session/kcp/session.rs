@@ -19,9 +19,6 @@ use rand::{CryptoRng, RngExt};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Shorter packets are acknowledgements and little else: they are not paced.
-const PACED_LEAST: usize = 300;
-
 /// Packets on a new path, or after a time-out, that leave whatever window and pacer say: one of them arrives.
 const URGENT: u32 = 2;
 
@@ -115,7 +112,7 @@ impl KcpSession {
             (1..=u32::from(lanes)).map(|number| Conversation::new(&beginning(number), &transit)).collect();
         if start.side == Side::Client {
             // The server has a link when it has heard something on it, and the client when it is answered.
-            lanes[0].ask(now);
+            lanes[0].greet(now);
         }
         Ok(Self {
             lanes,
@@ -229,11 +226,12 @@ impl KcpSession {
         self.transit.end_losses(now);
         for (index, lane) in self.lanes.iter_mut().enumerate() {
             self.mux.delivered(index, lane.flight().delivered());
+            self.mux.behind_gap(index, lane.held());
         }
-        if self.lanes.iter_mut().any(|lane| lane.flight().is_dead()) {
+        if self.mux.is_used_up() || self.lanes.iter_mut().any(|lane| lane.flight().is_dead()) {
             self.fail();
         }
-        self.trim_at = (self.transit.in_flight() == 0).then(|| now + TRIM_AFTER);
+        self.trim_at = (!self.transit.is_flying()).then(|| now + TRIM_AFTER);
     }
 
     /// Nothing has come for too long: asks with the oldest that is in flight.
@@ -279,7 +277,8 @@ impl KcpSession {
             if lane.again_len().is_none() && room >= SCRAP && self.mux.has_work(index) && lane.may_send(now) {
                 let mux = &mut self.mux;
                 lane.send(now, window, room, &mut self.transit, out, |room, out| {
-                    mux.fill(now, index, room, out);
+                    let filled = mux.fill(now, index, room, out);
+                    room - filled >= SCRAP && !mux.has_work(index)
                 });
             }
         }
@@ -391,10 +390,9 @@ impl Session for KcpSession {
                 out.resize(out.len() + missing, 0);
             }
             out.resize(out.len() + left, 0);
-            if content > PACED_LEAST {
-                self.pacer.spend((out.len() - start) as u64);
-                self.urgent = self.urgent.saturating_sub(1);
-            }
+            let paced = self.transit.take_unpaced();
+            self.pacer.spend(paced);
+            self.urgent = self.urgent.saturating_sub(u32::from(paced > 0));
             if index == 0 {
                 segment = out.len();
             }
@@ -477,11 +475,11 @@ impl Session for KcpSession {
         if change == PathChange::New {
             self.lengths.path_changed();
             let controller = controller(&self.limits, now, self.lengths.now(), self.seed);
-            self.transit.path_changed(controller);
+            self.transit.path_changed(now, controller);
         }
         // Whatever was in flight to the old address may be lost: find out now.
         self.probe();
-        if self.transit.in_flight() == 0 {
+        if !self.transit.is_flying() {
             self.lanes[0].ask(now);
         }
     }

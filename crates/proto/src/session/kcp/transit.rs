@@ -30,7 +30,7 @@ pub(super) const ACK_DELAY: Duration = Duration::from_millis(5);
 
 /// `auto` waits no longer for an answer than this, or four of its own time-outs: what is sent then
 /// is two packets, and after a black-out they are what finds out that it is over.
-const PROBE_MAX: Duration = Duration::from_millis(600);
+const PROBE_MAX: Duration = Duration::from_millis(1500);
 
 /// Waits are stretched by up to this part, each by another, so that they keep step with nothing.
 const PROBE_SPREAD: f64 = 0.5;
@@ -40,6 +40,12 @@ const GOLDEN: f64 = 0.618_033_988_749_895;
 
 /// What the packets of a lane count beside their data, bytes: the header and the envelope.
 pub(super) const AROUND: usize = super::segment::HEADER + crate::envelope::OVERHEAD;
+
+/// Each segment's fate counts so much in the share of those that are lost.
+const LOSS_PART: f64 = 1.0 / 512.0;
+
+/// A path is lossy on which more are: two of a few hundred.
+const LOSSY: f64 = 0.003;
 
 /// One transmission that has arrived.
 #[derive(Clone, Copy, Debug)]
@@ -66,11 +72,19 @@ pub(super) struct Transit {
     /// How often order was lost by more than was allowed for.
     disorder: u32,
     in_flight: u64,
+    /// Segments on their way, those of a former path included.
+    flying: usize,
+    /// What left before this went another path: it says nothing of this one.
+    path_since: Instant,
+    /// Bytes that have left since the pacer was last told.
+    unpaced: u64,
     /// Time-outs in a row, and when something last left that has to be acknowledged.
     timeouts: u32,
     last_sent: Option<Instant>,
     sent: u64,
     lost: u64,
+    /// The share of segments that was lost of late.
+    loss: f64,
     /// Of the packet that is being taken in.
     packet: Packet,
 }
@@ -106,17 +120,23 @@ impl Transit {
             threshold: THRESHOLD,
             disorder: 0,
             in_flight: 0,
+            flying: 0,
+            path_since: now,
+            unpaced: 0,
             timeouts: 0,
             last_sent: None,
             sent: 0,
             lost: 0,
+            loss: 0.0,
             packet: Packet::default(),
         }
     }
 
-    /// The path is another one.
-    pub(super) fn path_changed(&mut self, controller: Option<Box<dyn Controller>>) {
+    /// The path is another one. What is on the former one is not forgotten, but counts no more.
+    pub(super) fn path_changed(&mut self, now: Instant, controller: Option<Box<dyn Controller>>) {
         self.controller = controller;
+        self.path_since = now;
+        self.in_flight = 0;
         self.estimator = Estimator::new(self.tuning);
         self.newest = None;
         self.timeouts = 0;
@@ -162,22 +182,45 @@ impl Transit {
         self.in_flight
     }
 
+    /// Whether anything is on its way.
+    pub(super) fn is_flying(&self) -> bool {
+        self.flying > 0
+    }
+
+    /// Whether the path loses so much that a segment for which somebody waits had better leave twice.
+    pub(super) fn is_lossy(&self) -> bool {
+        self.is_auto() && self.loss > LOSSY
+    }
+
     /// Segments sent so far, and those of them that were found lost.
     pub(super) fn counts(&self) -> (u64, u64) {
         (self.sent, self.lost)
     }
 
-    /// A segment with `data` bytes leaves. `again`: it was in flight already.
-    pub(super) fn leaves(&mut self, now: Instant, data: usize, again: bool) {
+    /// A segment with `data` bytes leaves. `before`: since when it has been in flight already.
+    pub(super) fn leaves(&mut self, now: Instant, data: usize, before: Option<Instant>) {
         let bytes = (data + AROUND) as u64;
-        if !again {
+        self.flying += usize::from(before.is_none());
+        if before.is_none_or(|at| !self.is_of_path(at)) {
             self.in_flight += bytes;
         }
+        self.unpaced += bytes;
         self.sent += 1;
         self.last_sent = Some(now);
         if let Some(controller) = &mut self.controller {
             controller.on_sent(now, bytes);
         }
+    }
+
+    /// Whether what left at this time went the path that is now.
+    fn is_of_path(&self, at: Instant) -> bool {
+        at >= self.path_since
+    }
+
+    /// Bytes that have left since this was last asked, for the pacer: what the controller has been told
+    /// of, and no more, or each would make the other slower and slower.
+    pub(super) fn take_unpaced(&mut self) -> u64 {
+        std::mem::take(&mut self.unpaced)
     }
 
     /// A segment is acknowledged. Returns whether it was its last transmission that has arrived, as
@@ -187,12 +230,13 @@ impl Transit {
         self.packet.progress = true;
         let took = now.saturating_duration_since(at);
         let (part, whole) = TOO_SOON;
-        let too_soon = ambiguous && self.estimator.shortest().is_some_and(|shortest| took < shortest / whole * part);
+        let too_soon = ambiguous && self.estimator.shortest().is_none_or(|shortest| took < shortest / whole * part);
         if too_soon || was_lost {
             // What was sent first has come, late: order was lost, nothing else.
             self.widen();
         }
-        if !too_soon {
+        let is_of_path = self.is_of_path(at);
+        if !too_soon && is_of_path {
             self.newest = self.newest.max(Some(at));
             if !ambiguous && self.packet.sample.is_none_or(|(newest, _)| at >= newest) {
                 self.packet.sample = Some((at, took));
@@ -201,8 +245,14 @@ impl Transit {
         if was_lost {
             return !too_soon;
         }
+        self.flying = self.flying.saturating_sub(1);
+        self.loss -= self.loss * LOSS_PART;
+        if !is_of_path {
+            return !too_soon;
+        }
         self.in_flight = self.in_flight.saturating_sub((bytes + AROUND) as u64);
-        if let Some(controller) = &mut self.controller {
+        // A round trip that may be none would be believed to be the shortest.
+        if let Some(controller) = self.controller.as_mut().filter(|_| !too_soon) {
             controller.on_ack(now, at, (bytes + AROUND) as u64);
         }
         !too_soon
@@ -216,8 +266,13 @@ impl Transit {
     /// A segment of `data` bytes that left at `at` is taken for lost.
     pub(super) fn is_lost(&mut self, at: Instant, data: usize) {
         let bytes = (data + AROUND) as u64;
-        self.in_flight = self.in_flight.saturating_sub(bytes);
+        self.flying = self.flying.saturating_sub(1);
         self.lost += 1;
+        self.loss += (1.0 - self.loss) * LOSS_PART;
+        if !self.is_of_path(at) {
+            return;
+        }
+        self.in_flight = self.in_flight.saturating_sub(bytes);
         let (newest, lost) = self.packet.lost.unwrap_or((at, 0));
         self.packet.lost = Some((newest.max(at), lost + bytes));
     }
@@ -258,7 +313,7 @@ impl Transit {
 
     /// When to ask the path with something that is in flight, for nothing has come for too long.
     pub(super) fn probe_at(&self) -> Option<Instant> {
-        let last = self.last_sent.filter(|_| self.in_flight > 0 && self.is_auto())?;
+        let last = self.last_sent.filter(|_| self.flying > 0 && self.is_auto())?;
         let timeout = self.estimator.timeout() + ACK_DELAY;
         let backed_off = timeout.mul_f64(1.5_f64.powi(self.timeouts.min(20) as i32));
         let stretch = 1.0 + PROBE_SPREAD * (f64::from(self.timeouts) * GOLDEN).fract();

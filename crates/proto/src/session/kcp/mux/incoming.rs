@@ -1,6 +1,6 @@
 //! The peer's direction of a stream: what has come and was not read, and how much more may come.
 
-use super::Violation;
+use super::{Violation, WINDOW_MAX};
 use crate::session::{Gone, READ_CHUNKS_MAX, Read};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -51,6 +51,8 @@ pub(super) struct Incoming {
     /// As many may come in all, as the peer knows.
     limit: u64,
     window: u32,
+    /// What waits behind a gap of the lane counts to nobody's window.
+    behind_gap: u32,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,7 @@ impl Incoming {
             consumed: 0,
             limit: first.into(),
             window,
+            behind_gap: 0,
         }
     }
 
@@ -192,19 +195,25 @@ impl Incoming {
 
     /// Whether the peer should be told of its window: a good part of it has been read, or it does
     /// not know yet how large it is and something flows.
-    pub(super) fn is_window_due(&self) -> bool {
+    /// `behind_gap`: so many bytes wait behind a gap of the lane.
+    pub(super) fn is_window_due(&mut self, behind_gap: u32) -> bool {
         let flows = self.received > 0 || self.limit == 0;
         let part = u64::from((self.window / TOLD_PART).max(1));
-        self.state == State::Open && flows && self.consumed + u64::from(self.window) >= self.limit + part
+        self.behind_gap = behind_gap;
+        self.state == State::Open && flows && self.consumed + u64::from(self.granted()) >= self.limit + part
+    }
+
+    fn granted(&self) -> u32 {
+        self.window.saturating_add(self.behind_gap).min(WINDOW_MAX)
     }
 
     /// What to tell the peer: bytes read, modulo 2^32, and the window.
     pub(super) fn told(&self) -> (u32, u32) {
-        (self.consumed as u32, self.window)
+        (self.consumed as u32, self.granted())
     }
 
     /// The peer has been told.
     pub(super) fn tell(&mut self) {
-        self.limit = self.limit.max(self.consumed + u64::from(self.window));
+        self.limit = self.limit.max(self.consumed + u64::from(self.granted()));
     }
 }

@@ -23,6 +23,12 @@ pub(super) struct Lane {
     pub(super) last_opened: u32,
     /// Streams that live on the lane.
     pub(super) streams: u64,
+    /// Bytes that wait behind a gap.
+    pub(super) behind_gap: u32,
+    /// As many of them the stream knew of that was last told because of them.
+    pub(super) gap_told: u32,
+    /// The stream that has last got data.
+    pub(super) receiving: Option<u32>,
     /// What it has moved, both ways.
     pub(super) lately: Lately,
 }
@@ -37,6 +43,9 @@ impl Lane {
             written: 0,
             last_opened: 0,
             streams: 0,
+            behind_gap: 0,
+            gap_told: 0,
+            receiving: None,
             lately: Lately::default(),
         }
     }

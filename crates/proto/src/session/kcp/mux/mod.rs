@@ -35,6 +35,9 @@ use thiserror::Error;
 /// The largest window that is believed, bytes.
 pub const WINDOW_MAX: u32 = 1 << 30;
 
+/// A gap that has grown by this part of a stream's window is worth telling of.
+const GAP_PART: u32 = 8;
+
 /// A stream with less than this unsent is always let in, bytes: a bulk stream locks nobody out.
 pub const LITTLE: u64 = 16 << 10;
 
@@ -285,6 +288,21 @@ impl Mux {
         self.share_room();
     }
 
+    /// So many bytes of a lane's pipe have come and wait behind a gap. Nobody can read them yet, so
+    /// that they must not count as unread: the windows of the lane's streams are larger by them.
+    pub fn behind_gap(&mut self, lane: usize, bytes: usize) {
+        let (bytes, lane) = (u32::try_from(bytes).unwrap_or(u32::MAX), &mut self.lanes[lane]);
+        lane.behind_gap = bytes;
+        lane.gap_told = lane.gap_told.min(bytes);
+        // Reading tells of it as well, but behind a long gap nothing is read.
+        if bytes - lane.gap_told > self.settings.stream_window / GAP_PART {
+            lane.gap_told = bytes;
+            if let Some(key) = lane.receiving.and_then(|id| self.keys.get(&id)).copied() {
+                self.settle(key);
+            }
+        }
+    }
+
     fn key(&self, id: StreamId) -> Option<usize> {
         self.keys.get(&u32::try_from(id.0).ok()?).copied()
     }
@@ -311,7 +329,7 @@ impl Mux {
     /// Puts a stream into the queues in which it belongs now.
     fn settle(&mut self, key: usize) {
         let stream = &mut self.streams[key];
-        stream.signals.window = stream.incoming.is_window_due();
+        stream.signals.window = stream.incoming.is_window_due(self.lanes[stream.lane].behind_gap);
         let is_undelivered = stream.outgoing.is_waiting() || stream.places.has(Kind::Sent);
         if is_undelivered != std::mem::replace(&mut stream.is_undelivered, is_undelivered) {
             self.undelivered = if is_undelivered { self.undelivered + 1 } else { self.undelivered - 1 };

@@ -79,6 +79,7 @@ impl Mux {
 
     fn take_data(&mut self, lane: usize, id: u32, data: Bytes) {
         let Some(key) = self.on(lane, id) else { return };
+        self.lanes[lane].receiving = Some(id);
         let pieces = self.totals.pieces;
         if self.change(key, |stream| stream.incoming.push(data, pieces)) {
             self.tell_readable(key);
