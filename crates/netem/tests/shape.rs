@@ -72,6 +72,7 @@ fn a_path_that_carries_less_is_found_out_about() {
         let link = lab.connect(0);
         lab.open(link, 1_000);
         lab.must("all arrives", 60 * SECOND, Lab::all_done);
+        lab.run_for(3 * SECOND);
         let server = lab.server.living()[0];
         let mtu = lab.server.hub.link(server).unwrap().stats().mtu;
         // 1,372 bytes pass, and the search ends 20 short of it at most; it may end lower, where less was tried.

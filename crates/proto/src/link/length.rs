@@ -19,7 +19,7 @@ const STEPS: u32 = 4;
 const GAIN: u16 = 16;
 
 /// An answer is waited for so long, ±40 %, and three round trips.
-const WAIT: Duration = Duration::from_millis(150);
+const WAIT: Duration = Duration::from_millis(60);
 
 /// A path is tried again after this.
 const AGAIN: Duration = Duration::from_secs(600);
