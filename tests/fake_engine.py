@@ -217,6 +217,7 @@ LINK = {
     "lost": 30,
     "receive_window": 2_000_000,
     "send_window": 2_000_000,
+    "refused": 0,
 }
 """The one link that is up."""
 REFUSED_STREAMS = 77_777

@@ -184,7 +184,8 @@ class Engine:
         (smoothed), "window": int (bytes that may be in flight), "pace": int | None (bytes per second that may be sent;
         None: as fast as the window lets), "mtu": int (bytes of the largest datagram), "sent": int, "lost": int
         (packets), "receive_window": int (bytes that the peer may have on its way to us or unread here), "send_window":
-        int (bytes that may be written and not yet acknowledged)}]`
+        int (bytes that may be written and not yet acknowledged), "refused": int (what the peer has sent that could not
+        be; a QUIC session does not count)}]`
         """
 
 def default_limits(role: str) -> dict[str, float]:

@@ -96,6 +96,7 @@ pub(crate) fn links<'py>(py: Python<'py>, links: &[LinkFigures]) -> PyResult<Bou
         dict.set_item("lost", path.lost)?;
         dict.set_item("receive_window", path.receive_window)?;
         dict.set_item("send_window", path.send_window)?;
+        dict.set_item("refused", path.refused)?;
         list.append(dict)?;
     }
     Ok(list)

@@ -52,6 +52,8 @@ class LinkStats(TypedDict):
     """Bytes that the far end may have on its way to us, or unread here."""
     send_window: int
     """Bytes that may be written here and not yet acknowledged."""
+    refused: int
+    """What the far end has sent that could not be, such as numbers outside the window. A QUIC session does not count."""
 
 
 class Stats(TypedDict):

@@ -103,6 +103,8 @@ pub struct PathStats {
     pub receive_window: u64,
     /// What may be written and not yet acknowledged, bytes.
     pub send_window: u64,
+    /// What the peer has sent that could not be, as far as the session counts it.
+    pub refused: u64,
 }
 
 /// Packets that leave together.

@@ -13,12 +13,15 @@ pub mod mode;
 pub mod mux;
 pub mod params;
 pub mod plain;
+mod receive;
 pub mod segment;
 mod session;
 mod slots;
 mod timeout;
 mod transit;
+mod transmit;
 
+pub use receive::Refusals;
 pub use session::KcpSession;
 
 use crate::limits::Limits;

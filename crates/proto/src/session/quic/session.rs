@@ -443,6 +443,7 @@ impl Session for QuicSession {
             pace: self.allowed.pace(),
             receive_window: self.receive_window,
             send_window: self.send_window,
+            refused: 0,
         }
     }
 
