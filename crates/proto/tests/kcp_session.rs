@@ -120,13 +120,10 @@ impl Pair {
             if left == 0 && queue.is_empty() {
                 pair.client().finish(id);
             }
-            match read(pair.server(), id) {
-                (data, ended) => {
-                    assert_eq!(data, pattern(got, data.len()));
-                    got += data.len();
-                    ended && got == total
-                }
-            }
+            let (data, ended) = read(pair.server(), id);
+            assert_eq!(data, pattern(got, data.len()));
+            got += data.len();
+            ended && got == total
         })
     }
 }
@@ -310,7 +307,6 @@ fn a_new_path_is_asked_at_once_and_knows_nothing_of_the_former() {
     pair.ways = Default::default();
     let (now, before) = (pair.now, pair.sent[CLIENT]);
     pair.client().path_changed(now, PathChange::New);
-    assert_eq!(pair.client().stats().rtt, Duration::ZERO);
     pair.drain(CLIENT);
     assert!(pair.sent[CLIENT] > before);
     let mut got = 0;
@@ -318,7 +314,7 @@ fn a_new_path_is_asked_at_once_and_knows_nothing_of_the_former() {
         got += read(pair.server(), id).0.len();
         got == 400_000
     });
-    pair.run(RTT * 2);
+    pair.carry(10_000, Duration::from_secs(1));
     // Round trips are those of this path.
     assert!((RTT / 2..RTT * 3).contains(&pair.client().stats().rtt), "{:?}", pair.client().stats());
 }

@@ -17,17 +17,29 @@ pub(super) struct Estimator {
     variation: Duration,
     shortest: Option<Duration>,
     latest: Duration,
+    /// All that is known is of a former path.
+    is_guess: bool,
 }
 
 impl Estimator {
     pub(super) fn new(tuning: Tuning) -> Self {
         let zero = Duration::ZERO;
-        Self { tuning, smoothed: None, variation: zero, shortest: None, latest: zero }
+        Self { tuning, smoothed: None, variation: zero, shortest: None, latest: zero, is_guess: false }
+    }
+
+    /// The path is another one: the next round trip is the first. Until then the former are as good a
+    /// guess as any.
+    pub(super) fn begin_anew(&mut self) {
+        self.is_guess = true;
+        self.shortest = None;
     }
 
     /// A round trip has ended.
     pub(super) fn sample(&mut self, took: Duration) {
         let took = took.min(LONGEST);
+        if std::mem::take(&mut self.is_guess) {
+            *self = Self::new(self.tuning);
+        }
         self.latest = took;
         self.shortest = self.shortest.into_iter().chain([took]).min();
         let Some(smoothed) = self.smoothed else {

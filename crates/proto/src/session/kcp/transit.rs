@@ -137,7 +137,7 @@ impl Transit {
         self.controller = controller;
         self.path_since = now;
         self.in_flight = 0;
-        self.estimator = Estimator::new(self.tuning);
+        self.estimator.begin_anew();
         self.newest = None;
         self.timeouts = 0;
     }
