@@ -3,9 +3,9 @@
 //! A machine for segments: who uses it takes packets apart and puts them together, so that several
 //! conversations (lanes) may share one. What they share besides is a [`Transit`].
 
-use super::arrivals::{Arrivals, Style, Taken};
+use super::arrivals::{Arrivals, RANGES, Style, Taken};
 use super::flight::{Flight, SPAN_MAX};
-use super::segment::{Command, HEADER, Segment};
+use super::segment::{Command, HEADER, Malformed, Segment};
 use super::transit::Transit;
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -31,6 +31,12 @@ pub(super) enum Refused {
     Future,
     /// A part that fits nothing, or ranges that are none.
     Malformed,
+}
+
+impl From<Malformed> for Refused {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
 }
 
 /// What a conversation begins with.
@@ -103,7 +109,7 @@ impl Conversation {
         match segment.command {
             Command::Push => self.take(now, &segment, data, window, pieces)?,
             Command::Part => {
-                if let Some(whole) = self.arrivals.take_part(segment.serial, data) {
+                if let Some(whole) = self.arrivals.take_part(segment.serial, data)? {
                     self.take(now, &segment, whole, window, pieces)?;
                 }
             }
@@ -145,7 +151,7 @@ impl Conversation {
         transit: &mut Transit,
     ) -> Result<(), Refused> {
         let (ranges, rest) = data.as_chunks::<8>();
-        if !rest.is_empty() {
+        if !rest.is_empty() || ranges.len() > RANGES {
             return Err(Refused::Malformed);
         }
         // The newest goes first: its time stamp says which transmission it was.
@@ -168,6 +174,8 @@ impl Conversation {
     /// Takes note that the time of [`poll_timeout`](Self::poll_timeout) has come.
     pub(super) fn handle_timeout(&mut self, now: Instant, transit: &mut Transit) {
         self.flight.find_lost(now, transit);
+        // What was to be sent may be gone by now, so that nobody has looked at the window since.
+        self.ask = self.ask.filter(|_| self.peer_window == 0);
         if let Some((at, waited)) = self.ask.filter(|(at, _)| *at <= now) {
             let wait = (waited * 3 / 2).min(ASK_MAX);
             self.ask = Some((at.max(now) + wait, wait));

@@ -45,6 +45,8 @@ struct Sent {
     number: u64,
     at: Instant,
     time: u32,
+    /// So many from this one on are known to be acknowledged; 0: that was not looked at.
+    run: u16,
 }
 
 /// A segment that is to be sent again.
@@ -137,7 +139,7 @@ impl Flight {
         let number = self.count();
         let (slot, time) = (transit.slots.store(data), transit.clock(now));
         let length = data.len() as u16;
-        self.sent.push_back(Sent { slot, length, fate: Fate::Flying, times: 1, number, at: now, time });
+        self.sent.push_back(Sent { slot, length, fate: Fate::Flying, times: 1, number, at: now, time, run: 0 });
         self.held += data.len();
         self.orders[ONE_ORDER].push_back((number, serial));
     }
@@ -216,9 +218,18 @@ impl Flight {
         let mut serial = if is_before(start, self.first) { self.first } else { start };
         while is_before(serial, end) {
             self.arrived(now, serial, None, transit);
-            serial = serial.wrapping_add(1);
+            serial = self.pass(serial, end);
         }
         true
+    }
+
+    /// Notes that a segment and all up to `end` are acknowledged. Returns the first after it of which that
+    /// was not noted before: ranges are told again and again, and what they told before must cost nothing.
+    fn pass(&mut self, serial: u32, end: u32) -> u32 {
+        let Some(sent) = self.sent.get_mut(serial.wrapping_sub(self.first) as usize) else { return end };
+        let before = sent.run.max(1);
+        sent.run = sent.run.max(end.wrapping_sub(serial) as u16);
+        serial.wrapping_add(before.into())
     }
 
     /// The next in the ring, if a serial number is in it.

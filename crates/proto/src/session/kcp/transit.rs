@@ -113,6 +113,8 @@ impl Transit {
         self.controller = controller;
         self.estimator = Estimator::new(self.tuning);
         self.newest = None;
+        // The old path's disorder says nothing of the new one's.
+        (self.threshold, self.disorder) = (THRESHOLD, 0);
         self.timeouts = 0;
     }
 
