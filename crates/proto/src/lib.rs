@@ -11,6 +11,8 @@ pub mod envelope;
 pub mod fuzz;
 #[doc(hidden)]
 pub mod fuzz_envelope;
+#[doc(hidden)]
+pub mod fuzz_kcp_segments;
 pub mod hub;
 pub mod keeper;
 pub mod limits;

@@ -82,6 +82,11 @@ impl Arrivals {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn begin_at(&mut self, serial: u32) {
+        self.next = serial;
+    }
+
     /// The serial number of the first that is missing.
     pub(super) fn next(&self) -> u32 {
         self.next
@@ -231,7 +236,10 @@ impl Arrivals {
 
     /// Whether all that would be acknowledged stands in the header of every segment.
     pub(super) fn is_plain(&self) -> bool {
-        self.style == Style::Ranges && self.ranges.is_empty()
+        match self.style {
+            Style::Ranges => self.ranges.is_empty(),
+            Style::Single(_) => self.singles.is_empty(),
+        }
     }
 
     /// What stands in every header has been sent.

@@ -92,6 +92,14 @@ impl Conversation {
         }
     }
 
+    /// The first serial number each way, instead of 0: for tests of what wraps around.
+    #[cfg(test)]
+    pub(super) fn begin_at(&mut self, serial: u32) {
+        self.flight.begin_at(serial);
+        self.arrivals.begin_at(serial);
+        self.told_end = serial;
+    }
+
     /// Takes a segment in; what is in order now is appended to `pieces`. `window`: so many segments
     /// beyond the last in order are taken.
     pub(super) fn handle(

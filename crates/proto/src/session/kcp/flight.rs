@@ -101,6 +101,11 @@ impl Flight {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn begin_at(&mut self, serial: u32) {
+        self.first = serial;
+    }
+
     /// The serial number of the next segment (`snd_nxt`).
     pub(super) fn next(&self) -> u32 {
         self.first.wrapping_add(self.sent.len() as u32)
@@ -289,7 +294,7 @@ impl Flight {
     /// fixed modes, so many packets have acknowledged later ones.
     fn is_passed(&self, sent: &Sent, transit: &Transit) -> bool {
         if transit.is_auto() {
-            return sent.number + transit.threshold() < self.newest;
+            return transit.threshold().is_some_and(|threshold| sent.number + threshold < self.newest);
         }
         let all = self.passed.len() == transit.tuning().resend;
         all && sent.times <= FAST_MAX && self.passed.first().is_some_and(|least| sent.number + 1 < *least)
@@ -347,3 +352,30 @@ impl Flight {
 pub(super) const SPAN_MAX: usize = u16::MAX as usize;
 
 const _: () = assert!(SPAN_MAX < (u32::MAX / 2) as usize && segment::HEADER == 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::kcp::mode::Mode;
+
+    #[test]
+    fn what_a_range_told_before_costs_nothing() {
+        let now = Instant::now();
+        let mut transit = Transit::new(Mode::Auto, None, None, now);
+        let mut flight = Flight::new();
+        (0..1000).for_each(|_| flight.push(now, b"data", &mut transit));
+        for end in [500, 501, 900] {
+            assert!(flight.acknowledge_range(now, (1, end), &mut transit));
+            for mut serial in [1, 2, 300] {
+                let mut steps = 0;
+                while serial < end {
+                    (serial, steps) = (flight.pass(serial, end), steps + 1);
+                }
+                assert!(steps <= 4, "{steps} steps to {end}");
+            }
+        }
+        assert_eq!(flight.held(), 101 * b"data".len());
+        assert!(!flight.acknowledge_range(now, (1, 1001), &mut transit), "from the future");
+        assert!(!flight.acknowledge_range(now, (9, 9), &mut transit), "none");
+    }
+}
