@@ -13,6 +13,8 @@ pub mod fuzz;
 pub mod fuzz_envelope;
 #[doc(hidden)]
 pub mod fuzz_kcp;
+#[doc(hidden)]
+pub mod fuzz_kcp_segments;
 pub mod hub;
 pub mod keeper;
 pub mod limits;

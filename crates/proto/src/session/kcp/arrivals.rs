@@ -1,6 +1,6 @@
 //! What a conversation has received: put in order, and acknowledged.
 
-use super::segment::{Command, HEADER, Segment, is_before};
+use super::segment::{Command, HEADER, Malformed, Segment, is_before};
 use super::transit::ACK_DELAY;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ const ACK_EVERY: usize = 10;
 
 /// Ranges that are remembered and told, the newest: each is told a few dozen times, however many of
 /// the packets that tell of it are lost.
-const RANGES: usize = 32;
+pub(super) const RANGES: usize = 32;
 
 /// Acknowledgements that wait, one by one. Beyond it the oldest is dropped, and its segment comes again.
 const SINGLES: usize = 8192;
@@ -82,6 +82,11 @@ impl Arrivals {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn begin_at(&mut self, serial: u32) {
+        self.next = serial;
+    }
+
     /// The serial number of the first that is missing.
     pub(super) fn next(&self) -> u32 {
         self.next
@@ -125,6 +130,10 @@ impl Arrivals {
             self.held.resize(ahead + 1, None);
         }
         if self.held[ahead].is_some() {
+            // It comes again, for the sender does not know of it: its range was forgotten, or not told.
+            if !self.ranges.iter().any(|range| !is_before(serial, range.0) && is_before(serial, range.1)) {
+                self.add_range(serial);
+            }
             self.note(now, serial, time, true);
             return Taken::Again;
         }
@@ -147,27 +156,27 @@ impl Arrivals {
 
     /// Takes a part of a segment in: its offset and the segment's length stand in front. The whole
     /// segment, when it is complete.
-    pub(super) fn take_part(&mut self, serial: u32, mut data: Bytes) -> Option<Bytes> {
-        let head: [u8; 4] = *data.first_chunk()?;
+    pub(super) fn take_part(&mut self, serial: u32, mut data: Bytes) -> Result<Option<Bytes>, Malformed> {
+        let head: [u8; 4] = *data.first_chunk().ok_or(Malformed)?;
         let (offset, total) = (u16::from_le_bytes([head[0], head[1]]), u16::from_le_bytes([head[2], head[3]]));
         let (offset, total) = (usize::from(offset), usize::from(total));
         let data = data.split_off(4);
         if data.is_empty() || offset + data.len() > total || total > super::slots::SLOT {
-            return None;
+            return Err(Malformed);
         }
         if self.parts.as_ref().is_none_or(|parts| parts.serial != serial || parts.data.len() != total) {
             self.parts = Some(Parts { serial, data: vec![0; total], filled: 0 });
         }
-        let parts = self.parts.as_mut()?;
-        if offset > parts.filled {
-            return None;
-        }
+        let Some(parts) = self.parts.as_mut().filter(|parts| offset <= parts.filled) else {
+            // The one before it is lost, so that all come again.
+            return Ok(None);
+        };
         parts.data[offset..offset + data.len()].copy_from_slice(&data);
         parts.filled = parts.filled.max(offset + data.len());
         if parts.filled < total {
-            return None;
+            return Ok(None);
         }
-        self.parts.take().map(|parts| parts.data.into())
+        Ok(self.parts.take().map(|parts| parts.data.into()))
     }
 
     /// Something waits to be acknowledged, and not for long where it is news.
@@ -227,7 +236,10 @@ impl Arrivals {
 
     /// Whether all that would be acknowledged stands in the header of every segment.
     pub(super) fn is_plain(&self) -> bool {
-        self.style == Style::Ranges && self.ranges.is_empty()
+        match self.style {
+            Style::Ranges => self.ranges.is_empty(),
+            Style::Single(_) => self.singles.is_empty(),
+        }
     }
 
     /// What stands in every header has been sent.

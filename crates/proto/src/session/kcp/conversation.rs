@@ -3,9 +3,9 @@
 //! A machine for segments: who uses it takes packets apart and puts them together, so that several
 //! conversations (lanes) may share one. What they share besides is a [`Transit`].
 
-use super::arrivals::{Arrivals, Style, Taken};
+use super::arrivals::{Arrivals, RANGES, Style, Taken};
 use super::flight::{Flight, SPAN_MAX};
-use super::segment::{Command, HEADER, Segment};
+use super::segment::{Command, HEADER, Malformed, Segment};
 use super::transit::Transit;
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -33,6 +33,12 @@ pub(super) enum Refused {
     Future,
     /// A part that fits nothing, or ranges that are none.
     Malformed,
+}
+
+impl From<Malformed> for Refused {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
 }
 
 /// What a conversation begins with.
@@ -64,6 +70,8 @@ pub(super) struct Conversation {
     ask: Option<(Instant, Duration)>,
     /// It is time to ask.
     asks: bool,
+    /// The peer was never heard, and is asked until it is.
+    greets: bool,
     /// Bytes of a segment that is sent in parts, and how many of them have left.
     parts_left: Option<(u32, usize)>,
 }
@@ -84,8 +92,17 @@ impl Conversation {
             tell: false,
             ask: None,
             asks: false,
+            greets: false,
             parts_left: None,
         }
+    }
+
+    /// The first serial number each way, instead of 0: for tests of what wraps around.
+    #[cfg(test)]
+    pub(super) fn begin_at(&mut self, serial: u32) {
+        self.flight.begin_at(serial);
+        self.arrivals.begin_at(serial);
+        self.told_end = serial;
     }
 
     /// Takes a segment in; what is in order now is appended to `pieces`. `window`: so many segments
@@ -102,12 +119,13 @@ impl Conversation {
             return Err(Refused::Future);
         }
         self.peer_window = segment.window.into();
-        // If that is nothing, it is asked about anew.
-        self.ask = None;
+        if std::mem::take(&mut self.greets) || self.peer_window > 0 {
+            self.ask = None;
+        }
         match segment.command {
             Command::Push => self.take(now, &segment, data, window, pieces)?,
             Command::Part => {
-                if let Some(whole) = self.arrivals.take_part(segment.serial, data) {
+                if let Some(whole) = self.arrivals.take_part(segment.serial, data)? {
                     self.take(now, &segment, whole, window, pieces)?;
                 }
             }
@@ -149,7 +167,7 @@ impl Conversation {
         transit: &mut Transit,
     ) -> Result<(), Refused> {
         let (ranges, rest) = data.as_chunks::<8>();
-        if !rest.is_empty() {
+        if !rest.is_empty() || ranges.len() > RANGES {
             return Err(Refused::Malformed);
         }
         // The newest goes first: its time stamp says which transmission it was.
@@ -172,6 +190,8 @@ impl Conversation {
     /// Takes note that the time of [`poll_timeout`](Self::poll_timeout) has come.
     pub(super) fn handle_timeout(&mut self, now: Instant, transit: &mut Transit) {
         self.flight.find_lost(now, transit);
+        // What was to be sent may be gone by now, so that nobody has looked at the window since.
+        self.ask = self.ask.filter(|_| self.peer_window == 0 || self.greets);
         if let Some((at, waited)) = self.ask.filter(|(at, _)| *at <= now) {
             let wait = (waited * 3 / 2).min(ASK_MAX);
             self.ask = Some((at.max(now) + wait, wait));
@@ -191,7 +211,7 @@ impl Conversation {
         let span = self.flight.span();
         let may = span < self.send_window.min(self.peer_window).min(SPAN_MAX);
         if may {
-            self.ask = None;
+            (self.ask, self.greets) = (None, false);
         } else if self.ask.is_none() && self.peer_window <= span && span == 0 {
             // What is in flight would be answered, and the answer tells the window.
             self.ask = Some((now + ASK_FIRST, ASK_FIRST));
@@ -341,6 +361,7 @@ impl Conversation {
     /// Asks the peer for its window until something comes from it.
     pub(super) fn greet(&mut self, now: Instant) {
         self.ask = Some((now, GREET_AGAIN));
+        self.greets = true;
         self.ask(now);
     }
 

@@ -48,6 +48,8 @@ struct Sent {
     number: u64,
     at: Instant,
     time: u32,
+    /// So many from this one on are known to be acknowledged; 0: that was not looked at.
+    run: u16,
 }
 
 /// A segment that is to be sent again.
@@ -102,6 +104,11 @@ impl Flight {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn begin_at(&mut self, serial: u32) {
+        self.first = serial;
+    }
+
     /// The serial number of the next segment (`snd_nxt`).
     pub(super) fn next(&self) -> u32 {
         self.first.wrapping_add(self.sent.len() as u32)
@@ -141,7 +148,7 @@ impl Flight {
         let (slot, time) = (transit.slots.store(data), transit.clock(now));
         let length = data.len() as u16;
         let fate = if twice { Fate::Again(false) } else { Fate::Flying };
-        self.sent.push_back(Sent { slot, length, fate, times: 1, number, at: now, time });
+        self.sent.push_back(Sent { slot, length, fate, times: 1, number, at: now, time, run: 0 });
         self.held += data.len();
         if twice {
             self.again.push_back(serial);
@@ -233,9 +240,18 @@ impl Flight {
         let mut serial = if is_before(start, self.first) { self.first } else { start };
         while is_before(serial, end) {
             self.arrived(now, serial, None, transit);
-            serial = serial.wrapping_add(1);
+            serial = self.pass(serial, end);
         }
         true
+    }
+
+    /// Notes that a segment and all up to `end` are acknowledged. Returns the first after it of which that
+    /// was not noted before: ranges are told again and again, and what they told before must cost nothing.
+    fn pass(&mut self, serial: u32, end: u32) -> u32 {
+        let Some(sent) = self.sent.get_mut(serial.wrapping_sub(self.first) as usize) else { return end };
+        let before = sent.run.max(1);
+        sent.run = sent.run.max(end.wrapping_sub(serial) as u16);
+        serial.wrapping_add(before.into())
     }
 
     /// The next in the ring, if a serial number is in it.
@@ -295,7 +311,7 @@ impl Flight {
     /// fixed modes, so many packets have acknowledged later ones.
     fn is_passed(&self, sent: &Sent, transit: &Transit) -> bool {
         if transit.is_auto() {
-            return sent.number + transit.threshold() < self.newest;
+            return transit.threshold().is_some_and(|threshold| sent.number + threshold < self.newest);
         }
         let all = self.passed.len() == transit.tuning().resend;
         all && sent.times <= FAST_MAX && self.passed.first().is_some_and(|least| sent.number + 1 < *least)
@@ -353,3 +369,30 @@ impl Flight {
 pub(super) const SPAN_MAX: usize = u16::MAX as usize;
 
 const _: () = assert!(SPAN_MAX < (u32::MAX / 2) as usize && segment::HEADER == 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::kcp::mode::Mode;
+
+    #[test]
+    fn what_a_range_told_before_costs_nothing() {
+        let now = Instant::now();
+        let mut transit = Transit::new(Mode::Auto, None, None, now);
+        let mut flight = Flight::new();
+        (0..1000).for_each(|_| flight.push(now, b"data", false, &mut transit));
+        for end in [500, 501, 900] {
+            assert!(flight.acknowledge_range(now, (1, end), &mut transit));
+            for mut serial in [1, 2, 300] {
+                let mut steps = 0;
+                while serial < end {
+                    (serial, steps) = (flight.pass(serial, end), steps + 1);
+                }
+                assert!(steps <= 4, "{steps} steps to {end}");
+            }
+        }
+        assert_eq!(flight.held(), 101 * b"data".len());
+        assert!(!flight.acknowledge_range(now, (1, 1001), &mut transit), "from the future");
+        assert!(!flight.acknowledge_range(now, (9, 9), &mut transit), "none");
+    }
+}

@@ -7,6 +7,8 @@
 
 mod arrivals;
 mod conversation;
+#[cfg(test)]
+mod core_tests;
 mod flight;
 mod lengths;
 pub mod mode;

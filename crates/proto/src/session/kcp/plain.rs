@@ -21,7 +21,6 @@ pub struct Plain {
     window: u16,
     mtu: usize,
     inbox: VecDeque<Bytes>,
-    unread: usize,
     outbox: VecDeque<Bytes>,
     unsent: usize,
     pieces: Vec<Bytes>,
@@ -48,7 +47,6 @@ impl Plain {
             window,
             mtu: mtu.into(),
             inbox: VecDeque::new(),
-            unread: 0,
             outbox: VecDeque::new(),
             unsent: 0,
             pieces: Vec::new(),
@@ -81,7 +79,6 @@ impl Plain {
                 }
             }
         }
-        self.unread += self.pieces.iter().map(Bytes::len).sum::<usize>();
         self.inbox.extend(self.pieces.drain(..).filter(|piece| !piece.is_empty()));
         self.transit.end_acks(now, self.app_limited);
         self.conversation.find_lost(now, &mut self.transit);
@@ -157,9 +154,10 @@ impl Plain {
         allowed
     }
 
+    /// As in the reference, only what is in order and unread takes from it, by the segment: so its end
+    /// never goes back, and what was promised is taken when it comes.
     fn receive_window(&self) -> u16 {
-        let used = (self.unread + self.conversation.held()) / self.mtu;
-        self.window.saturating_sub(u16::try_from(used).unwrap_or(u16::MAX))
+        self.window.saturating_sub(u16::try_from(self.inbox.len()).unwrap_or(u16::MAX))
     }
 
     /// Hands bytes over to be sent. Who writes looks at [`unsent`](Self::unsent).
@@ -181,7 +179,6 @@ impl Plain {
     /// The next bytes that have come.
     pub fn read(&mut self, now: Instant) -> Option<Bytes> {
         let data = self.inbox.pop_front()?;
-        self.unread -= data.len();
         self.conversation.window_changed(now, self.receive_window());
         Some(data)
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// So many later transmissions must have arrived at first before one is taken for lost, as in QUIC
 /// (RFC 9002, section 6.1.1). More on a path that was seen to change their order.
 const THRESHOLD: u64 = 3;
-/// Never more: on such a path time decides.
+/// From here on time alone decides.
 const THRESHOLD_MAX: u64 = 256;
 
 /// A part of a round trip that order may be lost by: an eighth (RFC 9002, section 6.1.2), doubled each
@@ -139,6 +139,8 @@ impl Transit {
         self.in_flight = 0;
         self.estimator.begin_anew();
         self.newest = None;
+        // The old path's disorder says nothing of the new one's.
+        (self.threshold, self.disorder) = (THRESHOLD, 0);
         self.timeouts = 0;
     }
 
@@ -298,9 +300,10 @@ impl Transit {
         }
     }
 
-    /// So many later transmissions of its lane must have arrived before one is taken for lost.
-    pub(super) fn threshold(&self) -> u64 {
-        self.threshold
+    /// So many later transmissions of its lane must have arrived before one is taken for lost. `None`:
+    /// the path changes the order so much that it says nothing.
+    pub(super) fn threshold(&self) -> Option<u64> {
+        Some(self.threshold).filter(|threshold| *threshold < THRESHOLD_MAX)
     }
 
     /// When a transmission is lost, if it is not acknowledged by then. `None`: none that left later
