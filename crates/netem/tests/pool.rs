@@ -143,6 +143,18 @@ fn a_restart_brings_all_back_with_a_handshake_or_two_each() {
 }
 
 #[test]
+fn links_that_nobody_uses_come_back_with_the_one_that_is_used() {
+    for_each_seed(5, |seed| {
+        let (mut lab, before) = kept(Setup::new(seed), 8);
+        lab.run_for(3 * SECOND);
+        lab.server_returns();
+        lab.run_for(ms(100));
+        open_on_all(&mut lab, &before[..1], 1000);
+        lab.must("all are back", 8 * SECOND, |lab| lab.ups(0) == 16);
+    });
+}
+
+#[test]
 fn a_server_that_is_away_is_asked_as_by_a_single_link() {
     for_each_seed(5, |seed| {
         let sent = |links| {

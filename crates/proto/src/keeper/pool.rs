@@ -13,9 +13,13 @@
 use super::{Action, Candidate, Keeper, Kept, Lead};
 use crate::hub::{self, Hub, LinkId, Time};
 use crate::limits::{POOL_MAX, POOL_STAGGER};
+use crate::link::Link;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+/// A link that nothing has come on for so long is asked when a handshake beside it is answered.
+const UNHEARD: Duration = Duration::from_secs(1);
 
 /// All links of one client to its server.
 pub struct Pool {
@@ -112,10 +116,14 @@ impl Pool {
         let owner = self.keepers.iter().position(|keeper| keeper.has(id)).unwrap_or(0);
         self.keepers[owner].handle_event(time, hub, id, event);
         if matches!(event, hub::Event::Answered { .. }) {
-            // The server is there: links that live need no handshakes of their own to learn it.
+            // The server is there: links that live need no handshakes of their own to learn it. And
+            // where one was lost with its server, those that nobody uses would not notice for long.
             let others = self.keepers.iter().enumerate().filter(|(member, _)| *member != owner);
-            for kept in others.filter_map(|(_, keeper)| keeper.kept).filter(|kept| kept.doubted) {
-                hub.probe(time, kept.link);
+            for kept in others.filter_map(|(_, keeper)| keeper.kept) {
+                let heard = hub.link(kept.link).map(Link::last_heard);
+                if kept.doubted || heard.is_none_or(|heard| heard + UNHEARD < time.now) {
+                    hub.probe(time, kept.link);
+                }
             }
         }
         self.settle(time, hub);
