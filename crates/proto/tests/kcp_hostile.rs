@@ -3,14 +3,9 @@
 mod kcp_pipe;
 
 use bytes::Bytes;
-use ginnel_proto::fuzz_kcp_segments::BODIES;
 use ginnel_proto::session::kcp::mode::Mode;
 use ginnel_proto::session::kcp::plain::Plain;
 use kcp_pipe::{CONVERSATION, End, dissect, ours};
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 const PUSH: u8 = 81;
@@ -252,29 +247,4 @@ fn two_packets_that_acknowledge_later_ones_send_again_and_five_times_at_most() {
         again += victim.says().iter().filter(|said| said.2 == 0).count();
     }
     assert_eq!(again, 5);
-}
-
-#[test]
-fn every_body_holds() {
-    for (name, body) in BODIES {
-        let config = Config { cases: 5_000, failure_persistence: None, ..Config::default() };
-        let outcome = TestRunner::new(config).run(&vec(any::<u8>(), 0..2000), |data| {
-            body(&data);
-            Ok(())
-        });
-        if let Err(failure) = outcome {
-            panic!("{name}: {failure}");
-        }
-    }
-}
-
-#[test]
-fn every_body_is_a_target_of_the_fuzzer() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
-    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).expect("the fuzz folder");
-    for (name, _) in BODIES {
-        let source = std::fs::read_to_string(folder.join(format!("fuzz_targets/{name}.rs"))).expect("a target");
-        assert!(source.contains(&format!("fuzz_kcp_segments::{name}(")), "{name} calls another body");
-        assert!(manifest.contains(&format!("name = \"{name}\"")), "fuzz/Cargo.toml lacks {name}");
-    }
 }
