@@ -113,6 +113,7 @@ impl Conversation {
         if !self.flight.acknowledge_before(now, segment.next, transit) {
             return Err(Refused::Future);
         }
+        self.flight.heard(now);
         self.peer_window = segment.window.into();
         match segment.command {
             Command::Push => self.take(now, &segment, data, window, pieces)?,
