@@ -2,10 +2,18 @@
 
 mod kcp_pipe;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use ginnel_proto::envelope::OVERHEAD;
+use ginnel_proto::limits::Limits;
+use ginnel_proto::link::Side;
+use ginnel_proto::session::Session;
 use ginnel_proto::session::kcp::mode::Mode;
 use ginnel_proto::session::kcp::plain::Plain;
+use ginnel_proto::session::kcp::{self, KcpSession};
+use ginnel_proto::session::sessions::Start;
 use kcp_pipe::{CONVERSATION, End, dissect, ours};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use std::time::{Duration, Instant};
 
 const PUSH: u8 = 81;
@@ -247,4 +255,28 @@ fn two_packets_that_acknowledge_later_ones_send_again_and_five_times_at_most() {
         again += victim.says().iter().filter(|said| said.2 == 0).count();
     }
     assert_eq!(again, 5);
+}
+
+#[test]
+fn a_session_counts_what_it_refuses_by_its_kind() {
+    let (now, limits) = (Instant::now(), Limits::default());
+    let params = kcp::params(&limits).encode();
+    let rtt = Duration::from_millis(20);
+    let start = Start { side: Side::Server, params: &params, datagram_max: 1452, rtt };
+    let mut session = KcpSession::new(&start, &limits, now, &mut StdRng::seed_from_u64(1)).expect("good parameters");
+    let mut hears = |lane: u32, command: u8, serial: u32, next: u32, data: &[u8]| {
+        let mut datagram = segment(command, 9, serial, next, data);
+        datagram[..4].copy_from_slice(&lane.to_le_bytes());
+        datagram.resize(datagram.len() + OVERHEAD, 0);
+        session.handle(now, BytesMut::from(&datagram[..]));
+        let refusals = session.refusals();
+        (refusals.malformed, refusals.foreign, refusals.outside, refusals.future)
+    };
+    assert_eq!(hears(1, 80, 0, 0, b""), (1, 0, 0, 0));
+    assert_eq!(hears(1, PART, 0, 0, b"short"), (2, 0, 0, 0));
+    assert_eq!(hears(17, PUSH, 0, 0, b"data"), (2, 1, 0, 0));
+    assert_eq!(hears(u32::MAX, PUSH, 0, 0, b"data"), (2, 2, 0, 0));
+    assert_eq!(hears(2, PUSH, 0x7000_0000, 0, b"data"), (2, 2, 1, 0));
+    assert_eq!(hears(3, PUSH, 0, 1, b"data"), (2, 2, 1, 1));
+    assert_eq!(hears(3, RANGES, 0, 0, &[1; 8]), (2, 2, 1, 2));
 }

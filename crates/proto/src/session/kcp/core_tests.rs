@@ -316,3 +316,12 @@ fn a_peer_that_answers_and_takes_nothing_is_not_gone_and_one_that_is_silent_is()
         }
     }
 }
+
+#[test]
+fn a_new_path_has_nothing_of_the_old_ones_disorder() {
+    let ([mut sender, _], _) =
+        carry(Mode::Auto, 20_000, 0, &mut |rng, _, _| Some(milliseconds(40) + milliseconds(10).mul_f64(rng.random())));
+    assert_eq!(sender.transit.threshold(), None, "order says nothing here");
+    sender.transit.path_changed(None);
+    assert_eq!(sender.transit.threshold(), Some(3));
+}
