@@ -1,3 +1,6 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| ginnel_proto::fuzz_kcp_segments::kcp_segments(data));
+use ginnel_proto::fuzz_kcp_segments::kcp_segments;
+use std::time::Instant;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| kcp_segments(Instant::now(), data));

@@ -56,9 +56,7 @@ def data(length: int) -> bytes:
     return bytes(((place * 2_654_435_761) & 0xFFFF_FFFF) >> 24 for place in range(length))
 
 
-def converse(
-    acceptor: Sequence[str | Path], dialler: Sequence[str | Path], task: Sequence[str]
-) -> tuple[str, str]:
+def converse(acceptor: Sequence[str], dialler: Sequence[str], task: Sequence[str]) -> tuple[str, str]:
     """What the one that accepts and the one that dials print when all is done."""
     with subprocess.Popen(acceptor, stdout=subprocess.PIPE, text=True) as accepting:
         try:
@@ -87,7 +85,7 @@ def lossy(loss: int, mode: str) -> list[str]:
 @pytest.mark.parametrize("mode", ["auto", "fast3", "normal"])
 @pytest.mark.parametrize("loss", [0, 1, 10])
 def test_ours_dials_and_theirs_accepts(kcp: Path, kcp_go: Path, loss: int, mode: str) -> None:
-    acceptor, dialler = [kcp_go, "accept", ANYWHERE], [kcp, "dial"]
+    acceptor, dialler = [str(kcp_go), "accept", ANYWHERE], [str(kcp), "dial"]
     task = ["source", str(BYTES), *lossy(loss, mode)]
     accepted, dialled = converse([*acceptor, "sink", str(BYTES)], dialler, task)
     assert accepted == RECEIVED
@@ -102,15 +100,11 @@ def test_ours_dials_and_theirs_accepts(kcp: Path, kcp_go: Path, loss: int, mode:
 @pytest.mark.parametrize("mode", ["auto", "fast3", "normal"])
 @pytest.mark.parametrize("loss", [0, 1, 10])
 def test_theirs_dials_and_ours_accepts(kcp: Path, kcp_go: Path, loss: int, mode: str) -> None:
-    acceptor, options = [kcp, "accept", ANYWHERE], lossy(loss, mode)
-    accepted, dialled = converse(
-        [*acceptor, "sink", str(BYTES), *options], [kcp_go, "dial"], ["source", str(BYTES)]
-    )
+    acceptor, dialler, options = [str(kcp), "accept", ANYWHERE], [str(kcp_go), "dial"], lossy(loss, mode)
+    accepted, dialled = converse([*acceptor, "sink", str(BYTES), *options], dialler, ["source", str(BYTES)])
     assert RECEIVED in accepted
     assert dialled == SENT
-    accepted, dialled = converse(
-        [*acceptor, "echo", str(BYTES), *options], [kcp_go, "dial"], ["back", str(BYTES)]
-    )
+    accepted, dialled = converse([*acceptor, "echo", str(BYTES), *options], dialler, ["back", str(BYTES)])
     assert RECEIVED in accepted
     assert SENT in accepted
     assert sorted(dialled.splitlines(keepends=True)) == [RECEIVED, SENT]

@@ -1,25 +1,20 @@
 //! Fuzz body of KCP conversations: whatever a peer sends, and whatever the time is, an end neither panics
 //! nor spins, sends no datagram that is too long, and holds no more than its window.
 
-use crate::fuzz::Body;
 use crate::session::kcp::Settings;
 use crate::session::kcp::mode::Mode;
 use crate::session::kcp::plain::Plain;
 use bytes::Bytes;
 use std::time::{Duration, Instant};
 
-/// The body with its name, which is also its fuzz target's.
-pub const BODIES: &[(&str, Body)] = &[("kcp_segments", kcp_segments)];
-
 const WINDOW: u16 = 64;
 const MTU: u16 = 600;
 
 /// First byte: the mode. The others say step by step what happens: bytes sent, time that passes, segments of
 /// the peer, of which most are nearly good, and datagrams that need not be segments.
-pub fn kcp_segments(data: &[u8]) {
+/// `now`: when it begins; only what passes from then on counts.
+pub fn kcp_segments(mut now: Instant, data: &[u8]) {
     let mut input = Input(data);
-    // Only differences count.
-    let mut now = Instant::now();
     let mode = Mode::ALL[usize::from(input.byte()) % Mode::ALL.len()];
     let mut end = Plain::new(1, &Settings { mode, lanes: 1, window: WINDOW }, MTU, now);
     while !input.0.is_empty() {

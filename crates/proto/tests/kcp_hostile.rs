@@ -2,15 +2,18 @@
 
 mod kcp_pipe;
 
-use bytes::Bytes;
-use ginnel_proto::fuzz_kcp_segments::BODIES;
+use bytes::{Bytes, BytesMut};
+use ginnel_proto::envelope::OVERHEAD;
+use ginnel_proto::limits::Limits;
+use ginnel_proto::link::Side;
+use ginnel_proto::session::Session;
 use ginnel_proto::session::kcp::mode::Mode;
 use ginnel_proto::session::kcp::plain::Plain;
+use ginnel_proto::session::kcp::{self, KcpSession};
+use ginnel_proto::session::sessions::Start;
 use kcp_pipe::{CONVERSATION, End, dissect, ours};
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
-use std::path::Path;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use std::time::{Duration, Instant};
 
 const PUSH: u8 = 81;
@@ -255,26 +258,25 @@ fn two_packets_that_acknowledge_later_ones_send_again_and_five_times_at_most() {
 }
 
 #[test]
-fn every_body_holds() {
-    for (name, body) in BODIES {
-        let config = Config { cases: 5_000, failure_persistence: None, ..Config::default() };
-        let outcome = TestRunner::new(config).run(&vec(any::<u8>(), 0..2000), |data| {
-            body(&data);
-            Ok(())
-        });
-        if let Err(failure) = outcome {
-            panic!("{name}: {failure}");
-        }
-    }
-}
-
-#[test]
-fn every_body_is_a_target_of_the_fuzzer() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
-    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).expect("the fuzz folder");
-    for (name, _) in BODIES {
-        let source = std::fs::read_to_string(folder.join(format!("fuzz_targets/{name}.rs"))).expect("a target");
-        assert!(source.contains(&format!("fuzz_kcp_segments::{name}(")), "{name} calls another body");
-        assert!(manifest.contains(&format!("name = \"{name}\"")), "fuzz/Cargo.toml lacks {name}");
-    }
+fn a_session_counts_what_it_refuses_by_its_kind() {
+    let (now, limits) = (Instant::now(), Limits::default());
+    let params = kcp::params(&limits).encode();
+    let rtt = Duration::from_millis(20);
+    let start = Start { side: Side::Server, params: &params, datagram_max: 1452, rtt };
+    let mut session = KcpSession::new(&start, &limits, now, &mut StdRng::seed_from_u64(1)).expect("good parameters");
+    let mut hears = |lane: u32, command: u8, serial: u32, next: u32, data: &[u8]| {
+        let mut datagram = segment(command, 9, serial, next, data);
+        datagram[..4].copy_from_slice(&lane.to_le_bytes());
+        datagram.resize(datagram.len() + OVERHEAD, 0);
+        session.handle(now, BytesMut::from(&datagram[..]));
+        let refusals = session.refusals();
+        (refusals.malformed, refusals.foreign, refusals.outside, refusals.future)
+    };
+    assert_eq!(hears(1, 80, 0, 0, b""), (1, 0, 0, 0));
+    assert_eq!(hears(1, PART, 0, 0, b"short"), (2, 0, 0, 0));
+    assert_eq!(hears(17, PUSH, 0, 0, b"data"), (2, 1, 0, 0));
+    assert_eq!(hears(u32::MAX, PUSH, 0, 0, b"data"), (2, 2, 0, 0));
+    assert_eq!(hears(2, PUSH, 0x7000_0000, 0, b"data"), (2, 2, 1, 0));
+    assert_eq!(hears(3, PUSH, 0, 1, b"data"), (2, 2, 1, 1));
+    assert_eq!(hears(3, RANGES, 0, 0, &[1; 8]), (2, 2, 1, 2));
 }

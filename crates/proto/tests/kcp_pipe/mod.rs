@@ -264,6 +264,9 @@ pub(crate) fn dissect(mut datagram: &[u8]) -> Vec<(u8, u16, u32, usize)> {
     all
 }
 
+/// A datagram: its arrival, in which order it was sent, for whom, and what.
+type OnTheWay = (Instant, u64, usize, Vec<u8>);
+
 /// Two ends and the path.
 pub(crate) struct Pipe<'a> {
     pub(crate) ends: [&'a mut dyn End; 2],
@@ -271,8 +274,7 @@ pub(crate) struct Pipe<'a> {
     rng: StdRng,
     origin: Instant,
     now: Instant,
-    /// Arrival, in which order it was sent, for whom, and what.
-    on_the_way: BinaryHeap<Reverse<(Instant, u64, usize, Vec<u8>)>>,
+    on_the_way: BinaryHeap<Reverse<OnTheWay>>,
     count: u64,
     highest: [Option<u32>; 2],
     pub(crate) outcome: Outcome,

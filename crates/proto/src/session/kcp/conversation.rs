@@ -118,6 +118,7 @@ impl Conversation {
         if !self.flight.acknowledge_before(now, segment.next, transit) {
             return Err(Refused::Future);
         }
+        self.flight.heard(now);
         self.peer_window = segment.window.into();
         if std::mem::take(&mut self.greets) || self.peer_window > 0 {
             self.ask = None;

@@ -299,3 +299,31 @@ fn the_window_is_not_asked_for_once_it_is_open() {
     assert!(!side.conversation.asks());
     assert_eq!(side.poll_timeout(), None);
 }
+
+#[test]
+fn a_peer_that_answers_and_takes_nothing_is_not_gone_and_one_that_is_silent_is() {
+    let (mut now, mut pieces) = (Instant::now(), Vec::new());
+    let mut side = Side::new(Mode::Fast3, 1, now);
+    side.transmit(now);
+    for round in 0..60 {
+        now = side.poll_timeout().expect("a time-out");
+        side.handle_timeout(now);
+        assert_eq!(side.transmit(now).len(), 1);
+        // After forty rounds it says nothing any more.
+        assert_eq!(side.conversation.flight().is_dead(), round > 40, "round {round}");
+        if round < 40 {
+            let tell = Segment { command: Command::Tell, window: 0, ..push(0).0 };
+            let taken = side.conversation.handle(now, (tell, Bytes::new()), WINDOW, &mut side.transit, &mut pieces);
+            taken.expect("taken");
+        }
+    }
+}
+
+#[test]
+fn a_new_path_has_nothing_of_the_old_ones_disorder() {
+    let ([mut sender, _], _) =
+        carry(Mode::Auto, 20_000, 0, &mut |rng, _, _| Some(milliseconds(40) + milliseconds(10).mul_f64(rng.random())));
+    assert_eq!(sender.transit.threshold(), None, "order says nothing here");
+    sender.transit.path_changed(None);
+    assert_eq!(sender.transit.threshold(), Some(3));
+}

@@ -82,6 +82,8 @@ pub(super) struct Flight {
     delivered: u64,
     /// The data of all that is not acknowledged, bytes.
     held: usize,
+    /// When the peer last said anything.
+    heard: Option<Instant>,
     dead: bool,
     stubborn: bool,
 }
@@ -99,6 +101,7 @@ impl Flight {
             again: VecDeque::new(),
             delivered: 0,
             held: 0,
+            heard: None,
             dead: false,
             stubborn: false,
         }
@@ -127,6 +130,11 @@ impl Flight {
     /// Bytes of data that are not acknowledged.
     pub(super) fn held(&self) -> usize {
         self.held
+    }
+
+    /// Takes note that the peer has said something.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.heard = Some(now);
     }
 
     /// The peer does not answer, however often one segment is sent.
@@ -179,6 +187,8 @@ impl Flight {
         let Some(serial) = self.again.pop_front() else { return };
         let (at, number) = (serial.wrapping_sub(self.first) as usize, self.count());
         let Some(sent) = self.sent.get_mut(at) else { return };
+        // A peer may answer and take nothing, while nobody reads there.
+        let is_silent = self.heard.is_none_or(|heard| heard < sent.at);
         let before = (sent.fate == Fate::Again(false)).then_some(sent.at);
         transit.leaves(now, sent.length.into(), before);
         let twice = transit.is_auto() && sent.fate == Fate::Again(true) && sent.times >= TWICE_AFTER;
@@ -193,7 +203,7 @@ impl Flight {
             return;
         }
         self.stubborn |= sent.times > STUBBORN_AFTER;
-        self.dead |= sent.times > DEAD_AFTER && !transit.is_auto();
+        self.dead |= sent.times > DEAD_AFTER && is_silent && !transit.is_auto();
         let order = if transit.is_auto() { ONE_ORDER } else { (usize::from(sent.times) - 1).min(ORDERS - 1) };
         self.orders[order].push_back((sent.number, serial));
     }
