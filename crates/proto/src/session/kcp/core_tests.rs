@@ -324,6 +324,6 @@ fn a_new_path_has_nothing_of_the_old_ones_disorder() {
     let ([mut sender, _], _) =
         carry(Mode::Auto, 20_000, 0, &mut |rng, _, _| Some(milliseconds(40) + milliseconds(10).mul_f64(rng.random())));
     assert_eq!(sender.transit.threshold(), None, "order says nothing here");
-    sender.transit.path_changed(now, None);
+    sender.transit.path_changed(Instant::now(), None);
     assert_eq!(sender.transit.threshold(), Some(3));
 }
