@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from ginnel._setup import PLAIN_KCP, ClientSetup, Kcp, ServerSetup
+from ginnel._setup import ClientSetup, Kcp, ServerSetup
 from ginnel.errors import (
     ClosedError,
     ConfigError,
@@ -245,11 +245,7 @@ class Native:
 
         ConfigError for a key or value that cannot be.
         """
-        # What is not said is the engine's default, as with limits.
-        more = () if kcp == PLAIN_KCP else (kcp,)
-        await self._request(
-            lambda ticket: self._engine.set_limits(ticket, limits, congestion, profile, *more)
-        )
+        await self._request(lambda ticket: self._engine.set_limits(ticket, limits, congestion, profile, kcp))
 
     async def set_allow_private(self, allow: bool) -> None:
         """Let streams reach private addresses, or not, from now on."""

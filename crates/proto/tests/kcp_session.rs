@@ -331,9 +331,8 @@ fn whoever_reads_nothing_stops_the_sender_and_crowds_the_link() {
         }
         pair.step();
         crowded |= events(pair.server()).contains(&Event::Crowded);
-        // Two packets of 44 at most beyond what was allowed when they left.
-        let stats = pair.server().stats();
-        assert!(stats.receive_window <= 300_000);
+        // What is held is known to the session alone; what may still come tells of it.
+        assert!(pair.server().stats().receive_window == 300_000);
     }
     assert!(crowded);
     assert!(pair.server().crowd() >= 1);
@@ -406,7 +405,6 @@ fn a_hole_that_is_never_filled_holds_no_more_than_the_link_may() {
         let lane = 1 + serial % 8;
         server.handle(now, packet(&[(Segment { conversation: lane, ..push(1 + serial / 8) }, &[0; 1300])]));
     }
-    assert!(server.stats().receive_window < 200_000);
     assert!(server.refusals().outside > 20_000, "{:?}", server.refusals());
     let mut out = Vec::new();
     while server.poll_transmit(now, 44, OVERHEAD, &mut out).is_some() {

@@ -45,9 +45,9 @@ class LinkStats(TypedDict):
     mtu: int
     """Bytes of the largest datagram."""
     sent: int
-    """Packets sent from here."""
+    """Packets sent from here; of KCP segments."""
     lost: int
-    """Packets of these that were lost."""
+    """Those of them that were lost."""
     receive_window: int
     """Bytes that the far end may have on its way to us, or unread here."""
     send_window: int

@@ -93,9 +93,9 @@ pub struct PathStats {
     pub window: u64,
     /// Largest datagram, bytes, envelope included.
     pub mtu: u16,
-    /// Packets sent, those included that look for a larger datagram.
+    /// Packets sent (KCP: segments), those included that look for a larger datagram.
     pub sent: u64,
-    /// Packets declared lost, without those that looked for a larger datagram.
+    /// Packets declared lost (KCP: segments), without those that looked for a larger datagram.
     pub lost: u64,
     /// Bytes a second that may be sent; `None`: as fast as the congestion window lets.
     pub pace: Option<u64>,

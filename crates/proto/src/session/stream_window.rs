@@ -12,8 +12,8 @@ const STREAM_MIN: u64 = 2 << 20;
 /// than `most`.
 pub(super) fn stream_window(rtt: Duration, most: u32) -> u32 {
     let needed = (rtt.as_secs_f64() * STREAM_RATE) as u64;
-    // A peer's first streams begin under the least window, and hear of a larger one only once
-    // an eighth of it has been read.
+    // A peer's first streams begin under the least window. QUIC's hear of a larger one only once an
+    // eighth of it has been read, KCP's with their first data.
     let most = u64::from(most);
     needed.clamp(STREAM_MIN.min(most), most.min(8 * STREAM_MIN)) as u32
 }

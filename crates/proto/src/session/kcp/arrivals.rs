@@ -6,7 +6,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Acknowledge every so many segments: fewer cost less, more would blur the sender's clock.
+/// Acknowledge every so many segments: rarer acknowledgements cost less, much rarer ones would blur the sender's clock.
 const ACK_EVERY: usize = 10;
 
 /// Ranges that are remembered and told, the newest: each is told a few dozen times, however many of
@@ -197,7 +197,7 @@ impl Arrivals {
         self.due = Some(self.due.map_or(now + delay, |due| due.min(now + delay)));
     }
 
-    /// Adds a serial number to the ranges. `true`: it begins one, so that there is a new gap.
+    /// Adds a serial number to the ranges. `true`: it was not the next of one, so that a gap has opened or changed.
     fn add_range(&mut self, serial: u32) -> bool {
         let after = serial.wrapping_add(1);
         let below = self.ranges.iter().position(|range| range.1 == serial);

@@ -21,7 +21,7 @@ const GREET_AGAIN: Duration = Duration::from_millis(300);
 /// At least this often (the reference's `IKCP_PROBE_LIMIT`).
 const ASK_MAX: Duration = Duration::from_secs(120);
 
-/// A peer that may send so many segments less than it could is told.
+/// A peer is told that has fewer than so many segments of its window left, and could have so many more.
 const TELL_LEAST: u16 = 32;
 
 /// Why a segment was not taken in.
@@ -72,7 +72,7 @@ pub(super) struct Conversation {
     asks: bool,
     /// The peer was never heard, and is asked until it is.
     greets: bool,
-    /// Bytes of a segment that is sent in parts, and how many of them have left.
+    /// The serial number of a segment that is sent in parts, and how many of its bytes have left.
     parts_left: Option<(u32, usize)>,
 }
 

@@ -11,19 +11,21 @@ use super::transit::{Arrived, Transit};
 use std::collections::VecDeque;
 use std::time::Instant;
 
-/// Retransmissions after which a segment is not sent again before its time-out (`IKCP_FASTACK_LIMIT`).
+/// In the fixed modes: transmissions after which a segment is not sent again before its time-out (`IKCP_FASTACK_LIMIT`).
 const FAST_MAX: u16 = 5;
 
-/// A segment that was lost so often leaves twice each time: few are, and all that follows waits for them.
+/// In `auto`: a segment that was lost so often leaves twice each time: few are, and all that follows waits for them.
 const TWICE_AFTER: u16 = 2;
 
 /// A segment sent so often may be too long for what the path has become.
 const STUBBORN_AFTER: u16 = 6;
 
-/// A segment sent so often without an answer means that the peer is gone (`IKCP_DEADLINK`).
+/// In the fixed modes: a segment sent so often without an answer means that the peer is gone (`IKCP_DEADLINK`). `auto`
+/// leaves that to its link.
 const DEAD_AFTER: u16 = 20;
 
-/// Orders of transmissions, by how often a segment had been sent: those of one order time out in it.
+/// Orders of transmissions, by how often a segment had been sent: those of one order time out in it. The last holds all
+/// from the eighth on, where a long time-out may hold up shorter ones behind it.
 const ORDERS: usize = 8;
 
 /// In `auto` all transmissions are of one order.
@@ -264,7 +266,7 @@ impl Flight {
         serial.wrapping_add(before.into())
     }
 
-    /// The next in the ring, if a serial number is in it.
+    /// The segment with this serial number, if it is in the ring.
     fn get(&self, serial: u32) -> Option<&Sent> {
         self.sent.get(serial.wrapping_sub(self.first) as usize)
     }
@@ -357,13 +359,18 @@ impl Flight {
 
     /// When the oldest transmission in flight left.
     pub(super) fn oldest(&mut self) -> Option<Instant> {
-        self.head(ONE_ORDER).map(|(_, sent)| sent.at)
+        self.oldest_of_all().map(|(at, _, _)| at)
+    }
+
+    /// When it left, its order and its serial number.
+    fn oldest_of_all(&mut self) -> Option<(Instant, usize, u32)> {
+        (0..ORDERS).filter_map(|order| self.head(order).map(|(serial, sent)| (sent.at, order, serial))).min()
     }
 
     /// Sends the oldest transmission in flight again, without taking it for lost.
     pub(super) fn probe(&mut self) {
-        if let Some((serial, _)) = self.head(ONE_ORDER) {
-            self.orders[ONE_ORDER].pop_front();
+        if let Some((_, order, serial)) = self.oldest_of_all() {
+            self.orders[order].pop_front();
             self.send_again(serial, false);
         }
     }

@@ -54,7 +54,7 @@ pub struct Settings {
     pub mode: Mode,
     /// Lanes of a link; the smaller number of both ends counts.
     pub lanes: u8,
-    /// Window of the fixed modes, segments.
+    /// Window of the fixed modes, segments: what may be in flight on a lane, and what is taken in.
     pub window: u16,
 }
 

@@ -24,7 +24,8 @@ pub enum Mode {
 pub(super) struct Tuning {
     /// The least time-out.
     pub(super) timeout_min: Duration,
-    /// The grain of the clock: added to the round trip at least, and acknowledgements wait no longer.
+    /// The grain of the clock: added to the round trip at least, and acknowledgements to a peer that takes no ranges
+    /// wait no longer.
     pub(super) interval: Duration,
     /// A time-out doubles each time; else it grows by half.
     pub(super) doubles: bool,

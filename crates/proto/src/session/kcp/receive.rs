@@ -37,15 +37,15 @@ impl KcpSession {
         u64::from(self.limits.link_window).saturating_sub(self.mux.unread() + held as u64)
     }
 
-    /// So many segments the peer may send beyond the last in order, on each lane.
-    pub(super) fn window(&self) -> u16 {
-        let segments = self.budget() / u64::from(self.lengths.now());
+    /// So many segments the peer may send beyond the last in order on a lane, with so many bytes to
+    /// come in on all. What waits behind a gap of the lane has its place among them already.
+    pub(super) fn window(&self, lane: &Conversation, budget: u64) -> u16 {
+        let segments = (budget + lane.held() as u64) / u64::from(self.lengths.now());
         segments.min(self.limits.kcp.lane_window().into()) as u16
     }
 
     /// Takes a packet apart.
     pub(super) fn take_in(&mut self, now: Instant, mut packet: Bytes) {
-        let window = self.window();
         loop {
             let (segment, data) = match Segment::read(&mut packet) {
                 Ok(Some(taken)) => taken,
@@ -56,10 +56,11 @@ impl KcpSession {
                 }
             };
             let index = segment.conversation.wrapping_sub(1) as usize;
-            let Some(lane) = self.lanes.get_mut(index) else {
+            let Some(window) = self.lanes.get(index).map(|lane| self.window(lane, self.budget())) else {
                 self.refusals.foreign += 1;
                 continue;
             };
+            let lane = &mut self.lanes[index];
             let handled = lane.handle(now, (segment, data), window, &mut self.transit, &mut self.pieces);
             match handled {
                 Ok(()) => {}

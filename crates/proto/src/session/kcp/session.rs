@@ -258,8 +258,8 @@ impl Session for KcpSession {
             sent,
             lost,
             pace: self.transit.pace(),
-            receive_window: self.budget(),
-            send_window: self.room(),
+            receive_window: self.limits.link_window.into(),
+            send_window: self.room() + self.outstanding(),
             refused: self.refusals.all(),
         }
     }

@@ -38,7 +38,8 @@ const PROBE_SPREAD: f64 = 0.5;
 /// The golden ratio's fraction: its multiples, less their whole part, fall everywhere.
 const GOLDEN: f64 = 0.618_033_988_749_895;
 
-/// What the packets of a lane count beside their data, bytes: the header and the envelope.
+/// What each segment counts beside its data, bytes, as if it had a packet of its own: the header and
+/// the envelope.
 pub(super) const AROUND: usize = super::segment::HEADER + crate::envelope::OVERHEAD;
 
 /// Each segment's fate counts so much in the share of those that are lost.

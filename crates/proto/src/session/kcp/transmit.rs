@@ -23,15 +23,16 @@ impl KcpSession {
         if !std::mem::take(&mut self.has_read) {
             return;
         }
-        let window = self.window();
-        self.full &= window == 0;
-        for lane in &mut self.lanes {
-            lane.window_changed(now, window);
+        let budget = self.budget();
+        self.full &= budget < self.lengths.now().into();
+        for index in 0..self.lanes.len() {
+            let window = self.window(&self.lanes[index], budget);
+            self.lanes[index].window_changed(now, window);
         }
     }
 
     /// Bytes of data that were sent and are not acknowledged.
-    fn outstanding(&self) -> u64 {
+    pub(super) fn outstanding(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.outstanding() as u64).sum()
     }
 
@@ -55,9 +56,11 @@ impl KcpSession {
     /// Fills one packet of at most `capacity` bytes at the end of `out`. Returns the spare bytes
     /// that it leaves, fewer than `spare` for a segment that is sent again and has no shorter form.
     fn fill(&mut self, now: Instant, (capacity, spare): (usize, usize), data: bool, out: &mut Vec<u8>) -> usize {
-        let (start, window) = (out.len(), self.window());
+        let (start, budget) = (out.len(), self.budget());
         let (end, has_room) = (start + capacity, self.outstanding() < self.limits.send_window);
-        for lane in &mut self.lanes {
+        for index in 0..self.lanes.len() {
+            let window = self.window(&self.lanes[index], budget);
+            let lane = &mut self.lanes[index];
             if lane.acks_due().is_some_and(|due| due <= now) {
                 self.questions += u64::from(lane.asks());
                 lane.write_acks(now, window, end - out.len(), &self.transit, out);
@@ -68,6 +71,7 @@ impl KcpSession {
         }
         let lanes = self.lanes.len();
         for index in (0..lanes).map(|offset| (self.turn + offset) % lanes) {
+            let window = self.window(&self.lanes[index], budget);
             let lane = &mut self.lanes[index];
             while let Some(length) = lane.again_len() {
                 let room = end - out.len();

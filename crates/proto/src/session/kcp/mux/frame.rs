@@ -111,7 +111,7 @@ impl Frame {
         if length != expected {
             return Err(Violation::Length { command, length });
         }
-        if matches!(command, command::NOP | command::GRT) && stream != 0 {
+        if matches!(command, command::NOP | command::GRT) != (stream == 0) {
             return Err(Violation::Stream(stream));
         }
         let number = |at: usize| data.get(at..)?.first_chunk().copied().map(u32::from_le_bytes);

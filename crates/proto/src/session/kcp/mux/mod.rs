@@ -79,8 +79,8 @@ pub enum Violation {
         /// The length it gave.
         length: u16,
     },
-    /// A frame that is for no stream names one.
-    #[error("a stream, {0}, where there is none")]
+    /// A frame that is for no stream names one, or one that is for a stream names none.
+    #[error("stream {0} is not what this frame is for")]
     Stream(u32),
     /// The peer opens a stream with a number that is ours.
     #[error("stream {0} is not the peer's to open")]
