@@ -88,7 +88,14 @@ class Attempt:
     """One request, and what is needed to read its answer."""
 
     def __init__(
-        self, who: Identity, version: int = 2, *, late: float = 0.0, kind: int = 0, parameters: bytes = b"", size: int | None = None
+        self,
+        who: Identity,
+        version: int = 2,
+        *,
+        late: float = 0.0,
+        kind: int = 0,
+        parameters: bytes = b"",
+        size: int | None = None,
     ) -> None:
         who.epoch += 1
         self._keys = DeploymentKeys.derive(who.server_public, who.psk)

@@ -79,9 +79,14 @@ class Session:
             raise Refused("one stream more than was granted")
         number = 2 * self._opened + (1 if self._is_client else 2)
         self._opened += 1
-        stream = self.streams[number] = Stream(number, lane, self.theirs.window, self.ours.window)
+        stream = self.expected(number, lane)
         self.frame(Frame("SYN", number), lane)
         self.write(stream, data)
+        return stream
+
+    def expected(self, number: int, lane: int) -> Stream:
+        """A stream that has begun, or will."""
+        stream = self.streams[number] = Stream(number, lane, self.theirs.window, self.ours.window)
         return stream
 
     def write(self, stream: Stream, data: bytes, *, end: bool = False) -> None:
@@ -155,7 +160,7 @@ class Session:
         if number & 1 == self._is_client or number <= self._last[lane] or (number + 1) // 2 > self.may_open:
             raise Refused("a stream that may not be opened")
         self._last[lane] = number
-        self.streams[number] = Stream(number, lane, self.theirs.window, self.ours.window)
+        self.expected(number, lane)
 
     def _on_stream(self, stream: Stream, frame: Frame) -> None:
         if stream.over and frame.name in ("PSH", "FIN", "RST"):

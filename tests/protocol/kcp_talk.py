@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from .client import LIMIT, Client, Identity, Wire
 from .control import Control, echo
 from .data import trim, untrim
 from .kcp_parameters import KIND, Parameters
-from .kcp_segments import Segment
+from .kcp_segments import Segment, split
 from .kcp_session import Session
 from .link import Link
 from .primitives import Refused
@@ -32,17 +32,59 @@ class Way(Protocol):
         """The next one; TimeoutError or BlockingIOError if none comes within `limit` seconds."""
 
 
-class Talk:
+class Sender(Protocol):
+    """What makes and takes session packets."""
+
+    def receive(self, packet: bytes) -> None:
+        """One that has come."""
+
+    def packets(self, now: int) -> list[bytes]:
+        """Those that are due."""
+
+    def deadline(self) -> int | None:
+        """When something is due, if nothing comes before."""
+
+
+class Silent:
+    """No session: it sends nothing by itself, not even an acknowledgement, and keeps what has come."""
+
+    def __init__(self) -> None:
+        self.seen: list[Segment] = []
+
+    def receive(self, packet: bytes) -> None:
+        self.seen += split(packet)
+
+    def acknowledged(self, lane: int) -> int:
+        """How many of the segments that the tests wrote on a lane have come, up to the first gap."""
+        return max((one.una for one in self.seen if one.conversation == lane), default=0)
+
+    def packets(self, now: int) -> list[bytes]:
+        return []
+
+    def deadline(self) -> None:
+        return None
+
+
+S = TypeVar("S", bound=Sender)
+
+
+class Talk(Generic[S]):
     """One end of a link with its session. `loss` is the share of datagrams that are dropped, in both directions."""
 
-    def __init__(self, way: Way, link: Link, session: Session, *, loss: float = 0.0, seed: int = 1) -> None:
+    def __init__(
+        self, way: Way, link: Link, session: S, *, version: int = 2, loss: float = 0.0, seed: int = 1
+    ) -> None:
         self._way, self.link, self.session = way, link, session
-        self._loss, self._random = loss, random.Random(seed)
-        self.dropped = 0
+        self._version = version
+        self.loss, self._random = loss, random.Random(seed)
+        self.lost: list[Segment] = []
+        """Segments of the other end that did not arrive."""
         self.longest = 1 << 16
         """Longer datagrams are dropped, in both directions."""
-        self.sizes: list[int] = []
-        """Lengths of all datagrams that arrived."""
+        self.kinds: list[tuple[int, str]] = []
+        """Length and kind of every datagram that arrived."""
+        self.echoes_long_up_to = self.longest
+        """Long probes of more bytes are not answered."""
         self.messages: list[Control] = []
         self.closed: int | None = None
         """The code of the close that came."""
@@ -53,7 +95,7 @@ class Talk:
 
     def send_packet(self, packet: bytes) -> None:
         """Any packet; zeros at its end do not travel."""
-        trimmed = packet.endswith(bytes(16))
+        trimmed = packet.endswith(bytes(16)) and self._version > 1
         self._send(self.link.seal("trimmed", trim(packet)) if trimmed else self.link.seal("session", packet))
 
     def send_control(self, message: Control, size: int | None = None) -> None:
@@ -65,13 +107,11 @@ class Talk:
             self._send(self.link.seal("control", payload, padding=size - ENVELOPE - len(payload) - 2))
 
     def _send(self, datagram: bytes) -> None:
-        if not self._lost(datagram):
+        if not self._drops(datagram):
             self._way.send(datagram)
 
-    def _lost(self, datagram: bytes) -> bool:
-        lost = len(datagram) > self.longest or self._random.random() < self._loss
-        self.dropped += lost
-        return lost
+    def _drops(self, datagram: bytes) -> bool:
+        return len(datagram) > self.longest or self._random.random() < self.loss
 
     def flush(self) -> None:
         """Send all that is due."""
@@ -96,28 +136,32 @@ class Talk:
         self.flush()
 
     def probe(self) -> None:
-        """All that was sent before has been dealt with, and what was sent in answer has arrived."""
+        """All that was sent before has been dealt with, and what was sent in answer has arrived, be it a close."""
         token = self._random.randbytes(8)
         self.send_control(Control("probe", token))
-        self.until(lambda: Control("echo", token) in self.messages)
+        self.until(lambda: self.closed is not None or Control("echo", token) in self.messages)
 
     def _take(self, datagram: bytes) -> None:
-        if self._lost(datagram):
-            return
         try:
             header, payload = self.link.open(datagram)
         except Refused:
             return  # Junk, or what was meant for another link from the same address.
-        self.sizes.append(len(datagram))
+        packet = untrim(payload) if header.kind == "trimmed" else payload
+        if self._drops(datagram):
+            self.lost += [] if header.kind == "control" else split(packet)
+            return
+        self.kinds.append((len(datagram), header.kind))
         if header.kind == "control":
             self._control(Control.parse(payload), len(datagram))
         else:
-            self.session.receive(untrim(payload) if header.kind == "trimmed" else payload)
+            self.session.receive(packet)
 
     def _control(self, message: Control, size: int) -> None:
         self.messages.append(message)
         if message.kind == "long probe":
             assert int.from_bytes(message.body[8:], "big") == size
+            if size > self.echoes_long_up_to:
+                return
         if message.kind == "close":
             self.closed = message.body[0]
         elif (answer := echo(message)) is not None:
@@ -125,13 +169,26 @@ class Talk:
 
 
 def dial(
-    wire: Wire, who: Identity, ours: Parameters | None = None, *, loss: float = 0.0, seed: int = 1
-) -> Talk:
+    wire: Wire,
+    who: Identity,
+    ours: Parameters | None = None,
+    *,
+    version: int = 2,
+    loss: float = 0.0,
+    seed: int = 1,
+) -> Talk[Session]:
     """A link to a server whose session is KCP; no session packet is sent yet."""
     ours = Parameters() if ours is None else ours
-    client = Client(wire, who, kind=KIND, parameters=ours.to_bytes())
+    client = Client(wire, who, version, kind=KIND, parameters=ours.to_bytes())
     theirs = Parameters.parse(client.link.welcome.parameters)
-    return Talk(wire, client.link, Session(ours, theirs), loss=loss, seed=seed)
+    return Talk(wire, client.link, Session(ours, theirs), version=version, loss=loss, seed=seed)
+
+
+def dial_silently(wire: Wire, who: Identity, ours: Parameters | None = None) -> Talk[Silent]:
+    """A link to a server, without a session of ours."""
+    ours = Parameters() if ours is None else ours
+    client = Client(wire, who, kind=KIND, parameters=ours.to_bytes())
+    return Talk(wire, client.link, Silent())
 
 
 class Answered:
@@ -147,12 +204,12 @@ class Answered:
         return self._server.receive_datagram(limit)
 
 
-def serve(server: Server, ours: Parameters, *, loss: float = 0.0, seed: int = 1) -> tuple[Accepted, Talk]:
+def serve(server: Server, ours: Parameters) -> tuple[Accepted, Talk[Session]]:
     """Answer the next good request, which has to ask for KCP."""
     accepted = server.accept()
     assert accepted.hello.kind == KIND
     session = Session(ours, Parameters.parse(accepted.hello.parameters), is_client=False)
-    return accepted, Talk(Answered(server, accepted), accepted.link, session, loss=loss, seed=seed)
+    return accepted, Talk(Answered(server, accepted), accepted.link, session)
 
 
 def milliseconds() -> int:
