@@ -1,7 +1,7 @@
 """One lane (section 18.2): an ordered pipe of bytes in both directions.
 
-What is lost is sent again after a fixed time, or when three later segments have come. Numbers do not wrap around here: no
-test sends so much.
+What is lost is sent again after a fixed time, or when three later segments have come. Numbers do not wrap around here:
+no test sends so much.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -30,13 +31,13 @@ from .kcp_session import Session, Stream
 from .kcp_talk import Talk, dial
 from .test_stream import OPEN, open_request
 
-Script2 = Callable[[Talk[Session], bytes], None]
+Talker = Callable[[Talk[Session], bytes], None]
 
 
 async def with_target(
     server: Server,
     script: Script,
-    talk: Script2,
+    talk: Talker,
     ours: Parameters | None = None,
     *,
     loss: float = 0.0,
@@ -67,6 +68,11 @@ def echoed(one: Talk[Session], request: bytes, data: bytes, lane: int = 1) -> St
     one.until(lambda: stream.ended)
     assert stream.received == b"\0" + data
     return stream
+
+
+def all_ended(streams: list[Stream]) -> bool:
+    """Whether the other end has ended its directions of them all."""
+    return all(stream.ended for stream in streams)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -176,7 +182,7 @@ def test_a_request_that_ends_too_early(server: Server) -> None:
         stream = one.session.open(b"\1\1")
         one.session.write(stream, b"", end=True)
         one.until(lambda: stream.reset is not None)
-        assert (stream.reset, stream.received) == (3, b"")
+        assert (stream.reset, bytes(stream.received)) == (3, b"")
 
 
 async def test_more_than_the_first_window_of_the_server(server: Server) -> None:
@@ -270,7 +276,7 @@ async def test_streams_are_granted_as_others_end(server: Server) -> None:
         before = one.session.granted
         while one.session.granted == before:
             streams = [one.session.open(b"\7", lane) for lane in one.session.lanes for _ in range(32)]
-            one.until(lambda streams=streams: all(stream.ended for stream in streams))
+            one.until(partial(all_ended, streams))
         assert one.session.granted <= len(one.session.streams) + 50_000
         echoed(one, request, payload(1000, 8))
 

@@ -108,6 +108,15 @@ async def test_a_session_with_nothing_to_send_asks_for_the_window(tmp_path: Path
     assert (first.conversation, first.command, first.data) == (1, WASK, b"")
 
 
+async def test_our_questions_for_the_window_are_answered_on_their_lanes(tmp_path: Path) -> None:
+    def serving(talk: Talk[Session]) -> None:
+        for lane in talk.session.lanes.values():
+            lane.ask()
+        talk.until(lambda: {one.conversation for one in talk.session.seen} == set(range(1, 6)))
+
+    await served(tmp_path, serving, nothing, Parameters(lanes=5))
+
+
 @pytest.mark.parametrize("extended", [True, False])
 async def test_what_is_lost_is_sent_again(tmp_path: Path, *, extended: bool) -> None:
     ours = Parameters(extended=extended, window=20_000)

@@ -89,7 +89,7 @@ def test_violations_end_the_session(talk: Talk[Session], data: bytes) -> None:
 
 
 @pytest.mark.xfail(
-    reason="the program passes these over: a stream 0, and a number though the streams are few"
+    reason="the program takes stream 0 for one that is gone, and counts streams instead of looking at numbers"
 )
 @pytest.mark.parametrize("data", PASSED_OVER.values(), ids=PASSED_OVER.keys())
 def test_violations_that_the_program_does_not_see(talk: Talk[Session], data: bytes) -> None:
@@ -115,18 +115,17 @@ def test_a_stream_beyond_what_was_granted(server: Server, streams: int, closed: 
 
 
 def test_data_beyond_the_window_end_the_session(talk: Talk[Session]) -> None:
-    """The server reads none of it, for no stream is behind it; but it may tell a larger window, of 8 MiB at most."""
+    """The server reads but the request, which is a wrong one; it may tell a larger window, of 8 MiB at most."""
     lane = talk.session.lanes[1]
-    stream = talk.session.expected(1, 1)
+    talk.session.expected(1, 1)
     lane.write(joined(SYN, coded("STP", 1, 2)))
-    left = (1 << 23) + 1
+    left = (1 << 23) + (1 << 16)
     while left:
         size = min(left, 60_000)
         lane.write(Frame("PSH", 1, bytes(size)).to_bytes())
         left -= size
     talk.until(lambda: talk.closed is not None)
     assert talk.closed == FAILED
-    assert stream.updates <= 1
 
 
 def alive(talk: Talk[Session], last: int) -> None:
@@ -135,7 +134,7 @@ def alive(talk: Talk[Session], last: int) -> None:
         talk.session._opened = (last + 1) // 2
         stream = talk.session.open(open_request(target), lane=2)
         talk.until(lambda: stream.ended)
-    assert (stream.received, stream.stopped) == (b"\1", 2)
+    assert (bytes(stream.received), stream.stopped) == (b"\1", 2)
     talk.probe()
     assert talk.closed is None
 
