@@ -296,6 +296,16 @@ def test_parts_of_another_segment_take_the_place_of_those_that_wait(wire: Wire, 
     assert answer(talk, RANGES).una == 2
 
 
+def test_parts_of_more_than_a_datagram_carries_are_ignored(wire: Wire, who: Identity) -> None:
+    talk = dial_silently(wire, who)
+    for part in parts(0, 200 * NOP, 1000):
+        talk.send_segments(part)
+    talk.send_segments(ask())
+    assert answer(talk, WINS, RANGES).una == 0
+    talk.send_segments(*parts(0, 100 * NOP, 400))
+    assert answer(talk, RANGES).una == 1
+
+
 def test_parts_come_again_from_the_first(wire: Wire, who: Identity) -> None:
     talk = dial_silently(wire, who)
     first, second, third = parts(0, 3 * NOP, 8)

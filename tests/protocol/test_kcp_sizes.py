@@ -31,10 +31,13 @@ def talk(server: Server) -> Iterator[Talk[Session]]:
         yield dial(wire, Identity.from_link(server.link))
 
 
-@pytest.mark.parametrize("size", [1233, 1400, LONGEST])
-def test_long_probes_are_echoed(talk: Talk[Session], size: int) -> None:
+@pytest.mark.parametrize(
+    ("named", "size"), [(1233, 1233), (1400, 1400), (LONGEST, LONGEST), (1400, 1300), (1300, 1400)]
+)
+def test_long_probes_are_echoed(talk: Talk[Session], named: int, size: int) -> None:
+    """Also those that are not as long as they should be."""
     token = os.urandom(8)
-    talk.send_control(long_probe(token, size), size)
+    talk.send_control(long_probe(token, named), size)
     talk.until(lambda: Control("long echo", token) in talk.messages)
 
 

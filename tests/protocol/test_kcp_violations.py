@@ -114,6 +114,21 @@ def test_a_stream_beyond_what_was_granted(server: Server, streams: int, closed: 
         assert talk.closed == closed
 
 
+def test_a_number_in_use_on_another_lane_ends_the_session(talk: Talk[Session]) -> None:
+    for lane in (1, 2):
+        assert talk.closed is None
+        talk.session.lanes[lane].write(joined(SYN))
+        talk.until(lambda: talk.closed is not None or talk.session.idle)
+        talk.probe()
+    assert talk.closed == FAILED
+
+
+def test_a_smaller_number_on_another_lane_is_none_that_does_not_rise(talk: Talk[Session]) -> None:
+    talk.session.lanes[1].write(joined(Frame("SYN", 5)))
+    talk.until(lambda: talk.session.idle)
+    alive(talk, 1)
+
+
 def test_data_beyond_the_window_end_the_session(talk: Talk[Session]) -> None:
     """The server reads but the request, which is a wrong one; it may tell a larger window, of 8 MiB at most."""
     lane = talk.session.lanes[1]
