@@ -119,9 +119,11 @@ class Talk(Generic[S]):
             self.send_packet(packet)
 
     def until(self, done: Callable[[], object], limit: float = 3 * LIMIT) -> None:
-        """Go on until something is so; TimeoutError if that takes too long."""
+        """Go on until something is so; TimeoutError if that takes too long, `Refused` once it cannot be any more."""
         end = time.monotonic() + limit
         while not done():
+            if self.closed is not None:
+                raise Refused(f"the other end has closed the link, code {self.closed}")
             self.flush()
             if (left := end - time.monotonic()) < 0:
                 raise TimeoutError

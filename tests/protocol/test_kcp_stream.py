@@ -254,8 +254,10 @@ async def test_what_is_lost_is_sent_again(server: Server, seed: int, *, extended
         assert sum(lane.resent for lane in one.session.lanes.values()) > 0
         assert any(segment.command == PUSH for segment in one.lost), "the server had nothing to send again"
         commands = {one.command for one in one.session.seen}
-        assert commands & {ACK, RANGES} == {RANGES if extended else ACK}
-        assert PART not in commands
+        # To a server that has lost some full datagrams the path may seem to carry no more of them.
+        assert commands & {ACK, RANGES, PART} - ({PART} if extended else set()) == {
+            RANGES if extended else ACK
+        }
 
     await with_target(server, echo, talk, Parameters(extended=extended), loss=0.15, seed=seed)
 

@@ -152,7 +152,8 @@ async def test_what_is_lost_is_sent_again(tmp_path: Path, *, extended: bool) -> 
     assert any(segment.command == PUSH for segment in done.talk.lost), "the client had nothing to send again"
     assert sum(lane.resent for lane in done.talk.session.lanes.values()) > 0
     commands = {segment.command for segment in done.talk.session.seen}
-    assert commands & {ACK, RANGES, PART} == {RANGES if extended else ACK}
+    # To a client that has lost some full datagrams the path may seem to carry no more of them.
+    assert commands & {ACK, RANGES, PART} - ({PART} if extended else set()) == {RANGES if extended else ACK}
 
 
 async def test_our_parts_are_taken(tmp_path: Path) -> None:
