@@ -88,7 +88,14 @@ class Attempt:
     """One request, and what is needed to read its answer."""
 
     def __init__(
-        self, who: Identity, version: int = 2, *, late: float = 0.0, kind: int = 0, size: int | None = None
+        self,
+        who: Identity,
+        version: int = 2,
+        *,
+        late: float = 0.0,
+        kind: int = 0,
+        parameters: bytes = b"",
+        size: int | None = None,
     ) -> None:
         who.epoch += 1
         self._keys = DeploymentKeys.derive(who.server_public, who.psk)
@@ -98,7 +105,7 @@ class Attempt:
             prologue(version), who.private, who.server_public, who.psk, os.urandom(32)
         )
         now = time.time_ns() - round(late * 1e9)
-        hello = Hello(now, who.instance, who.lane, who.epoch, self._session_id, who.aes, kind)
+        hello = Hello(now, who.instance, who.lane, who.epoch, self._session_id, who.aes, kind, parameters)
         self._noise = self._initiator.write(hello.to_bytes())
         self.datagram = self.wrapped(DRAW.randint(SHORTEST_REQUEST, LONGEST) if size is None else size)
 
@@ -120,9 +127,11 @@ class Attempt:
 class Client:
     """One link over one socket."""
 
-    def __init__(self, wire: Wire, who: Identity, version: int = 2) -> None:
+    def __init__(
+        self, wire: Wire, who: Identity, version: int = 2, *, kind: int = 0, parameters: bytes = b""
+    ) -> None:
         self.wire = wire
-        attempt = Attempt(who, version)
+        attempt = Attempt(who, version, kind=kind, parameters=parameters)
         wire.send(attempt.datagram)
         self.link = attempt.read(wire.receive())
         wire.links.append(self.link)

@@ -15,6 +15,8 @@ LONGEST = 1200
 SHORTEST_REQUEST = 265
 VERSIONS = (1, 2)
 PARAMETERS = 160
+SESSIONS = ("quic", "kcp")
+"""By their numbers in Hello."""
 
 
 def prologue(version: int) -> bytes:
@@ -87,7 +89,7 @@ class Hello:
         if len(data) <= cls.FIXED.size:
             raise Refused("Hello is too short")
         time_ns, instance, lane, epoch, session_id, capabilities, kind = cls.FIXED.unpack_from(data)
-        if kind != 0:
+        if kind >= len(SESSIONS):
             raise Refused("an unknown kind of session")
         parameters = last_field(data[cls.FIXED.size :])
         return cls(time_ns, instance, lane, epoch, session_id, bool(capabilities & 1), kind, parameters)

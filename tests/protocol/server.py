@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from .client import LIMIT
-from .control import Control
-from .data import untrim
+from .control import Control, echo
+from .data import Header, untrim
 from .envelope import OVERHEAD, Hello, Welcome, fingerprint, prologue, unwrap, wrap
 from .keys import AEADS, DeploymentKeys, LinkKeys, user_private_key
 from .link import DRAW, Link
@@ -47,8 +47,10 @@ class Accepted:
 class Server:
     """One UDP socket and at most one link."""
 
-    def __init__(self, deployment: Deployment, host: str) -> None:
-        self._deployment = deployment
+    def __init__(
+        self, deployment: Deployment, host: str, parameters: bytes = encode_parameters(LIMITS)
+    ) -> None:
+        self._deployment, self._parameters = deployment, parameters
         self._keys = DeploymentKeys.derive(public_key(deployment.private), deployment.psk)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.settimeout(LIMIT)
@@ -88,7 +90,7 @@ class Server:
             raise Refused("not fresh")
         self.requests.append(fingerprint(noise))
         own_id = DRAW.getrandbits(32)
-        welcome = Welcome(time.time_ns(), own_id, AEADS[1], encode_parameters(LIMITS))
+        welcome = Welcome(time.time_ns(), own_id, AEADS[1], self._parameters)
         message, split = responder.write(welcome.to_bytes(), os.urandom(32))
         size = DRAW.randint(OVERHEAD + len(message), len(datagram))
         answer = wrap(self._keys.answer, os.urandom(24), datagram[:24], version, message, size)
@@ -99,21 +101,28 @@ class Server:
     def receive(self, accepted: Accepted, session: ServerSession) -> Control | None:
         """The next datagram of the link: the session's are answered by it, and probes echoed; a control message."""
         link = accepted.link
-        while True:
-            try:
-                header, payload = link.open(self._socket.recv(65_536))
-                break
-            except Refused:
-                self.junk += 1
+        header, payload = self._open_next(accepted)
         if header.kind == "control":
             message = Control.parse(payload)
-            if message.kind == "probe":
-                self.send(accepted, link.seal_control(Control("echo", message.body)))
+            if (answer := echo(message)) is not None:
+                self.send(accepted, link.seal_control(answer))
             return message
         session.receive(untrim(payload) if header.kind == "trimmed" else payload)
-        if (answer := session.respond()) is not None:
-            self.send(accepted, link.seal("session", answer))
+        if (packet := session.respond()) is not None:
+            self.send(accepted, link.seal("session", packet))
         return None
+
+    def _open_next(self, accepted: Accepted) -> tuple[Header, bytes]:
+        while True:
+            try:
+                return accepted.link.open(self.receive_datagram())
+            except Refused:
+                self.junk += 1
+
+    def receive_datagram(self, limit: float = LIMIT) -> bytes:
+        """Whatever comes next; TimeoutError if nothing does within `limit` seconds."""
+        self._socket.settimeout(limit)
+        return self._socket.recv(65_536)
 
     def send(self, accepted: Accepted, datagram: bytes) -> None:
         """To the address of the handshake."""

@@ -115,7 +115,7 @@ def test_another_version_is_not_answered(wire: Wire, who: Identity, version: int
 
 
 def test_another_kind_of_session_is_not_answered(wire: Wire, who: Identity) -> None:
-    ignored(wire, who, Attempt(who, kind=1).datagram)
+    ignored(wire, who, Attempt(who, kind=2).datagram)
 
 
 def test_new_keys(wire: Wire, who: Identity) -> None:
