@@ -52,12 +52,12 @@ fn streams_are_opened_by_those_they_belong_to_and_in_order() {
     let mut end = pair_of_streams();
     assert_eq!(end.take(&[Frame::Syn(3)]), Err(Violation::Parity(3)));
     assert_eq!(end.take(&[Frame::Syn(2)]), Err(Violation::Order(2)));
-    assert_eq!(end.take(&[Frame::Syn(0)]), Err(Violation::Order(0)));
+    assert_eq!(end.take(&[Frame::Syn(0)]), Err(Violation::Stream(0)));
     end.take(&[Frame::Syn(8)]).unwrap();
     assert_eq!(end.take(&[Frame::Syn(6)]), Err(Violation::Order(6)), "it does not rise");
     let mut server = End::with(settings(false));
     assert_eq!(server.take(&[Frame::Syn(2)]), Err(Violation::Parity(2)));
-    assert_eq!(server.take(&[Frame::Syn(0)]), Err(Violation::Order(0)));
+    assert_eq!(server.take(&[Frame::Syn(0)]), Err(Violation::Stream(0)));
 }
 
 #[test]
@@ -152,9 +152,18 @@ fn nobody_has_read_what_was_not_sent() {
 }
 
 #[test]
+fn frames_for_a_stream_name_one() {
+    for frame in
+        [Frame::Syn(0), Frame::Psh(0, 5), Frame::Fin(0), Frame::Rst(0, 1), Frame::Stp(0, 1), Frame::Upd(0, 9, 9)]
+    {
+        assert_eq!(pair_of_streams().take(&[frame]), Err(Violation::Stream(0)), "{frame:?}");
+    }
+}
+
+#[test]
 fn frames_for_streams_that_are_gone_are_counted_and_no_more() {
     let mut end = pair_of_streams();
-    for id in [3, 4, 0, u32::MAX] {
+    for id in [3, 4, u32::MAX] {
         let before = end.mux.ignored();
         let frames = [Frame::Psh(id, 5), Frame::Fin(id), Frame::Rst(id, 1), Frame::Stp(id, 1), Frame::Upd(id, 9, 9)];
         end.take(&frames).unwrap();

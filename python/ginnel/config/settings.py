@@ -329,8 +329,8 @@ def _kcp() -> list[Setting]:
             key="kcp.window",
             name="kcp.window",
             kind=WINDOW,
-            does=f"Segments that may be in flight on a lane in a fixed mode, {DEFAULT_WINDOW:,} if it is not said.\n"
-            "Not beside auto, which follows the path.",
+            does="Segments that may be in flight on a lane in a fixed mode, in both directions.\n"
+            f"{DEFAULT_WINDOW:,} if it is not said. Not beside auto, which follows the path.",
             without=f"{DEFAULT_WINDOW:,} in the fixed modes, none in auto.",
             effect=_NEW,
         ),

@@ -3,7 +3,7 @@
 use super::segment::{Command, HEADER, Malformed, Segment, is_before};
 use super::transit::ACK_DELAY;
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// Acknowledge every so many segments: rarer acknowledgements cost less, much rarer ones would blur the sender's clock.
@@ -15,6 +15,9 @@ pub(super) const RANGES: usize = 32;
 
 /// Acknowledgements that wait, one by one. Beyond it the oldest is dropped, and its segment comes again.
 const SINGLES: usize = 8192;
+
+/// What a segment that is held costs beside its data, bytes: its place in the map, and the allocator's.
+const ENTRY: usize = 96;
 
 /// Bytes of a range.
 const RANGE: usize = 8;
@@ -41,8 +44,10 @@ pub(super) struct Arrivals {
     style: Style,
     /// Everything before this serial number is here (`rcv_nxt`).
     next: u32,
-    /// From `next` on; the first is always missing.
-    held: VecDeque<Option<Bytes>>,
+    /// The same, counted on without wrapping around.
+    place: u64,
+    /// What has come beyond it, by that count.
+    held: BTreeMap<u64, Bytes>,
     bytes: usize,
     ranges: Vec<(u32, u32)>,
     /// Serial numbers and time stamps that are to be acknowledged one by one.
@@ -71,7 +76,8 @@ impl Arrivals {
         Self {
             style,
             next: 0,
-            held: VecDeque::new(),
+            place: 0,
+            held: BTreeMap::new(),
             bytes: 0,
             ranges: Vec::new(),
             singles: VecDeque::new(),
@@ -97,6 +103,11 @@ impl Arrivals {
         self.bytes
     }
 
+    /// Bytes of memory that they take, at least.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes + self.held.len() * ENTRY
+    }
+
     /// Takes a segment in. What is in order now is appended to `pieces`. `window`: so many segments
     /// from the first that is missing are taken.
     pub(super) fn take(
@@ -112,13 +123,14 @@ impl Arrivals {
             self.note(now, serial, time, true);
             return Taken::Again;
         }
-        if ahead >= usize::from(window) {
+        // What fills the gap is taken in any case: nothing else makes room behind it.
+        let fills = ahead == 0 && !self.held.is_empty();
+        if ahead >= usize::from(window) && !fills {
             return Taken::Outside;
         }
         if ahead == 0 {
             pieces.push(data);
-            self.held.pop_front();
-            self.next = self.next.wrapping_add(1);
+            self.advance();
             self.deliver(pieces);
             // A gap is filled: the sender is glad to know.
             let filled = !self.held.is_empty() || !self.ranges.is_empty();
@@ -126,10 +138,8 @@ impl Arrivals {
             self.note(now, serial, time, filled);
             return Taken::Here;
         }
-        if self.held.len() <= ahead {
-            self.held.resize(ahead + 1, None);
-        }
-        if self.held[ahead].is_some() {
+        let place = self.place + ahead as u64;
+        if self.held.contains_key(&place) {
             // It comes again, for the sender does not know of it: its range was forgotten, or not told.
             if !self.ranges.iter().any(|range| !is_before(serial, range.0) && is_before(serial, range.1)) {
                 self.add_range(serial);
@@ -138,20 +148,25 @@ impl Arrivals {
             return Taken::Again;
         }
         self.bytes += data.len();
-        self.held[ahead] = Some(data);
+        // A copy: a slice would hold all that came with it, and nobody could say how much that is.
+        self.held.insert(place, Bytes::copy_from_slice(&data));
         let news = self.add_range(serial);
         self.note(now, serial, time, news);
         Taken::Here
     }
 
     fn deliver(&mut self, pieces: &mut Vec<Bytes>) {
-        while let Some(Some(_)) = self.held.front() {
-            if let Some(Some(data)) = self.held.pop_front() {
-                self.bytes -= data.len();
-                self.next = self.next.wrapping_add(1);
-                pieces.push(data);
-            }
+        while let Some(entry) = self.held.first_entry().filter(|entry| *entry.key() == self.place) {
+            let data = entry.remove();
+            self.bytes -= data.len();
+            self.advance();
+            pieces.push(data);
         }
+    }
+
+    fn advance(&mut self) {
+        self.place += 1;
+        self.next = self.next.wrapping_add(1);
     }
 
     /// Takes a part of a segment in: its offset and the segment's length stand in front. The whole

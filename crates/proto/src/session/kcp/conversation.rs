@@ -5,7 +5,7 @@
 
 use super::arrivals::{Arrivals, RANGES, Style, Taken};
 use super::flight::{Flight, SPAN_MAX};
-use super::segment::{Command, HEADER, Malformed, Segment};
+use super::segment::{Command, HEADER, Malformed, Segment, is_before};
 use super::transit::Transit;
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -18,8 +18,8 @@ const WINDOW_FIRST: u16 = 128;
 const ASK_FIRST: Duration = Duration::from_millis(500);
 /// A new link is asked again after this.
 const GREET_AGAIN: Duration = Duration::from_millis(300);
-/// At least this often (the reference's `IKCP_PROBE_LIMIT`).
-const ASK_MAX: Duration = Duration::from_secs(120);
+/// At least this often: the answer that tells of room may be lost. (The reference's `IKCP_PROBE_LIMIT` is 120 s.)
+const ASK_MAX: Duration = Duration::from_secs(10);
 
 /// A peer is told that has fewer than so many segments of its window left, and could have so many more.
 const TELL_LEAST: u16 = 32;
@@ -59,6 +59,8 @@ pub(super) struct Conversation {
     number: u32,
     send_window: usize,
     peer_window: usize,
+    /// What the peer had (`una`) when it told that.
+    told_by: u32,
     extended: bool,
     flight: Flight,
     arrivals: Arrivals,
@@ -85,6 +87,7 @@ impl Conversation {
             number: beginning.number,
             send_window: beginning.send_window.into(),
             peer_window: beginning.peer_window.unwrap_or(WINDOW_FIRST).into(),
+            told_by: 0,
             extended: beginning.extended,
             flight: Flight::new(),
             arrivals: Arrivals::new(style),
@@ -103,6 +106,7 @@ impl Conversation {
         self.flight.begin_at(serial);
         self.arrivals.begin_at(serial);
         self.told_end = serial;
+        self.told_by = serial;
     }
 
     /// Takes a segment in; what is in order now is appended to `pieces`. `window`: so many segments
@@ -119,7 +123,11 @@ impl Conversation {
             return Err(Refused::Future);
         }
         self.flight.heard(now);
-        self.peer_window = segment.window.into();
+        // What was sent before something that has come already says nothing new of the window.
+        if !is_before(segment.next, self.told_by) {
+            self.peer_window = segment.window.into();
+            self.told_by = segment.next;
+        }
         if std::mem::take(&mut self.greets) || self.peer_window > 0 {
             self.ask = None;
         }
@@ -357,6 +365,11 @@ impl Conversation {
     /// Bytes that wait behind a gap.
     pub(super) fn held(&self) -> usize {
         self.arrivals.held()
+    }
+
+    /// Bytes of memory that they take.
+    pub(super) fn memory(&self) -> usize {
+        self.arrivals.memory()
     }
 
     /// Asks the peer for its window until something comes from it.

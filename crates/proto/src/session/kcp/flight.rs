@@ -24,9 +24,8 @@ const STUBBORN_AFTER: u16 = 6;
 /// leaves that to its link.
 const DEAD_AFTER: u16 = 20;
 
-/// Orders of transmissions, by how often a segment had been sent: those of one order time out in it. The last holds all
-/// from the eighth on, where a long time-out may hold up shorter ones behind it.
-const ORDERS: usize = 8;
+/// Orders of transmissions, by how often a segment had been sent: those of one order time out in it.
+const ORDERS: usize = DEAD_AFTER as usize;
 
 /// In `auto` all transmissions are of one order.
 const ONE_ORDER: usize = 0;
@@ -333,7 +332,10 @@ impl Flight {
     fn late_at(&self, sent: &Sent, transit: &Transit) -> Option<Instant> {
         match transit.is_auto() {
             true => transit.late_at(sent.at),
-            false => Some(sent.at + transit.estimator().backed_off(u32::from(sent.times - 1))),
+            false => {
+                let again = (usize::from(sent.times) - 1).min(ORDERS - 1);
+                Some(sent.at + transit.estimator().backed_off(again as u32))
+            }
         }
     }
 

@@ -31,16 +31,18 @@ impl Refusals {
 }
 
 impl KcpSession {
-    /// Bytes that may still come in.
-    pub(super) fn budget(&self) -> u64 {
-        let held: usize = self.lanes.iter().map(Conversation::held).sum();
-        u64::from(self.limits.link_window).saturating_sub(self.mux.unread() + held as u64)
+    /// Bytes that are here and nobody has read: in streams, and behind gaps of all lanes.
+    pub(super) fn taken(&self) -> u64 {
+        let held: usize = self.lanes.iter().map(Conversation::memory).sum();
+        self.mux.unread() + held as u64
     }
 
-    /// So many segments the peer may send beyond the last in order on a lane, with so many bytes to
-    /// come in on all. What waits behind a gap of the lane has its place among them already.
-    pub(super) fn window(&self, lane: &Conversation, budget: u64) -> u16 {
-        let segments = (budget + lane.held() as u64) / u64::from(self.lengths.now());
+    /// So many segments the peer may send beyond the last in order on a lane, where so many bytes are
+    /// `taken` in all. What waits behind a gap of the lane has its place among those segments.
+    pub(super) fn window(&self, lane: &Conversation, taken: u64) -> u16 {
+        let left = u64::from(self.limits.link_window).saturating_sub(taken - lane.memory() as u64);
+        // The peer's may be longer: then it is a little more.
+        let segments = left / u64::from(self.lengths.now());
         segments.min(self.limits.kcp.lane_window().into()) as u16
     }
 
@@ -56,7 +58,7 @@ impl KcpSession {
                 }
             };
             let index = segment.conversation.wrapping_sub(1) as usize;
-            let Some(window) = self.lanes.get(index).map(|lane| self.window(lane, self.budget())) else {
+            let Some(window) = self.lanes.get(index).map(|lane| self.window(lane, self.taken())) else {
                 self.refusals.foreign += 1;
                 continue;
             };

@@ -62,7 +62,9 @@ impl KcpSession {
         let (peer, own) = (Params::decode(start.params)?, super::params(limits));
         let settings = limits.kcp;
         let shaped = limits.profile.segment_cut.high > 0;
-        let lengths = Lengths::new(start.datagram_max, shaped, rng);
+        // To a peer that takes no parts nothing is sent that a path might not carry one day.
+        let longest = if peer.extended { start.datagram_max } else { 0 };
+        let lengths = Lengths::new(longest, shaped, rng);
         let seed = rng.random();
         let controller = controller(limits, now, lengths.now(), seed);
         let transit = Transit::new(settings.mode, controller, Some(start.rtt), now);
@@ -112,6 +114,15 @@ impl KcpSession {
         })
     }
 
+    /// The path carries no long datagrams any more, it seems.
+    fn narrow(&mut self) {
+        self.lengths.path_changed();
+        let length = self.lengths.now();
+        if let Some(controller) = self.transit.controller() {
+            controller.on_mtu(length);
+        }
+    }
+
     /// What was not taken in, so far.
     pub fn refusals(&self) -> Refusals {
         self.refusals
@@ -129,7 +140,10 @@ impl Session for KcpSession {
             return;
         }
         packet.truncate(packet.len().saturating_sub(OVERHEAD));
+        let unread = self.mux.unread();
         self.take_in(now, packet.freeze());
+        // A reset makes room as well as reading does.
+        self.has_read |= self.mux.unread() < unread;
         self.transit.end_acks(now, self.app_limited);
         self.settle(now);
         self.mux.made_room(self.room());
@@ -143,7 +157,7 @@ impl Session for KcpSession {
         self.transit.end_losses(now);
         if self.transit.probe_at().is_some_and(|at| at <= now) {
             if self.transit.timed_out(now) >= NARROW_AFTER {
-                self.lengths.path_changed();
+                self.narrow();
             }
             self.probe();
         }
@@ -154,8 +168,13 @@ impl Session for KcpSession {
         if self.lanes.iter_mut().any(|lane| lane.flight().is_dead()) {
             self.fail();
         }
-        if self.lanes.iter_mut().any(|lane| lane.flight().is_stubborn()) {
-            self.lengths.path_changed();
+        let mut is_narrow = false;
+        // Each is asked, for each tells it once.
+        for lane in &mut self.lanes {
+            is_narrow |= lane.flight().is_stubborn();
+        }
+        if is_narrow {
+            self.narrow();
         }
     }
 

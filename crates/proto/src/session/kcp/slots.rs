@@ -49,6 +49,11 @@ impl Slots {
         }
     }
 
+    /// Bytes of the places in use.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.used() * SLOT) as u64
+    }
+
     /// How many are in use.
     pub(super) fn used(&self) -> usize {
         self.pages.len() * PAGE - self.free.len()

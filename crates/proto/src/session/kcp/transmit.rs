@@ -23,10 +23,10 @@ impl KcpSession {
         if !std::mem::take(&mut self.has_read) {
             return;
         }
-        let budget = self.budget();
-        self.full &= budget < self.lengths.now().into();
+        let taken = self.taken();
+        self.full &= taken + u64::from(self.lengths.now()) > self.limits.link_window.into();
         for index in 0..self.lanes.len() {
-            let window = self.window(&self.lanes[index], budget);
+            let window = self.window(&self.lanes[index], taken);
             self.lanes[index].window_changed(now, window);
         }
     }
@@ -34,6 +34,11 @@ impl KcpSession {
     /// Bytes of data that were sent and are not acknowledged.
     pub(super) fn outstanding(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.outstanding() as u64).sum()
+    }
+
+    /// Whether more may be in flight, as far as memory goes: short segments take as much as long ones.
+    fn has_room(&self) -> bool {
+        self.outstanding() < self.limits.send_window && self.transit.slots.bytes() < 2 * self.limits.send_window
     }
 
     /// Bytes that may be written and not sent.
@@ -56,10 +61,10 @@ impl KcpSession {
     /// Fills one packet of at most `capacity` bytes at the end of `out`. Returns the spare bytes
     /// that it leaves, fewer than `spare` for a segment that is sent again and has no shorter form.
     fn fill(&mut self, now: Instant, (capacity, spare): (usize, usize), data: bool, out: &mut Vec<u8>) -> usize {
-        let (start, budget) = (out.len(), self.budget());
-        let (end, has_room) = (start + capacity, self.outstanding() < self.limits.send_window);
+        let (start, taken) = (out.len(), self.taken());
+        let (end, has_room) = (start + capacity, self.has_room());
         for index in 0..self.lanes.len() {
-            let window = self.window(&self.lanes[index], budget);
+            let window = self.window(&self.lanes[index], taken);
             let lane = &mut self.lanes[index];
             if lane.acks_due().is_some_and(|due| due <= now) {
                 self.questions += u64::from(lane.asks());
@@ -69,18 +74,19 @@ impl KcpSession {
         if !data {
             return spare;
         }
+        if start == 0 && self.lanes.iter_mut().any(|lane| lane.again_len() > Some(capacity)) {
+            // Acknowledgements leave first, by themselves.
+            let most = capacity + spare - OVERHEAD;
+            if !out.is_empty() || self.fill_long(now, capacity, most, taken, out) {
+                return (capacity + spare).saturating_sub(out.len()).max(OVERHEAD).min(spare);
+            }
+        }
         let lanes = self.lanes.len();
         for index in (0..lanes).map(|offset| (self.turn + offset) % lanes) {
-            let window = self.window(&self.lanes[index], budget);
+            let window = self.window(&self.lanes[index], taken);
             let lane = &mut self.lanes[index];
             while let Some(length) = lane.again_len() {
                 let room = end - out.len();
-                // Alone, for it leaves less to spare than the others of a batch.
-                if length > room && out.is_empty() {
-                    let most = capacity + spare - OVERHEAD;
-                    lane.send_again(now, window, most, true, &mut self.transit, out);
-                    return (capacity + spare).saturating_sub(out.len() - start).max(OVERHEAD).min(spare);
-                }
                 if length > room || !lane.send_again(now, window, room, false, &mut self.transit, out) {
                     break;
                 }
@@ -99,9 +105,26 @@ impl KcpSession {
         spare
     }
 
+    /// Sends a segment again that is too long for a packet of `capacity` bytes, in one of up to `most`
+    /// bytes, or the next part of it. Alone, for it leaves less to spare than the others of a batch,
+    /// and before them, or they would keep it waiting. The lanes take turns in that, too.
+    fn fill_long(&mut self, now: Instant, capacity: usize, most: usize, taken: u64, out: &mut Vec<u8>) -> bool {
+        let lanes = self.lanes.len();
+        for index in (0..lanes).map(|offset| (self.turn + offset) % lanes) {
+            if self.lanes[index].again_len().is_some_and(|length| length > capacity) {
+                let window = self.window(&self.lanes[index], taken);
+                if self.lanes[index].send_again(now, window, most, true, &mut self.transit, out) {
+                    self.turn = (index + 1) % lanes;
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
     /// Whether something is there that could be sent, were it allowed.
     fn has_data(&mut self, now: Instant) -> bool {
-        let (mux, has_room) = (&self.mux, self.outstanding() < self.limits.send_window);
+        let (mux, has_room) = (&self.mux, self.has_room());
         let mut lanes = self.lanes.iter_mut().enumerate();
         lanes.any(|(index, lane)| lane.again_len().is_some() || (has_room && mux.has_work(index) && lane.may_send(now)))
     }

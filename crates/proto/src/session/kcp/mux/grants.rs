@@ -100,6 +100,10 @@ impl Theirs {
     /// No number comes twice, even where the stream is long gone.
     fn see(&mut self, id: u32) -> Result<(), Violation> {
         let index = id.div_ceil(2).checked_sub(1).ok_or(Violation::Order(id))?;
+        // Numbers are used one after the other, so that a higher one was granted to nobody.
+        if index >= self.granted {
+            return Err(Violation::Granted(self.granted));
+        }
         if index < self.complete || self.overtook.contains(&index) || self.overtook.len() >= OVERTAKEN_MAX {
             return Err(Violation::Order(id));
         }
