@@ -53,6 +53,8 @@ async def served(
 
     def run(server: Server) -> Served:
         accepted, talk = meeting(server, ours)
+        # Without PART a client that has given up a length has no way to send its long segments again.
+        talk.echoes_long_up_to = talk.longest if ours.extended else 0
         talk.until(lambda: talk.session.seen)
         # The client asks but once, and is not ready before it has an answer.
         talk.loss = loss
