@@ -114,11 +114,11 @@ class Engine:
         limits: dict[str, float],
         congestion: tuple[str, float | None],
         profile: dict[str, tuple[int, int]],
-        *kcp: tuple[str, int, int | None],
+        kcp: tuple[str, int, int | None],
     ) -> None:
         if limits.get("streams") == REFUSED_STREAMS:
             raise ValueError("limits: streams is refused")
-        self._command("set_limits", ticket, (limits, congestion, profile, *kcp), None)
+        self._command("set_limits", ticket, (limits, congestion, profile, kcp), None)
 
     def set_allow_private(self, ticket: int, allow: bool) -> None:
         self._command("set_allow_private", ticket, (allow,), None)

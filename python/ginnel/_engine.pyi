@@ -143,7 +143,7 @@ class Engine:
         limits: dict[str, float],
         congestion: tuple[str, float | None],
         profile: dict[str, tuple[int, int]],
-        kcp: tuple[str, int, int | None] | None = None,
+        kcp: tuple[str, int, int | None],
     ) -> None:
         """Replace all limits, the controller of congestion, the profile and how KCP sends, for what begins from now on.
 
@@ -152,8 +152,8 @@ class Engine:
         are to arrive, in bytes per second, 12,500 to 12,500,000,000; None for the others. `profile` has the least
         and the most of each field by its name; what is not named shapes nothing. `kcp` says how links of that session
         send: the mode ("auto", "normal", "fast", "fast2", "fast3"), the lanes of a link (1 to 16), and the window of a
-        lane in segments (32 to 32,768), None for "auto"; without it, ("auto", 8, None). Reply: None. ValueError names
-        what is unknown or out of range.
+        lane in segments (32 to 32,768), None for "auto". Reply: None. ValueError names what is
+        unknown or out of range.
         """
 
     def shutdown(self, ticket: int, drain: float) -> None:

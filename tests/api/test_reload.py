@@ -69,7 +69,7 @@ async def test_limits_are_replaced_as_a_whole(engines: list[Engine], client: Cli
     new = client.config.model_copy(update={"limits": Limits(streams=9).filled("client")})
     report = await client.reload(new)
     (command,) = commands(engines[0])
-    assert command == ("set_limits", new.engine_limits(), ("adaptive", None), new.own_profile().pairs())
+    assert command == ("set_limits", new.engine_limits(), ("adaptive", None), new.own_profile().pairs(), PLAIN_KCP)
     assert command[1]["streams"] == 9
     assert command[1]["keep_alive"] == 25
     assert [str(change) for change in report.applied] == ["limits.streams: 8,192 is now 9, at once"]
@@ -100,6 +100,7 @@ async def test_congestion_is_told_at_the_start_and_at_each_change(
                 new.engine_limits(),
                 told,
                 engine.config.profile,
+                PLAIN_KCP,
             )
             assert {one.key for one in report.applied} == {
                 {"rate_bits_per_second": "rate"}.get(key, key) for key in change
@@ -152,8 +153,8 @@ async def test_levels_that_the_engine_refuses_take_the_limits_back(
         with pytest.raises(ConfigError, match="'loud' is no level"):
             await server.reload(new)
         assert commands(engines[0]) == [
-            ("set_limits", new.engine_limits(), ("cubic", None), engines[0].config.profile),
-            ("set_limits", before.engine_limits(), ("adaptive", None), engines[0].config.profile),
+            ("set_limits", new.engine_limits(), ("cubic", None), engines[0].config.profile, PLAIN_KCP),
+            ("set_limits", before.engine_limits(), ("adaptive", None), engines[0].config.profile, PLAIN_KCP),
         ]
         assert server.config is before
 
@@ -214,6 +215,7 @@ async def test_a_clients_profile_is_told_too(engines: list[Engine], client: Clie
         new.engine_limits(),
         ("adaptive", None),
         new.own_profile().pairs(),
+        PLAIN_KCP,
     )
     assert new.own_profile().preset == "light"
 

@@ -73,7 +73,7 @@ class Identity:
     psk: bytes
     private: bytes
     instance: bytes = field(default_factory=lambda: os.urandom(16))
-    lane: int = 0
+    member: int = 0
     epoch: int = 0
     aes: bool = True
 
@@ -105,7 +105,7 @@ class Attempt:
             prologue(version), who.private, who.server_public, who.psk, os.urandom(32)
         )
         now = time.time_ns() - round(late * 1e9)
-        hello = Hello(now, who.instance, who.lane, who.epoch, self._session_id, who.aes, kind, parameters)
+        hello = Hello(now, who.instance, who.member, who.epoch, self._session_id, who.aes, kind, parameters)
         self._noise = self._initiator.write(hello.to_bytes())
         self.datagram = self.wrapped(DRAW.randint(SHORTEST_REQUEST, LONGEST) if size is None else size)
 

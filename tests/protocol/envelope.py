@@ -71,7 +71,7 @@ class Hello:
 
     time_ns: int
     instance: bytes
-    lane: int
+    member: int
     epoch: int
     session_id: int
     aes: bool
@@ -80,7 +80,7 @@ class Hello:
 
     def to_bytes(self) -> bytes:
         """As it travels."""
-        fields = (self.time_ns, self.instance, self.lane, self.epoch, self.session_id, self.aes, self.kind)
+        fields = (self.time_ns, self.instance, self.member, self.epoch, self.session_id, self.aes, self.kind)
         return self.FIXED.pack(*fields) + with_length(self.parameters)
 
     @classmethod
@@ -88,11 +88,11 @@ class Hello:
         """As a server reads it: unknown capabilities mean nothing, an unknown kind of session is refused."""
         if len(data) <= cls.FIXED.size:
             raise Refused("Hello is too short")
-        time_ns, instance, lane, epoch, session_id, capabilities, kind = cls.FIXED.unpack_from(data)
+        time_ns, instance, member, epoch, session_id, capabilities, kind = cls.FIXED.unpack_from(data)
         if kind >= len(SESSIONS):
             raise Refused("an unknown kind of session")
         parameters = last_field(data[cls.FIXED.size :])
-        return cls(time_ns, instance, lane, epoch, session_id, bool(capabilities & 1), kind, parameters)
+        return cls(time_ns, instance, member, epoch, session_id, bool(capabilities & 1), kind, parameters)
 
 
 @dataclass(frozen=True)

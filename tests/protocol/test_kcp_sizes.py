@@ -88,6 +88,19 @@ async def test_datagrams_are_no_longer_than_what_was_echoed(server: Server, echo
     await with_target(server, source(data), talk)
 
 
+async def test_to_a_peer_without_parts_nothing_goes_that_a_narrower_path_would_swallow(server: Server) -> None:
+    data = payload(2_000_000, 3)
+
+    def talk(one: Talk[Session], request: bytes) -> None:
+        stream = one.session.open(request)
+        one.until(lambda: stream.ended)
+        assert stream.received == b"\0" + data
+        assert max(size for size, kind in one.kinds if kind != "control") < FIRST.stop
+        assert not asked(one)
+
+    await with_target(server, source(data), talk, Parameters(window=1 << 22, extended=False))
+
+
 async def test_a_path_that_carries_less_than_before_gets_parts(server: Server) -> None:
     data = payload(2_000_000, 2)
 

@@ -126,7 +126,7 @@ def test_hello(case: Case) -> None:
     hello = Hello(
         case["time_ns"],
         instance,
-        case["lane"],
+        case["member"],
         case["epoch"],
         case["session"],
         case["aes"],

@@ -3,8 +3,8 @@
 use crate::allocator::memory_in_use;
 use crate::convert;
 use crate::spec::{
-    ClientConfig, CongestionSpec, KcpSpec, ProfileSpec, ServerConfig, address, default_kcp, key32, limits, log_error,
-    log_levels, named, session, user_table,
+    ClientConfig, CongestionSpec, KcpSpec, ProfileSpec, ServerConfig, address, key32, limits, log_error, log_levels,
+    named, session, user_table,
 };
 use ginnel_edge::host::{Command, CommandError, Host, LogLevels, Role};
 use ginnel_proto::envelope::keys::Psk;
@@ -131,16 +131,14 @@ impl Engine {
     }
 
     /// Replaces all limits, the controller of congestion, how KCP sends and the profile, for what begins from now on.
-    #[pyo3(signature = (ticket, limits, congestion, profile, kcp=None))]
     fn set_limits(
         &self,
         ticket: u64,
         limits: BTreeMap<String, f64>,
         congestion: CongestionSpec,
         profile: ProfileSpec,
-        kcp: Option<KcpSpec>,
+        kcp: KcpSpec,
     ) -> PyResult<()> {
-        let kcp = kcp.unwrap_or_else(default_kcp);
         let limits = self::limits(self.defaults.clone(), &limits, &congestion, &kcp, &profile)?;
         self.command(ticket, Command::SetLimits(Box::new(limits)))
     }

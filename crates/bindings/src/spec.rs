@@ -150,12 +150,6 @@ pub(crate) fn limits(
     Ok(limits)
 }
 
-/// How KCP sends where nobody says.
-pub(crate) fn default_kcp() -> KcpSpec {
-    let settings = kcp::Settings::default();
-    (settings.mode.name().into(), settings.lanes.into(), None)
-}
-
 /// The session of this name.
 pub(crate) fn session(name: &str) -> PyResult<SessionKind> {
     let named = SessionKind::named(name);

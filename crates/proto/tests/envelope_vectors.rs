@@ -146,7 +146,7 @@ fn data() -> Value {
 
 fn hello_fields(hello: &Hello) -> Value {
     json!({
-        "time_ns": hello.time_ns, "instance": hex(hello.identity.instance), "lane": hello.identity.member,
+        "time_ns": hello.time_ns, "instance": hex(hello.identity.instance), "member": hello.identity.member,
         "epoch": hello.epoch, "session": hello.session, "aes": hello.aes, "kind": hello.kind.name(),
         "params": hex(&hello.params),
     })
