@@ -69,7 +69,13 @@ async def test_limits_are_replaced_as_a_whole(engines: list[Engine], client: Cli
     new = client.config.model_copy(update={"limits": Limits(streams=9).filled("client")})
     report = await client.reload(new)
     (command,) = commands(engines[0])
-    assert command == ("set_limits", new.engine_limits(), ("adaptive", None), new.own_profile().pairs(), PLAIN_KCP)
+    assert command == (
+        "set_limits",
+        new.engine_limits(),
+        ("adaptive", None),
+        new.own_profile().pairs(),
+        PLAIN_KCP,
+    )
     assert command[1]["streams"] == 9
     assert command[1]["keep_alive"] == 25
     assert [str(change) for change in report.applied] == ["limits.streams: 8,192 is now 9, at once"]

@@ -12,7 +12,7 @@ import pytest
 
 import ginnel
 from ginnel import _engine
-from ginnel._setup import ClientSetup
+from ginnel._setup import PLAIN_KCP, ClientSetup
 from ginnel.api.stats import LinkStats
 from ginnel.config.congestion import Congestion
 
@@ -147,6 +147,6 @@ def test_the_engine_says_what_it_does_not_take(congestion: Any, error: str) -> N
     assert str(caught.value) == error
     engine = _engine.Engine.client(setup(("fixed", 12_500.0)))
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared
-        engine.set_limits(1, {}, congestion, {})
+        engine.set_limits(1, {}, congestion, {}, PLAIN_KCP)
     assert str(caught.value) == error
-    engine.set_limits(2, {}, ("fixed", 12_500_000_000.0), {})
+    engine.set_limits(2, {}, ("fixed", 12_500_000_000.0), {}, PLAIN_KCP)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ginnel import _engine
-from ginnel._setup import ClientSetup, ServerSetup
+from ginnel._setup import PLAIN_KCP, ClientSetup, ServerSetup
 from ginnel.config.profile import FIELDS, Profile
 from tests.e2e.program import LOOPBACK
 
@@ -46,8 +46,8 @@ def test_a_field_that_there_is_not() -> None:
 
 def test_a_running_engine_takes_another_profile_and_refuses_an_impossible_one() -> None:
     engine = client(profile=Profile.fresh("balanced").pairs())
-    engine.set_limits(1, {"hop_interval": 5.0}, ("adaptive", None), Profile.fresh("light").pairs())
-    said = refusal(lambda: engine.set_limits(2, {}, ("adaptive", None), {"junk_count": (1, 17)}))
+    engine.set_limits(1, {"hop_interval": 5.0}, ("adaptive", None), Profile.fresh("light").pairs(), PLAIN_KCP)
+    said = refusal(lambda: engine.set_limits(2, {}, ("adaptive", None), {"junk_count": (1, 17)}, PLAIN_KCP))
     assert said == "profile.junk_count = [1, 17] is not possible: both must be from 0 to 16"
 
 
@@ -95,3 +95,17 @@ def test_a_server_takes_a_set_of_ports(tmp_path_factory: pytest.TempPathFactory)
     assert port > 0
     assert refusal(lambda: server([(0, 1)])) == "listen_ports: port 0 stands alone, for any free port"
     assert refusal(lambda: server([])) == "listen_ports: a server needs a port"
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"session": "tcp"}, 'session: "tcp" is none of "quic", "kcp"'),
+        ({"links": 17}, "links = 17 is not between 1 and 16"),
+        ({"kcp": ("faster", 8, None)}, 'kcp.mode: "faster" is none of "auto", "normal", "fast", "fast2", "fast3"'),
+        ({"kcp": ("auto", 17, None)}, "kcp.lanes: 1 to 16 are possible"),
+        ({"kcp": ("fast3", 8, 31)}, "kcp.window: 32 to 32768 segments are possible"),
+    ],
+)
+def test_sessions_and_pools_that_cannot_be(more: dict[str, Any], error: str) -> None:
+    assert refusal(lambda: client(**more)) == error

@@ -46,7 +46,8 @@ def test_all_links_come_up_and_streams_share_them(session: str, server: Server, 
         async def at_once() -> None:
             async with serve(echo) as target, AsyncExitStack() as stack:
                 pairs = [
-                    await stack.enter_async_context(connected(client.socks, target.address)) for _ in range(LINKS)
+                    await stack.enter_async_context(connected(client.socks, target.address))
+                    for _ in range(LINKS)
                 ]
                 for _, writer in pairs:
                     writer.write(payload(300_000))

@@ -88,7 +88,9 @@ async def test_datagrams_are_no_longer_than_what_was_echoed(server: Server, echo
     await with_target(server, source(data), talk)
 
 
-async def test_to_a_peer_without_parts_nothing_goes_that_a_narrower_path_would_swallow(server: Server) -> None:
+async def test_to_a_peer_without_parts_nothing_goes_that_a_narrower_path_would_swallow(
+    server: Server,
+) -> None:
     data = payload(2_000_000, 3)
 
     def talk(one: Talk[Session], request: bytes) -> None:

@@ -53,7 +53,7 @@ class LinkStats(TypedDict):
     send_window: int
     """Bytes that may be written here and not yet acknowledged."""
     refused: int
-    """What the far end has sent that could not be, such as numbers outside the window. A QUIC session does not count."""
+    """What the far end has sent that could not be, such as numbers outside the window. QUIC does not count it."""
 
 
 class Stats(TypedDict):

@@ -244,8 +244,8 @@ def _client() -> list[Setting]:
             key="links",
             name="links",
             kind=LINKS,
-            does="Links to the server at the same time. A new stream goes on the link with the fewest streams, and one that is\n"
-            "lost is replaced without touching the others.",
+            does="Links to the server at the same time. A new stream goes on the link with the fewest streams,\n"
+            "and one that is lost is replaced without touching the others.",
             default=_default(ClientConfig, "links"),
             effect=_START,
         ),
