@@ -102,7 +102,10 @@ def test_a_server_takes_a_set_of_ports(tmp_path_factory: pytest.TempPathFactory)
     [
         ({"session": "tcp"}, 'session: "tcp" is none of "quic", "kcp"'),
         ({"links": 17}, "links = 17 is not between 1 and 16"),
-        ({"kcp": ("faster", 8, None)}, 'kcp.mode: "faster" is none of "auto", "normal", "fast", "fast2", "fast3"'),
+        (
+            {"kcp": ("faster", 8, None)},
+            'kcp.mode: "faster" is none of "auto", "normal", "fast", "fast2", "fast3"',
+        ),
         ({"kcp": ("auto", 17, None)}, "kcp.lanes: 1 to 16 are possible"),
         ({"kcp": ("fast3", 8, 31)}, "kcp.window: 32 to 32768 segments are possible"),
     ],
