@@ -26,7 +26,8 @@ EXAMPLES = (
 )
 MAX_COUNT = 1_000_000
 MAX_LINKS_OF_USER = 64
-"""So many links of one user a server keeps; one more displaces another. A client may have several."""
+"""So many links of one user a server keeps by default; for one more a silent one makes room, or it is not answered. A
+client may have several."""
 _INTERVAL_SECONDS = 1.0
 
 
