@@ -234,6 +234,8 @@ fn control_of(name: &str, token: [u8; 8]) -> Control {
         "challenge echo" => Control::ChallengeEcho(token),
         "wide probe" => Control::WideProbe(token),
         "wide echo" => Control::WideEcho(token),
+        "long probe" => Control::LongProbe(token, 1452),
+        "long echo" => Control::LongEcho(token),
         "rekey" => Control::Rekey(1, PublicKey(counting(token[0]))),
         "rekey answer" => Control::RekeyAnswer(u32::MAX, PublicKey(counting(token[0]))),
         name => Control::Close(name.strip_prefix("close ").and_then(|code| code.parse().ok()).expect("a code")),
@@ -242,9 +244,10 @@ fn control_of(name: &str, token: [u8; 8]) -> Control {
 
 fn controls() -> Value {
     let token = counting(0xc0);
-    let closes = ["close 0", "close 1", "close 2", "close 3", "close 4"];
-    let names = ["probe", "echo", "challenge", "challenge echo", "rekey", "rekey answer", "wide probe", "wide echo"];
-    let names = [&names[..], &closes].concat();
+    let closes = ["close 0", "close 1", "close 2", "close 3", "close 4", "close 5"];
+    let names = ["probe", "echo", "challenge", "challenge echo", "rekey", "rekey answer"];
+    let long = ["wide probe", "wide echo", "long probe", "long echo"];
+    let names = [&names[..], &long, &closes].concat();
     let cases = names.into_iter().map(|name| {
         let mut padded = Vec::new();
         control_of(name, token).encode_padded(PADDING, &mut rng(1), &mut padded);
