@@ -86,6 +86,7 @@ fn numbers_that_never_come_are_bounded() {
 #[test]
 fn no_stream_beyond_what_was_granted() {
     let mut end = End::with(Settings { streams: 5, streams_at_first: 3, ..settings(true) });
+    assert_eq!(end.take(&[Frame::Syn(8)]), Err(Violation::Granted(3)), "a number that was granted to nobody");
     end.take(&[Frame::Syn(2), Frame::Syn(4), Frame::Syn(6)]).unwrap();
     assert_eq!(end.take(&[Frame::Syn(8)]), Err(Violation::Granted(3)), "the grant has not been sent");
     assert_eq!(end.mux.streams(), 3);

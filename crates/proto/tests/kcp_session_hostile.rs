@@ -7,6 +7,7 @@ use ginnel_proto::envelope::OVERHEAD;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::link::Side;
 use ginnel_proto::session::kcp::mode::Mode;
+use ginnel_proto::session::kcp::mux::frame::Frame;
 use ginnel_proto::session::kcp::segment::{Command, HEADER, Segment};
 use ginnel_proto::session::kcp::{KcpSession, Refusals, Settings, params};
 use ginnel_proto::session::sessions::Start;
@@ -74,31 +75,31 @@ fn a_far_segment_costs_no_more_than_itself() {
         let lane = 1 + serial % 8;
         pair.server().handle(now, packet(&[(Segment { conversation: lane, ..push(1 + serial / 8) }, b"x")]));
     }
-    assert!(pair.server().refusals().outside > 15_000, "{:?}", pair.server().refusals());
+    let taken = 29_999 - pair.server().refusals().outside;
+    assert!((3_000..5_500).contains(&taken), "{taken}");
 }
 
 #[test]
 fn what_fills_a_gap_is_taken_although_the_link_is_full() {
     let mut pair = Pair::new(3, &Limits { link_window: 100_000, ..Limits::default() });
     let now = pair.now;
-    for lane in 2..=8 {
-        for serial in 1..30 {
-            pair.server().handle(now, packet(&[(Segment { conversation: lane, ..push(serial) }, &[0; 1300])]));
-        }
+    let on = |lane, serial| Segment { conversation: lane, ..push(serial) };
+    pair.server().handle(now, packet(&[(on(2, 1), &[2, 3, 0, 0, 0, 0, 0, 0])]));
+    // A stream that nobody reads fills the link.
+    let (mut syn, mut data) = (Vec::new(), Vec::new());
+    Frame::Syn(1).encode(&mut syn);
+    Frame::Psh(1, 1000).encode(&mut data);
+    data.extend([7; 1000]);
+    pair.server().handle(now, packet(&[(on(1, 0), &syn)]));
+    for serial in 1..200 {
+        pair.server().handle(now, packet(&[(on(1, serial), &data)]));
     }
-    pair.server().handle(now, packet(&[(push(1), &[2, 3, 0, 0, 0, 0, 0, 0])]));
     let before = pair.server().refusals().outside;
-    assert!(before > 100);
-    // A frame that is nothing, and what waited behind it.
-    for lane in 2..=8 {
-        let nothing = [2, 3, 0, 0, 0, 0, 0, 0];
-        pair.server().handle(now, packet(&[(Segment { conversation: lane, ..push(0) }, &nothing)]));
-        let news = pair.server().refusals().outside - before;
-        assert_eq!(news, 0, "lane {lane}");
-        if events(pair.server()).contains(&Event::Closed) {
-            return;
-        }
-    }
+    assert!((90..110).contains(&before), "{before}");
+    pair.server().handle(now, packet(&[(on(3, 0), &[2, 3, 0, 0, 0, 0, 0, 0])]));
+    assert_eq!(pair.server().refusals().outside, before + 1, "nothing new is taken");
+    pair.server().handle(now, packet(&[(on(2, 0), &[2, 3, 0, 0, 0, 0, 0, 0])]));
+    assert_eq!(pair.server().refusals().outside, before + 1, "but what fills a gap");
 }
 
 #[test]
@@ -211,7 +212,8 @@ fn a_peer_that_takes_everything_and_acknowledges_nothing_is_sent_a_bounded_part(
                 client.handle_timeout(time);
             }
         }
-        assert!(unacknowledged < 4 << 20, "{mode:?} {unacknowledged}");
+        // What may be in flight, what may wait for that, and the little that each stream may always have.
+        assert!(unacknowledged < (1 << 20) + (256 << 10) + 60 * (16 << 10), "{mode:?} {unacknowledged}");
     }
 }
 
