@@ -80,6 +80,37 @@ fn a_far_segment_costs_no_more_than_itself() {
 }
 
 #[test]
+fn room_that_reading_makes_is_told_without_being_asked() {
+    let mut pair = Pair::new(3, &Limits { link_window: 100_000, ..Limits::default() });
+    let now = pair.now;
+    let (mut syn, mut data) = (Vec::new(), Vec::new());
+    Frame::Syn(1).encode(&mut syn);
+    Frame::Psh(1, 1000).encode(&mut data);
+    data.extend([7; 1000]);
+    pair.server().handle(now, packet(&[(push(0), &syn)]));
+    // As much as the window allows, and no more.
+    let fits = (1..).find(|serial| {
+        pair.server().handle(now, packet(&[(push(*serial), &data)]));
+        pair.server().refusals().outside > 0
+    });
+    let told = |end: &mut KcpSession| {
+        let (mut out, mut windows) = (Vec::new(), Vec::new());
+        while let Some(batch) = end.poll_transmit(now, 44, OVERHEAD, &mut out) {
+            let mut rest = Bytes::from(out[..out.len() - batch.spare].to_vec());
+            while let Ok(Some((segment, _))) = Segment::read(&mut rest) {
+                windows.extend((segment.conversation == 1).then_some(segment.window));
+            }
+            out.clear();
+        }
+        windows
+    };
+    assert_eq!(told(pair.server()).last(), Some(&0), "{fits:?} segments");
+    assert_eq!(told(pair.server()), [] as [u16; 0]);
+    assert!(read(pair.server(), StreamId(1)).0.len() > 90_000);
+    assert!(told(pair.server()).last() > Some(&50));
+}
+
+#[test]
 fn what_fills_a_gap_is_taken_although_the_link_is_full() {
     let mut pair = Pair::new(3, &Limits { link_window: 100_000, ..Limits::default() });
     let now = pair.now;
