@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from .program import FIRST_SESSION, Client, Server, over_sessions
+from pathlib import Path
+
+import pytest
+
+from .program import FIRST_SESSION, SESSIONS, Client, Server, over_sessions
 
 
 def said_by_both(server: Server, client: Client) -> list[str]:
@@ -20,3 +24,10 @@ def test_who_asks_for_none_gets_the_first(server: Server, client: Client) -> Non
     """Also after another one in the same module: fixtures are not mixed up."""
     for line in said_by_both(server, client):
         assert f"{FIRST_SESSION} over udp" in line
+
+
+@pytest.mark.parametrize("other", SESSIONS)
+def test_a_server_has_the_session_that_it_is_asked_for(other: str, server: Server, tmp_path: Path) -> None:
+    """Whatever its share links ask for."""
+    with Client(server.link, tmp_path, more=["--session", other]) as client:
+        assert f"{other} over udp" in client.process.wait_said("link up")
