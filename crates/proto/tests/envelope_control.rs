@@ -3,13 +3,14 @@
 mod fixtures;
 
 use fixtures::{hello, rng, welcome};
+use ginnel_proto::envelope::OVERHEAD;
 use ginnel_proto::envelope::control::{CONTROL_MAX, Control, PADDING};
 use ginnel_proto::envelope::hello::{BadPayload, Hello, PARAMS_MAX, Welcome};
 use ginnel_proto::envelope::keys::PublicKey;
 use std::collections::HashSet;
 
 const TOKEN: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
-const ALL: [Control; 9] = [
+const ALL: [Control; 11] = [
     Control::Probe(TOKEN),
     Control::Echo(TOKEN),
     Control::Challenge(TOKEN),
@@ -19,6 +20,8 @@ const ALL: [Control; 9] = [
     Control::RekeyAnswer(9, PublicKey([8; 32])),
     Control::WideProbe(TOKEN),
     Control::WideEcho(TOKEN),
+    Control::LongProbe(TOKEN, 1400),
+    Control::LongEcho(TOKEN),
 ];
 
 /// What the opener of a padded packet leaves.
@@ -39,6 +42,11 @@ fn a_control_message_is_what_it_was_and_of_no_one_length() {
             assert!(stripped(&padded).len() <= CONTROL_MAX);
             lengths.insert(padded.len());
         }
+        if let Control::LongProbe(_, length) = control {
+            // Its datagram has the length that it names.
+            assert_eq!(lengths, HashSet::from([usize::from(length) - OVERHEAD]));
+            continue;
+        }
         assert!(lengths.len() > 18, "{control:?} has {} lengths", lengths.len());
     }
 }
@@ -55,7 +63,7 @@ fn a_control_message_of_another_kind_or_length_says_nothing() {
         }
         assert_eq!(Control::decode(&[message, &[0]].concat()), None);
     }
-    for kind in 9..=255 {
+    for kind in 11..=255 {
         assert_eq!(Control::decode(&[kind]), None);
         assert_eq!(Control::decode(&[&[kind][..], &TOKEN].concat()), None);
     }
@@ -93,7 +101,7 @@ fn a_payload_says_only_what_is_known() {
         payload[at] = value;
         payload
     };
-    assert_eq!(Hello::decode(&with(hello().encode(), 35, 1)), Err(BadPayload), "a session that is not QUIC");
+    assert_eq!(Hello::decode(&with(hello().encode(), 35, 2)), Err(BadPayload), "a third session");
     assert_eq!(Welcome::decode(&with(welcome().encode(), 12, 2)), Err(BadPayload), "a third AEAD");
     let long = PARAMS_MAX as u8 + 1;
     let mut hello_long = with(hello().encode(), 36, long);
