@@ -276,7 +276,8 @@ async def test_the_loopback_is_read_while_a_link_lives(tmp_path: Path) -> None:
     *records, summary = [json.loads(line) for line in watching.stdout]
     assert max(record["length"] for record in records) <= 1472
     assert summary["what"] == "summary"
-    assert summary["datagrams"] == len(records)
+    # Ctrl-C may come when one is counted and not yet written.
+    assert summary["datagrams"] - len(records) in (0, 1)
     if summary["lost"] == 0:
         assert summary["targets"] == [f"{TARGET}:{target.port}"]
         sealed = [record for record in records if "sealed" in record]
