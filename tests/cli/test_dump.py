@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import struct
 import sys
 from pathlib import Path
@@ -58,6 +59,29 @@ def test_json_is_a_line_a_datagram_and_the_summary(run: Command, capture: Path) 
     assert (summary["what"], summary["datagrams"], summary["kinds"]) == ("summary", 3, {"datagram": 3})
     only = run("dump", "--json", "--stats", str(capture))
     assert json.loads(only.out) == summary
+
+
+@pytest.mark.parametrize("when", ["counted", "written"])
+def test_ctrl_c_leaves_no_record_counted_and_not_shown(
+    run: Command, capture: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """It comes while the second is being shown: that is shown to its end, and then there is the summary."""
+    write = dump._write
+
+    def interrupted(line: str) -> None:
+        second = '"number": 2' in line
+        if second and when == "counted":
+            signal.raise_signal(signal.SIGINT)
+        write(line)
+        if second and when == "written":
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(dump, "_write", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    result = run("dump", "--json", str(capture))
+    assert signal.getsignal(signal.SIGINT) == before
+    *records, summary = [json.loads(line) for line in result.out.splitlines()]
+    assert (len(records), summary["datagrams"]) == (2, 2)
 
 
 def test_a_port_leaves_the_others_out(run: Command, capture: Path) -> None:
@@ -159,8 +183,9 @@ def test_what_comes_late_is_shown_with_keys_that_come_later(
         log.write_text("# nothing yet\n" + line[:half])
         yield None
         log.write_text("# nothing yet\n" + line + "\n")
+        signal.raise_signal(signal.SIGINT)
         yield None
-        raise KeyboardInterrupt
+        yield Datagram(1001.0, SERVER, CLIENT, b"after Ctrl-C")
 
     monkeypatch.setattr(Live, "__init__", lambda *_, **__: None)
     monkeypatch.setattr(Live, "__exit__", lambda *_: None)

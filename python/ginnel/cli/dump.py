@@ -9,6 +9,8 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from ginnel.capture import Datagram, Skipped, datagrams, read
 from ginnel.capture.live import Live
@@ -73,16 +75,17 @@ def run(parsed: argparse.Namespace) -> int:
         keys.take(parsed)
         for shown in keys.shows or ["no keys: what an outsider sees"]:
             terminal.say(f"  {shown}")
-        _Dump(parsed, keys).run()
+        _Dump(parsed, keys, terminal).run()
     return 0
 
 
 class _Dump:
     """One run of the command."""
 
-    def __init__(self, parsed: argparse.Namespace, keys: Keys) -> None:
+    def __init__(self, parsed: argparse.Namespace, keys: Keys, terminal: Terminal) -> None:
         self._parsed = parsed
         self._keys = keys
+        self._terminal = terminal
         dissector = keys.dissector if keys else None
         self._dissection = Dissection(dissector, keys.users, show_bytes=parsed.hex)
         self._summary = Summary()
@@ -90,20 +93,43 @@ class _Dump:
         self._skipped: Counter[Skipped] = Counter()
         self._lost = 0
         self._damage: CaptureError | None = None
+        self._showing = False
+        self._interrupted = False
 
     def run(self) -> None:
         """Show everything, then the summary, to which Ctrl-C goes at once; then what is wrong with the capture."""
         # Until here a signal ended the program at once: there was nothing to show.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        with contextlib.suppress(KeyboardInterrupt):
-            for datagram in self._live() if self._parsed.interface else self._read():
-                for record in self._dissection.records(datagram):
-                    self._summary.add(record)
-                    if not self._parsed.stats:
-                        _write(json.dumps(record) if self._parsed.json else self._lines.of(record))
-        self._end()
+        before = signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                for datagram in self._live() if self._parsed.interface else self._read():
+                    for record in self._dissection.records(datagram):
+                        self._show(record)
+            self._end()
+        finally:
+            signal.signal(signal.SIGINT, before)
         if self._damage is not None:
             raise self._damage
+
+    def _show(self, record: dict[str, Any]) -> None:
+        """Count a record and write it: both or neither, for the summary is of what was shown."""
+        self._showing = True
+        self._summary.add(record)
+        if not self._parsed.stats:
+            _write(json.dumps(record) if self._parsed.json else self._lines.of(record))
+        self._showing = False
+        if self._interrupted and not self._parsed.interface:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Ctrl-C waits for the record that is being shown, and costs nothing of what has come by an interface.
+
+        A second one waits for nothing: nobody may be reading.
+        """
+        first, self._interrupted = not self._interrupted, True
+        if first and (self._showing or self._parsed.interface):
+            return
+        signal.default_int_handler(number, frame)
 
     def _end(self) -> None:
         summary = self._summary.record(skipped=self._skipped, lost=self._lost)
@@ -129,16 +155,18 @@ class _Dump:
         """What passes, a moment later: by then its keys have been written down."""
         waiting: deque[tuple[float, Datagram]] = deque()
         with Live(self._parsed.interface, port=self._parsed.port) as live:
-            # Ctrl-C, which is how this ends, costs nothing of what has come.
-            with contextlib.suppress(KeyboardInterrupt):
-                for datagram in live.datagrams(self._parsed.seconds):
-                    if datagram is not None:
-                        waiting.append((time.monotonic() + _KEYS_SECONDS, datagram))
-                    else:
-                        self._read_keys()
-                        _flush()
-                    while waiting and (waiting[0][0] <= time.monotonic() or len(waiting) > _WAITING):
-                        yield waiting.popleft()[1]
+            ends = "" if self._parsed.seconds else ", until Ctrl-C"
+            self._terminal.say(f"  listening on {self._parsed.interface}{ends}")
+            for datagram in live.datagrams(self._parsed.seconds):
+                if datagram is not None:
+                    waiting.append((time.monotonic() + _KEYS_SECONDS, datagram))
+                else:
+                    self._read_keys()
+                    _flush()
+                while waiting and (waiting[0][0] <= time.monotonic() or len(waiting) > _WAITING):
+                    yield waiting.popleft()[1]
+                if self._interrupted:
+                    break
             self._lost = live.lost
         self._read_keys()
         yield from (datagram for _, datagram in waiting)
