@@ -15,7 +15,7 @@ from typing import NamedTuple
 # What each crate may depend on. Any may have netem, which is for tests, as a dev-dependency.
 CRATES = {
     "proto": set[str](),
-    "carrier": set[str](),
+    "carrier": {"proto"},
     "netem": {"proto"},
     "engine": {"carrier", "proto"},
     "edge": {"engine", "carrier", "proto"},

@@ -1,7 +1,8 @@
 //! The configuration values that Python hands in, checked.
 
-use ginnel_edge::host::{ClientSpec, LogError, LogLevels, ServerSpec, users};
+use ginnel_edge::host::{ClientSpec, Listen, LogError, LogLevels, Overrides, ServerSpec, users};
 use ginnel_engine::client::ServerAddress;
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::congestion::Congestion;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::hello::SessionKind;
@@ -76,8 +77,12 @@ impl ServerConfig {
             psks.push(Psk::new(key32("previous_psk", previous)?));
         }
         Ok(ServerSpec {
-            listen: ip("listen_host", &self.listen_host)?,
-            ports: ports("listen_ports", self.listen_ports)?,
+            listen: vec![Listen {
+                carrier: CarrierKind::Udp,
+                address: ip("listen_host", &self.listen_host)?,
+                ports: ports("listen_ports", self.listen_ports)?,
+            }],
+            rawtcp: Overrides::default(),
             psks,
             key: PrivateKey::new(key32("private_key", &self.private_key)?),
             users: user_table(self.users)?,
@@ -104,10 +109,15 @@ impl ClientConfig {
             if ports.contains(0) {
                 return Err(PyValueError::new_err("servers: ports: nobody can reach port 0"));
             }
-            Ok(ServerAddress { host, ports, keys })
+            Ok(ServerAddress { carrier: CarrierKind::Udp, host, ports, keys })
         });
         let servers = servers.collect::<PyResult<_>>()?;
-        Ok(ClientSpec { servers, links: links(self.links)?, key_log: self.key_log.map(Into::into) })
+        Ok(ClientSpec {
+            servers,
+            links: links(self.links)?,
+            rawtcp: Overrides::default(),
+            key_log: self.key_log.map(Into::into),
+        })
     }
 }
 

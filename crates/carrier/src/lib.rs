@@ -1,6 +1,8 @@
 //! Packets against the operating system.
 //!
-//! A carrier moves datagrams to and from the network, in batches, and knows nothing of what is in
-//! them. There is one so far, [`udp`]; `rawtcp` will be the second.
+//! A carrier moves datagrams to and from the network, in batches, and knows nothing of what is in them. There are two,
+//! [`udp`] and [`rawtcp`].
 
+pub mod batch;
+pub mod rawtcp;
 pub mod udp;

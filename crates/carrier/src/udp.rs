@@ -3,7 +3,7 @@
 mod socket;
 mod turns;
 
-use bytes::BytesMut;
+pub use crate::batch::{Received, SendOptions, Sent};
 use socket::{Buffers, Socket};
 use std::cell::Cell;
 use std::io;
@@ -26,39 +26,6 @@ const RECEIVE_BUFFERS: usize = 64 << 20;
 /// Packets that may wait on each of many ports even if their share of the queue is smaller: four whole batches, so
 /// that a link that has one port for itself at the moment is not held up by the ports that are idle.
 const QUEUE_LEAST: usize = 256;
-
-/// Datagrams of one length from one address, as the system put them together.
-pub struct Received {
-    /// Who sent them.
-    pub remote: SocketAddr,
-    /// The local address and port that they were sent to; the address is unspecified where the
-    /// system does not tell.
-    pub local: SocketAddr,
-    /// Length of each datagram; the last may be shorter.
-    pub segment: usize,
-    /// All of them, end to end, in an allocation of their own.
-    pub data: BytesMut,
-}
-
-/// What became of a batch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sent {
-    /// The system has it.
-    Taken,
-    /// The socket is full: wait for [`UdpCarrier::poll_writable`] and offer it again.
-    Full,
-    /// The system would not have it.
-    Refused,
-}
-
-/// How a carrier sends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SendOptions {
-    /// Packets that may wait in the sockets. Many ports share them out, but each may hold 256, or this if it is less.
-    pub queue: usize,
-    /// How often a batch is offered again that was refused for a passing reason.
-    pub retries: u32,
-}
 
 /// One of several ports that cannot be bound.
 #[derive(Debug, thiserror::Error)]

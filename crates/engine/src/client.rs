@@ -4,6 +4,7 @@ use crate::clocks::Clocks;
 use crate::shard::{Shard, now};
 use crate::stream::Stream;
 use crate::trace::Stage;
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::hello::SessionKind;
 use ginnel_proto::hub::{Event, Hub, LinkId, Time};
@@ -26,9 +27,11 @@ use tokio::time::timeout;
 /// A server as a share link names it.
 #[derive(Clone, Debug)]
 pub struct ServerAddress {
+    /// How datagrams get there.
+    pub carrier: CarrierKind,
     /// A name or an IP address.
     pub host: String,
-    /// Its UDP ports.
+    /// Its ports.
     pub ports: Ports,
     /// The keys to use with it.
     pub keys: ClientKeys,
@@ -36,7 +39,7 @@ pub struct ServerAddress {
 
 impl ServerAddress {
     fn candidate(&self) -> Candidate {
-        Candidate { keys: self.keys.clone(), ports: Some(self.ports.clone()) }
+        Candidate { carrier: self.carrier, keys: self.keys.clone(), ports: Some(self.ports.clone()) }
     }
 }
 

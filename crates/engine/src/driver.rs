@@ -121,7 +121,7 @@ impl Driver {
             }
             let time = now();
             for mut batch in self.received.drain(..) {
-                let path = Path { remote: batch.remote, local: Some(batch.local) };
+                let path = Path::udp(batch.remote, Some(batch.local));
                 core.counters.bytes_received += batch.data.len() as u64;
                 while !batch.data.is_empty() {
                     datagrams += 1;

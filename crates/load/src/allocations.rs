@@ -11,9 +11,12 @@ use crate::discarding::{discard, discard_filling};
 use crate::run::request;
 use crate::serving::raise_descriptors;
 use crate::wording::{Wanted, invalid};
-use ginnel_edge::host::{ClientSpec, Command, Host, LogLevels, Message, Role, ServerSpec, Value, users};
+use ginnel_edge::host::{
+    ClientSpec, Command, Host, Listen, LogLevels, Message, Overrides, Role, ServerSpec, Value, users,
+};
 use ginnel_engine::client::ServerAddress;
 use ginnel_engine::memory::uncounted;
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk};
 use ginnel_proto::limits::Limits;
@@ -136,8 +139,12 @@ impl Tunnel {
             (Psk::new(rand::random()), PrivateKey::new(rand::random()), PrivateKey::new(rand::random()));
         let keys = ClientKeys { psk: psk.clone(), server: key.public(), user: user.clone() };
         let server = Role::Server(ServerSpec {
-            listen: LOOPBACK.ip(),
-            ports: Ports::one(LOOPBACK.port()),
+            listen: vec![Listen {
+                carrier: CarrierKind::Udp,
+                address: LOOPBACK.ip(),
+                ports: Ports::one(LOOPBACK.port()),
+            }],
+            rawtcp: Overrides::default(),
             psks: vec![psk],
             key,
             users: users([("load".to_owned(), user.public().0)]),
@@ -147,9 +154,14 @@ impl Tunnel {
         });
         let server = Host::start(server, Limits::server(), LogLevels::default(), uncounted)?;
         let address = server.local_address();
-        let servers = vec![ServerAddress { host: address.ip().to_string(), ports: Ports::one(address.port()), keys }];
+        let servers = vec![ServerAddress {
+            carrier: CarrierKind::Udp,
+            host: address.ip().to_string(),
+            ports: Ports::one(address.port()),
+            keys,
+        }];
         let client = Host::start(
-            Role::Client(ClientSpec { servers, links: 1, key_log: None }),
+            Role::Client(ClientSpec { servers, links: 1, rawtcp: Overrides::default(), key_log: None }),
             Limits::client(),
             LogLevels::default(),
             uncounted,

@@ -7,6 +7,7 @@ use crate::network::{Change, Direction, Network, To, Wire};
 use crate::node::Node;
 use crate::pipe::Counters;
 use crate::sessions::Case;
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::hello::SessionKind;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk};
@@ -151,7 +152,7 @@ impl Lab {
     /// A client begins a link.
     pub fn dial(&mut self, client: Wire, member: u16, patience: Duration) -> LinkId {
         let keys = keys_of(self.users[client]);
-        let path = Path { remote: self.network.server(), local: None };
+        let path = Path::udp(self.network.server(), None);
         let node = &mut self.clients[client];
         let time = node.time(self.now);
         node.hub.dial(time, keys, path, member, patience).expect("room for one more link")
@@ -177,7 +178,7 @@ impl Lab {
         if node.addresses.is_empty() {
             node.addresses.push(server);
         }
-        let candidate = Candidate { keys, ports: self.setup.ports.clone() };
+        let candidate = Candidate { carrier: CarrierKind::Udp, keys, ports: self.setup.ports.clone() };
         node.pool = Some(Pool::new(node.time(self.now).now, links, &[candidate], seed));
     }
 
@@ -305,7 +306,7 @@ impl Lab {
                 To::Server(address) => (&mut self.server, Some(address)),
                 To::Client(wire) => (&mut self.clients[wire], None),
             };
-            let path = Path { remote: arrival.from, local };
+            let path = Path::udp(arrival.from, local);
             node.arrive(self.now, path, arrival.datagram);
         }
         for node in self.clients.iter_mut().chain([&mut self.server]) {

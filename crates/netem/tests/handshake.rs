@@ -246,7 +246,7 @@ fn dials_from_thousands_of_addresses_stay_within_the_bound() {
         let limits = Limits { links: usize::from(DIALS), ..Limits::default() };
         let config = HubConfig { limits, aes: true, seed: [seed as u8; 32] };
         let mut crowd = Hub::client(config, lab.server.time(lab.now()));
-        let server = Path { remote: lab.network.server(), local: None };
+        let server = Path::udp(lab.network.server(), None);
         let (mut buffer, mut most) = (Vec::new(), 0);
         for number in 0..DIALS {
             let from = SocketAddr::new(IpAddr::V4(Ipv4Addr::from(0x6440_0000 + u32::from(number) * 7)), 4000);

@@ -5,6 +5,7 @@
 //! machine is used in one way everywhere: call one `handle_*`, then drain every `poll_*`. A parser
 //! is fed bytes as they come, and says how many of them were its own ([`parse`]).
 
+pub mod carrier;
 pub mod congestion;
 pub mod envelope;
 #[doc(hidden)]
@@ -23,6 +24,7 @@ pub mod open;
 pub mod parse;
 pub mod ports;
 pub mod profile;
+pub mod rawtcp;
 pub mod session;
 pub mod socks5;
 pub mod target;

@@ -62,6 +62,8 @@ pub struct Profile {
     /// Bytes by which all full packets are smaller than the path allows: half of it drawn for each
     /// session, half for each of its keys.
     pub segment_cut: Span,
+    /// Printable characters with which the first payload of a client's flow over raw TCP begins.
+    pub printable: Span,
 }
 
 /// A value that no profile can have.
@@ -77,7 +79,7 @@ pub struct BadSpan {
 type Field = (&'static str, RangeInclusive<u16>, fn(&mut Profile) -> &mut Span);
 
 /// Every field: its name, what it may be, and where it is.
-const FIELDS: [Field; 10] = [
+const FIELDS: [Field; 11] = [
     ("junk_count", 0..=16, |profile| &mut profile.junk_count),
     ("junk_size", 1..=PASSES, |profile| &mut profile.junk_size),
     ("junk_spacing", 0..=100, |profile| &mut profile.junk_spacing),
@@ -88,6 +90,7 @@ const FIELDS: [Field; 10] = [
     ("small_padding", 0..=500, |profile| &mut profile.small_padding),
     ("control_padding", 24..=119, |profile| &mut profile.control_padding),
     ("segment_cut", 0..=200, |profile| &mut profile.segment_cut),
+    ("printable", 6..=64, |profile| &mut profile.printable),
 ];
 
 impl Profile {
@@ -104,6 +107,7 @@ impl Profile {
             small_padding: Span::new(0, 0),
             control_padding: Span::new(24, 119),
             segment_cut: Span::new(0, 0),
+            printable: Span::new(6, 24),
         }
     }
 

@@ -24,7 +24,7 @@ const CLIENT: &str = "198.51.100.7:4000";
 const SERVER: &str = "203.0.113.9:5000";
 
 fn path(text: &str) -> Path {
-    Path { remote: text.parse().unwrap(), local: None }
+    Path::udp(text.parse().unwrap(), None)
 }
 
 impl Pair {

@@ -4,6 +4,7 @@ mod fixtures;
 mod hubs;
 
 use fixtures::Deployment;
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::hub::{Hub, Time};
 use ginnel_proto::keeper::pool::Pool;
 use ginnel_proto::keeper::{Action, Candidate};
@@ -41,7 +42,7 @@ impl Servers {
     fn new(links: u16, addresses: Vec<Vec<SocketAddr>>) -> Self {
         let time = begin();
         let keys = Deployment::new().client_keys();
-        let candidates = vec![Candidate { keys, ports: None }; addresses.len()];
+        let candidates = vec![Candidate { carrier: CarrierKind::Udp, keys, ports: None }; addresses.len()];
         let pool = Pool::new(time.now, links, &candidates, [7; 32]);
         let (running, actions, went) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
         Self { time, hub: client(8, time), pool, running, addresses, actions, went }
@@ -72,7 +73,7 @@ impl Servers {
         for (address, server) in &mut self.running {
             while server.poll_event().is_some() {}
             let answers = sent(server, time);
-            deliver(&mut self.hub, time, Path { remote: *address, local: None }, &answers);
+            deliver(&mut self.hub, time, Path::udp(*address, None), &answers);
         }
         self.keep();
     }

@@ -4,6 +4,7 @@ mod fixtures;
 mod hubs;
 
 use fixtures::Deployment;
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::hub::{Event, Hub, LinkId, Time};
 use ginnel_proto::keeper::{Action, Candidate, Keeper};
 use ginnel_proto::link::{self, Lost};
@@ -28,7 +29,7 @@ impl Keeping {
     fn new(servers: Vec<Vec<SocketAddr>>) -> Self {
         let time = begin();
         let keys = Deployment::new().client_keys();
-        let keys = vec![Candidate { keys, ports: None }; servers.len()];
+        let keys = vec![Candidate { carrier: CarrierKind::Udp, keys, ports: None }; servers.len()];
         let keeper = Keeper::new(time.now, 0, keys, [7; 32]);
         Self { time, hub: client(8, time), keeper, servers, actions: Vec::new() }
     }
@@ -141,7 +142,7 @@ fn kept(servers: Vec<Vec<SocketAddr>>) -> Keeping {
     let request = keeping.work();
     deliver(&mut server, keeping.time, client_path(), &[(client_path(), request[0].1.clone())]);
     let answer = sent(&mut server, keeping.time);
-    let from = link::Path { remote: address(1), local: None };
+    let from = link::Path::udp(address(1), None);
     deliver(&mut keeping.hub, keeping.time, from, &answer);
     keeping.work();
     keeping

@@ -90,7 +90,7 @@ fn ends() -> (Sealer, Opener) {
 
 fn ends_by_a_fault(at: &'static str) {
     let (mut rng, now) = (rng(1), Instant::now());
-    let path = Path { remote: "203.0.113.9:5000".parse().unwrap(), local: None };
+    let path = Path::udp("203.0.113.9:5000".parse().unwrap(), None);
     let session = Box::new(Faulty { at, since: now });
     let (sealer, opener) = ends();
     let begin = Begin { side: Side::Client, sealer, opener, chain: None, path, ports: None, logged: None };

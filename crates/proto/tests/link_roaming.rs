@@ -19,7 +19,7 @@ struct Peer {
 }
 
 fn path(text: &str) -> Path {
-    Path { remote: text.parse().unwrap(), local: None }
+    Path::udp(text.parse().unwrap(), None)
 }
 
 fn home() -> Path {

@@ -105,6 +105,7 @@ impl Socket {
                             // A copy to the size of the batch: the 64 KiB buffer stays here, and
                             // a stream that keeps a slice of the batch keeps no more than it.
                             data: BytesMut::from(&buffer[..meta.len]),
+                            mark: None,
                         });
                     }
                     return Poll::Ready(Ok(()));

@@ -12,6 +12,7 @@ use ginnel_carrier::udp::UdpCarrier;
 use ginnel_engine::client::{Client, ProbeError, Report};
 use ginnel_engine::memory::MemoryGauge;
 use ginnel_engine::shard::{self, Shard};
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::hub::Hub;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::open::OpenReply;
@@ -65,7 +66,7 @@ pub(super) async fn run(
     let report = move |report| reports.push_event(event(report));
     let client = Client::start(shard.clone(), spec.servers, spec.links, report);
     debug!(target: "engine", role = "client", %address, version = env!("CARGO_PKG_VERSION"), "engine started");
-    let _ = started.send(Ok(address));
+    let _ = started.send(Ok(vec![(CarrierKind::Udp, address)]));
 
     let doorman = Doorman::new(shard.clone(), places);
     let common = Rc::new(Common { shard, inbox: inbox.clone() });

@@ -20,11 +20,13 @@ pub use inbox::Inbox;
 pub use links::{LINKS_TOLD, LinkFigures};
 pub use log::{AREAS, LEVELS, LogError, LogLevels};
 
-use ginnel_carrier::udp::SendOptions;
+use ginnel_carrier::batch::SendOptions;
+pub use ginnel_carrier::rawtcp::Overrides;
 use ginnel_engine::client::ServerAddress;
 pub use ginnel_engine::counters::Stats;
 use ginnel_engine::memory::MemoryGauge;
 use ginnel_engine::shard::Shard;
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk, PublicKey};
 use ginnel_proto::hub::HubConfig;
 use ginnel_proto::hub::gate::Users;
@@ -44,12 +46,23 @@ use tracing::debug;
 /// How often a drain looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
 
-/// What a server is made of.
-pub struct ServerSpec {
-    /// The address to listen on for UDP.
-    pub listen: IpAddr,
+/// Where a server listens, and for what.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listen {
+    /// How datagrams come.
+    pub carrier: CarrierKind,
+    /// The address.
+    pub address: IpAddr,
     /// Its ports; port 0, alone, lets the system choose.
     pub ports: Ports,
+}
+
+/// What a server is made of.
+pub struct ServerSpec {
+    /// Where it listens: at least one, and no carrier twice.
+    pub listen: Vec<Listen>,
+    /// What is decided about the way of raw TCP.
+    pub rawtcp: Overrides,
     /// The deployment's secrets: current first, then the previous one if it is being changed.
     pub psks: Vec<Psk>,
     /// The server's own key.
@@ -70,6 +83,8 @@ pub struct ClientSpec {
     pub servers: Vec<ServerAddress>,
     /// How many parallel links it keeps to its server.
     pub links: u16,
+    /// What is decided about the way of raw TCP.
+    pub rawtcp: Overrides,
     /// Where the keys of links are written down for whoever debugs; `None`: nowhere.
     pub key_log: Option<PathBuf>,
 }
@@ -98,7 +113,7 @@ pub struct Host {
     commands: mpsc::UnboundedSender<(u64, Command)>,
     inbox: Arc<Inbox>,
     log: log::Log,
-    address: SocketAddr,
+    addresses: Vec<(CarrierKind, SocketAddr)>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -129,7 +144,7 @@ impl Host {
             engine_inbox.close(reason);
         })?;
         match outcome.recv() {
-            Ok(Ok(address)) => Ok(Self { commands, inbox, log, address, thread: Some(thread) }),
+            Ok(Ok(addresses)) => Ok(Self { commands, inbox, log, addresses, thread: Some(thread) }),
             Ok(Err(error)) => {
                 let _ = thread.join();
                 Err(error)
@@ -138,9 +153,15 @@ impl Host {
         }
     }
 
-    /// The address of the engine's UDP socket.
+    /// The address of the engine's first carrier.
     pub fn local_address(&self) -> SocketAddr {
-        self.address
+        self.addresses[0].1
+    }
+
+    /// The address of each of its carriers, with the lowest of its ports: of a server in the order in which it listens.
+    /// Never empty.
+    pub fn local_addresses(&self) -> &[(CarrierKind, SocketAddr)] {
+        &self.addresses
     }
 
     /// Where replies and events arrive.
@@ -191,7 +212,7 @@ impl Drop for Host {
     }
 }
 
-type Started = std_mpsc::SyncSender<io::Result<SocketAddr>>;
+type Started = std_mpsc::SyncSender<io::Result<Vec<(CarrierKind, SocketAddr)>>>;
 type Commands = mpsc::UnboundedReceiver<(u64, Command)>;
 
 fn run(

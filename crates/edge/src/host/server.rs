@@ -11,6 +11,7 @@ use crate::serve::serve;
 use ginnel_carrier::udp::UdpCarrier;
 use ginnel_engine::memory::MemoryGauge;
 use ginnel_engine::shard::{self, Shard};
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::hub::gate::GateConfig;
 use ginnel_proto::hub::{self, Hub, LinkId};
 use ginnel_proto::limits::Limits;
@@ -29,7 +30,7 @@ pub(super) async fn run(
     inbox: &Arc<Inbox>,
     started: &Started,
 ) -> io::Result<()> {
-    let carrier = UdpCarrier::bind(spec.listen, spec.ports.iter(), send_options(&limits))?;
+    let carrier = UdpCarrier::bind(spec.listen[0].address, spec.listen[0].ports.iter(), send_options(&limits))?;
     let address = carrier.local_address()?;
     let time = shard::now();
     // Without an error number: this is about a file, not about the socket.
@@ -49,7 +50,7 @@ pub(super) async fn run(
     let serving = tokio::task::spawn_local(serve(shard.clone(), outbound.clone(), places.clone()));
     tokio::task::spawn_local(report(shard.clone(), inbox.clone()));
     debug!(target: "engine", role = "server", %address, version = env!("CARGO_PKG_VERSION"), "engine started");
-    let _ = started.send(Ok(address));
+    let _ = started.send(Ok(vec![(CarrierKind::Udp, address)]));
 
     let common = Common { shard, inbox: inbox.clone() };
     let mut state = Loop { common, outbound, places, allow_private: spec.allow_private, serving };

@@ -3,10 +3,12 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use ginnel_edge::host::{
-    ClientSpec, Command, Event, Failure, Host, LogLevels, Message, Outcome, Role, ServerSpec, Value, users,
+    ClientSpec, Command, Event, Failure, Host, Listen, LogLevels, Message, Outcome, Overrides, Role, ServerSpec, Value,
+    users,
 };
 use ginnel_engine::client::ServerAddress;
 use ginnel_engine::memory::uncounted;
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk};
 use ginnel_proto::limits::Limits;
@@ -61,8 +63,8 @@ pub(crate) fn one_user() -> ginnel_proto::hub::gate::Users {
 
 pub(crate) fn server_role(directory: &Directory, listen: IpAddr, ports: Ports) -> Role {
     Role::Server(ServerSpec {
-        listen,
-        ports,
+        listen: vec![Listen { carrier: CarrierKind::Udp, address: listen, ports }],
+        rawtcp: Overrides::default(),
         psks: vec![psk()],
         key: server_key(),
         users: one_user(),
@@ -75,11 +77,16 @@ pub(crate) fn server_role(directory: &Directory, listen: IpAddr, ports: Ports) -
 /// The servers of a client of that one user.
 pub(crate) fn servers(server: SocketAddr) -> Vec<ServerAddress> {
     let keys = ClientKeys { psk: psk(), server: server_key().public(), user: user_key() };
-    vec![ServerAddress { host: server.ip().to_string(), ports: Ports::one(server.port()), keys }]
+    vec![ServerAddress {
+        carrier: CarrierKind::Udp,
+        host: server.ip().to_string(),
+        ports: Ports::one(server.port()),
+        keys,
+    }]
 }
 
 pub(crate) fn client_role(server: SocketAddr) -> Role {
-    Role::Client(ClientSpec { servers: servers(server), links: 1, key_log: None })
+    Role::Client(ClientSpec { servers: servers(server), links: 1, rawtcp: Overrides::default(), key_log: None })
 }
 
 /// A host, and the messages that nobody has asked for yet.

@@ -7,6 +7,7 @@ use ginnel_engine::client::{Client, Report, ServerAddress};
 use ginnel_engine::memory::{MemoryGauge, uncounted};
 use ginnel_engine::shard::{self, Shard};
 use ginnel_engine::stream::Stream;
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::envelope::handshake::ClientKeys;
 use ginnel_proto::envelope::keys::{PrivateKey, Psk};
 use ginnel_proto::envelope::replay::{NoJournal, ReplayCache};
@@ -111,7 +112,12 @@ impl Pair {
         let hub = Hub::client(config(2, &limits), shard::now());
         let (shard, _) = Shard::start(hub, UdpCarrier::bind_any(SEND).and_then(change).unwrap(), limits, gauge);
         let keys = ClientKeys { psk, server: key.public(), user };
-        let servers = vec![ServerAddress { host: address.ip().to_string(), ports: Ports::one(address.port()), keys }];
+        let servers = vec![ServerAddress {
+            carrier: CarrierKind::Udp,
+            host: address.ip().to_string(),
+            ports: Ports::one(address.port()),
+            keys,
+        }];
         let reports = Rc::new(RefCell::new(Vec::new()));
         let seen = reports.clone();
         let client = Client::start(shard, servers, links, move |report| seen.borrow_mut().push(report));

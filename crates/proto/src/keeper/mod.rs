@@ -10,6 +10,7 @@ mod pace;
 pub mod pool;
 mod round;
 
+use crate::carrier::CarrierKind;
 use crate::envelope::control::close;
 use crate::envelope::handshake::ClientKeys;
 use crate::hub::{self, Hub, LinkId, Time};
@@ -91,6 +92,8 @@ struct Held {
 /// A server that a keeper may use.
 #[derive(Clone, Debug)]
 pub struct Candidate {
+    /// How datagrams get there.
+    pub carrier: CarrierKind,
     /// The keys to use with it.
     pub keys: ClientKeys,
     /// Its ports; `None`: the one of each address that is looked up.

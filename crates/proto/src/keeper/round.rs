@@ -122,8 +122,8 @@ impl Keeper {
             let until = *round.until.get_or_insert(time.now + DIAL_TIME);
             let left = until.saturating_duration_since(time.now).max(DIAL_TIME_MIN);
             let patience = if seen > DIALS_AT_ONCE { DIAL_TIME_MIN } else { left };
-            let path = Path { remote: peer, local: None };
-            let Candidate { keys, ports } = self.servers[server].of.clone();
+            let Candidate { carrier, keys, ports } = self.servers[server].of.clone();
+            let path = Path { carrier, remote: peer, local: None };
             let ports = ports.unwrap_or_else(|| Ports::one(peer.port()));
             if let Some(link) =
                 hub.dial_held(time, HeldDial { keys, path, ports, member: self.member, patience, eager })

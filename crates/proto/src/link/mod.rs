@@ -16,6 +16,7 @@ pub mod shape;
 mod transmit;
 mod width;
 
+use crate::carrier::CarrierKind;
 use crate::envelope::control::{Control, close};
 use crate::envelope::data::{Opener, Sealer};
 use crate::envelope::key_log::LoggedKeys;
@@ -41,8 +42,8 @@ use width::Width;
 /// The most packets in one batch: what the kernel takes in one call of segmentation offload.
 pub const BATCH_PACKETS: usize = 44;
 
-/// The longest datagram that is ever sent: 1500 less the headers of IPv4 and UDP.
-pub const DATAGRAM_LARGEST: u16 = 1472;
+/// The longest datagram that is ever sent.
+pub const DATAGRAM_LARGEST: u16 = CarrierKind::Udp.datagram_largest();
 
 /// A whole batch is no more than the largest UDP payload over IPv4.
 const _: () = assert!(BATCH_PACKETS * DATAGRAM_LARGEST as usize <= 65_507);
@@ -50,11 +51,20 @@ const _: () = assert!(BATCH_PACKETS * DATAGRAM_LARGEST as usize <= 65_507);
 /// Where a datagram comes from or goes to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Path {
+    /// How it travels.
+    pub carrier: CarrierKind,
     /// The peer's address.
     pub remote: SocketAddr,
     /// On a server: the local address and port that the peer uses. Answers leave from there. The address is
     /// unspecified where the system does not tell it.
     pub local: Option<SocketAddr>,
+}
+
+impl Path {
+    /// A path of UDP datagrams.
+    pub const fn udp(remote: SocketAddr, local: Option<SocketAddr>) -> Self {
+        Self { carrier: CarrierKind::Udp, remote, local }
+    }
 }
 
 /// A batch of sealed datagrams for one path, all of `segment` bytes but the last.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub(crate) type Sent = (Path, Vec<u8>);
 
 pub(crate) fn path(text: &str) -> Path {
-    Path { remote: text.parse().unwrap(), local: None }
+    Path::udp(text.parse().unwrap(), None)
 }
 
 pub(crate) fn client_path() -> Path {
