@@ -216,6 +216,9 @@ impl Drop for Engine {
     }
 }
 
+/// The number of "operation not permitted", for errors that are not the system's own.
+const NO_RIGHT: i32 = 1;
+
 /// An OSError with `errno` and `strerror`, where there is a number; PyO3's own has only a text.
 fn os_error(error: std::io::Error) -> PyErr {
     let text = error.to_string();
@@ -226,6 +229,7 @@ fn os_error(error: std::io::Error) -> PyErr {
             let plain = text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text);
             PyOSError::new_err((number, plain.to_owned()))
         }
+        None if error.kind() == std::io::ErrorKind::PermissionDenied => PyOSError::new_err((NO_RIGHT, text)),
         None => PyOSError::new_err(text),
     }
 }
