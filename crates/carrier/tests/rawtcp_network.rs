@@ -45,7 +45,7 @@ fn errno(result: io::Result<network::Way>) -> Option<i32> {
 fn interfaces_have_their_facts() {
     let Some((here, _there)) = wire() else { return };
     here.ip("link set near mtu 1400");
-    here.ip("link add unused type dummy");
+    here.ip("tuntap add dev unused mode tap");
     here.inside(|| {
         let near = find("near");
         assert_eq!((near.kind, near.tunnel, near.up, near.mtu), (Kind::Ethernet, false, true, 1400));
@@ -117,22 +117,28 @@ fn tunnels_are_known_by_their_kind_and_taps_are_none() {
 fn a_name_of_odd_bytes_breaks_nothing() {
     let Some(here) = Namespace::new() else { return };
     let name = OsStr::from_bytes(b"we\xffird\xc3");
-    let made = Command::new("ip").args(["-n", here.name(), "link", "add"]).arg(name).args(["type", "dummy"]).status();
-    assert!(made.unwrap().success());
-    let up = Command::new("ip").args(["-n", here.name(), "link", "set"]).arg(name).arg("up").status();
-    assert!(up.unwrap().success());
+    let odd = |before: &str, after: &str| {
+        let mut command = Command::new("ip");
+        command.args(["-n", here.name()]).args(before.split(' ')).arg(name).args(after.split(' '));
+        assert!(command.status().unwrap().success());
+    };
+    odd("link add", "type veth peer name end");
+    odd("link set", "up");
+    odd("address add 10.7.0.9/24 dev", "broadcast +");
+    here.ip("link set end up");
     here.inside(|| {
         let weird = find("we\u{fffd}ird\u{fffd}");
-        assert!(weird.up);
-        network::ask_for_neighbour(weird.index, ip("10.7.0.1")).unwrap_err();
-        assert_eq!(network::interfaces().unwrap().len(), 2);
+        assert_eq!((weird.up, weird.addresses.contains(&ip("10.7.0.9"))), (true, true));
+        assert_eq!(network::way(ip("10.7.0.1"), None, None).unwrap().interface, weird);
+        network::ask_for_neighbour(weird.index, ip("10.7.0.1")).unwrap();
+        assert_eq!(network::interfaces().unwrap().len(), 3);
     });
 }
 
 #[test]
 fn many_interfaces_come_in_many_answers_and_all_are_told() {
     let Some(here) = Namespace::new() else { return };
-    let batch: String = (0..300).map(|number| format!("link add many{number} type dummy\n")).collect();
+    let batch: String = (0..150).map(|n| format!("link add many{n} type veth peer name other{n}\n")).collect();
     let file = std::env::temp_dir().join(format!("{}.ip", here.name()));
     std::fs::write(&file, batch).unwrap();
     here.ip(&format!("-batch {}", file.display()));
@@ -310,7 +316,7 @@ fn whatever_changes_is_news_once() {
             "rule add from 10.9.0.40 table 99",
             "-6 rule add from fd00:9::40 table 99",
             "link set near mtu 1300",
-            "link add fresh type dummy",
+            "link add fresh type veth peer name other",
         ] {
             here.ip(change);
             let news = tokio::time::timeout(Duration::from_secs(20), poll_fn(|cx| changes.poll(cx))).await;
