@@ -2,6 +2,7 @@
 
 use ginnel_edge::host::{Event, Fact, Failure, LinkFigures, Message, Stats, Value};
 use ginnel_engine::histogram::Histogram;
+use ginnel_proto::carrier::CarrierKind;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict, PyList};
@@ -24,7 +25,7 @@ fn value(py: Python<'_>, value: Value) -> PyResult<Py<PyAny>> {
             link.set_item("peer", peer.to_string())?;
             link.set_item("rtt", rtt.as_secs_f64())?;
             link.set_item("session", session.name())?;
-            link.set_item("carrier", "udp")?;
+            link.set_item("carrier", CarrierKind::Udp.name())?;
             Ok(link.into_any().unbind())
         }
         Value::Seconds(time) => any(py, time.as_secs_f64()),
@@ -88,6 +89,7 @@ pub(crate) fn links<'py>(py: Python<'py>, links: &[LinkFigures]) -> PyResult<Bou
         dict.set_item("link", link.to_string())?;
         dict.set_item("peer", peer.to_string())?;
         dict.set_item("session", session.name())?;
+        dict.set_item("carrier", CarrierKind::Udp.name())?;
         dict.set_item("rtt_seconds", path.rtt.as_secs_f64())?;
         dict.set_item("window", path.window)?;
         dict.set_item("pace", path.pace)?;

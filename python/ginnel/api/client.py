@@ -18,12 +18,14 @@ from ginnel.api.stats import Stats
 from ginnel.api.streams import Stream, Streams, StreamWriter
 from ginnel.config import clock
 from ginnel.config.address import normal_host, parse_listen
+from ginnel.config.carrier import Carrier
 from ginnel.config.congestion import Congestion
 from ginnel.config.difference import ReloadReport
 from ginnel.config.kcp import KcpConfig
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
 from ginnel.config.profile import Preset, ProfileConfig
+from ginnel.config.rawtcp import RawTcpConfig
 from ginnel.config.sharelink import Session, ShareLink
 from ginnel.config.values import ClientConfig, check_credential
 from ginnel.control.paths import client_socket, make_directory
@@ -49,7 +51,9 @@ class Client:
     `link` is a share link, as text or parsed. With `keep_trying` it starts although the server does not answer, and
     tries again for ever. `congestion` decides how fast the link sends, what is uploaded: "adaptive", "cubic", or
     "fixed" with its `rate_bits_per_second`, for a line that is known. `session` is what the link carries, "quic" or
-    "kcp", where that is to be otherwise than the share link says; `kcp` says how the latter sends. `links` is how many
+    "kcp", where that is to be otherwise than the share link says; `kcp` says how the latter sends. `carrier` is how
+    links travel, "udp" or "rawtcp": of the share link's servers those with it are tried, or all at the same ports if it
+    has none; `rawtcp` decides what raw TCP finds out otherwise. `links` is how many
     links there are to the server at the same time, up to 16: streams go on the one with the fewest. `profile` decides
     how what it sends is shaped, where that is to be otherwise than the share link says: "light", "balanced", or a
     `ProfileConfig`. `limits`, `timeouts`
@@ -69,6 +73,8 @@ class Client:
         congestion: Congestion = "adaptive",
         rate_bits_per_second: int | None = None,
         session: Session | None = None,
+        carrier: Carrier | None = None,
+        rawtcp: RawTcpConfig | None = None,
         kcp: KcpConfig | None = None,
         links: int = 1,
         profile: Preset | ProfileConfig | None = None,
@@ -87,6 +93,8 @@ class Client:
             congestion=congestion,
             rate_bits_per_second=rate_bits_per_second,
             session=session,
+            carrier=carrier,
+            rawtcp=rawtcp or RawTcpConfig(),
             kcp=kcp or KcpConfig(),
             links=links,
             profile=ProfileConfig.of(profile),
@@ -135,14 +143,16 @@ class Client:
             ClientSetup(
                 servers=[
                     (
+                        server.carrier,
                         server.host,
                         list(server.ports.ranges),
                         server.public_key,
                         server.psk.reveal(),
                         server.private_key.reveal(),
                     )
-                    for server in self.config.link.servers
+                    for server in self.config.own_servers()
                 ],
+                rawtcp=self.config.rawtcp.engine(),
                 limits=self.config.engine_limits(),
                 congestion=self.config.engine_congestion(),
                 profile=self.config.own_profile().pairs(),
@@ -261,7 +271,7 @@ class Client:
         await self.aclose()
 
     def __repr__(self) -> str:
-        servers = ", ".join(str(server.endpoint) for server in self.config.link.servers)
+        servers = ", ".join(str(server.endpoint) for server in self.config.own_servers())
         return f"<ginnel.Client of {servers}>"
 
     def _running(self) -> Native:

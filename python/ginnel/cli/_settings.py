@@ -42,6 +42,22 @@ def session_flags(parsed: argparse.Namespace) -> Flags:
     return {} if parsed.session is None else {"session": ("--session", parsed.session)}
 
 
+def carrier_flags(parsed: argparse.Namespace) -> Flags:
+    """The setting that --carrier gives, if it was given."""
+    return {} if parsed.carrier is None else {"carrier": ("--carrier", parsed.carrier)}
+
+
+def interface_flags(parsed: argparse.Namespace) -> Flags:
+    """The setting that --interface gives, if it was given."""
+    return {} if parsed.interface is None else {"rawtcp.interface": ("--interface", parsed.interface)}
+
+
+def listed_flags(parsed: argparse.Namespace, *keys: str) -> Flags:
+    """Settings whose flags may be given several times, those that were."""
+    given = {key: values for key in keys if (values := getattr(parsed, key))}
+    return {key: (f"--{key}", values if len(values) > 1 else values[0]) for key, values in given.items()}
+
+
 def key_log_flags(parsed: argparse.Namespace) -> Flags:
     """The setting that --key-log gives, if it was given."""
     return {} if parsed.key_log is None else {"key_log": ("--key-log", parsed.key_log)}
