@@ -97,12 +97,13 @@ def complaint(text: str) -> ShareLinkError:
 
 
 def read_vector(vector: dict[str, Any]) -> ShareLink:
-    common = {name: vector[name] for name in ("psk", "private_key") if name in vector}
+    common = {name: vector[name] for name in ("psk", "private_key", "carrier") if name in vector}
     servers = []
     for one in vector["servers"]:
         fields = {**common, **one}
         servers.append(
             ServerEntry(
+                carrier=fields["carrier"],
                 host=fields["host"],
                 ports=Ports.one(fields["port"])
                 if "port" in fields
@@ -120,7 +121,6 @@ def read_vector(vector: dict[str, Any]) -> ShareLink:
             **{name: value if name == "preset" else tuple(value) for name, value in profile.items()}
         ),
         session=vector["session"],
-        carrier=vector["carrier"],
         label=vector["label"],
     )
 

@@ -174,7 +174,8 @@ class _Reading:
         keys = "listen", "ports", "advertise"
         if any(mistake.key in keys for mistake in self.mistakes):
             return  # what was meant is not known
-        for key, what, right in clashes(*(self._values.get(key) for key in keys)):
+        listen, ports, advertise = (self._values.get(key) for key in keys)
+        for key, what, right in clashes(listen, ports, advertise):
             origin = self._given[key].origin
             self.mistakes.append(Mistake(origin, f"{origin}: {what}", right, key))
 

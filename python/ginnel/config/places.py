@@ -3,7 +3,7 @@
 import json
 import re
 from abc import abstractmethod
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -24,9 +24,8 @@ class _Places(Kind, Generic[P]):
     """Places of which each carrier has one at most."""
 
     most: int
-    twice: str
-    """What is wrong with two for the same; `{}` stands for the carrier."""
     right: str
+    """A list that is right."""
 
     @abstractmethod
     def parse(self, text: str, name: str) -> P:
@@ -43,9 +42,8 @@ class _Places(Kind, Generic[P]):
         for number, entry in enumerate(value):
             try:
                 place = self._entry(entry, name)
-                again = self._again(place, places)
-                if again:
-                    raise Unusable(name, entry, again, self.right)
+                if any(one.carrier == place.carrier for one in places):
+                    raise Unusable(name, entry, "is a second place for the same carrier", self.right)
             except Unusable as error:
                 raise EntryMistake(
                     name, f"{name} = {written(entry)} {error.what}", (number,), error.hint
@@ -71,9 +69,8 @@ class _Places(Kind, Generic[P]):
 
     def schema(self) -> dict[str, Any]:
         """A place, or a list of places."""
-        one = self.schema_of_one()
-        listed = {"type": "array", "items": {"anyOf": one}, "minItems": 1, "maxItems": self.most}
-        return {"anyOf": [*one, listed]}
+        listed = {"type": "array", "minItems": 1, "maxItems": self.most}
+        return {"anyOf": [*self.schema_of_one(), {**listed, "items": {"anyOf": self.schema_of_one()}}]}
 
     def schema_of_one(self) -> list[dict[str, Any]]:
         """What one place may be."""
@@ -81,10 +78,6 @@ class _Places(Kind, Generic[P]):
 
     def _entry(self, value: object, name: str) -> P:
         return self.parse(self.text(value, name), name)
-
-    def _again(self, place: P, before: Iterable[P]) -> str:
-        carriers: set[Hashable] = {one.carrier for one in before}
-        return self.twice.format(place.carrier) if place.carrier in carriers else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +87,6 @@ class Listen(_Places[Endpoint]):
     default_host: str
     example = '"127.0.0.1:4433"'
     most = len(CARRIERS)
-    twice = "is a second place for {}"
     right = 'One for each carrier: ["udp://0.0.0.0:4433,5000-5100", "rawtcp://0.0.0.0:443"].'
 
     def parse(self, text: str, name: str) -> Endpoint:
@@ -114,7 +106,6 @@ class Advertise(_Places[Advertised]):
 
     example = '"vpn.example.net"'
     most = 1 + len(CARRIERS)
-    twice = "is a second place for the same carrier"
     right = 'One for each carrier, or one for all: ["vpn.example.net", "rawtcp://vpn.example.net:443"].'
 
     def parse(self, text: str, name: str) -> Advertised:

@@ -60,8 +60,10 @@ def _from_text(value: Any) -> Any:
 
 
 def _from_one(value: Any) -> Any:
-    """Before version 5 there was one place, or none."""
-    return () if value is None else (value,) if isinstance(value, str) else value
+    """Before version 5 there was one place, or none. What JSON has as a list is a tuple here."""
+    if value is None or isinstance(value, str):
+        return () if value is None else (value,)
+    return tuple(value) if isinstance(value, list) else value
 
 
 class _FirstUser(Value):
@@ -128,12 +130,10 @@ class ServerState(_Shaped):
         )
 
 
-class _EarlierState(_Shaped):
-    """The same as versions 3 and 4 wrote it."""
+class _ThirdState(_Shaped):
+    """The same as version 3 wrote it."""
 
-    version: Literal[3, 4]
-    session: Session = "quic"
-    """Of version 4."""
+    version: Literal[3]
 
     def moved(self) -> ServerState:
         """Return it as it is written now: with all fields of the profile.
@@ -144,6 +144,13 @@ class _EarlierState(_Shaped):
         return ServerState.build(
             **{name: getattr(self, name) for name in names}, profile=self.profile.completed(self.psk)
         )
+
+
+class _FourthState(_ThirdState):
+    """The same as version 4 wrote it."""
+
+    version: Literal[4]  # type: ignore[assignment]  # each version has its number
+    session: Session = "quic"
 
 
 class _OldState(_Kept):
@@ -317,7 +324,7 @@ class StateDirectory:
             os.close(self._lock)
             self._lock = None
 
-    def _read(self) -> "ServerState | _EarlierState | _OldState | None":
+    def _read(self) -> "ServerState | _ThirdState | _OldState | None":
         if not self.path.exists():
             return None
         self._check_directory()
@@ -404,7 +411,7 @@ def _told_of_links(path: Path) -> Iterator[None]:
         raise
 
 
-def _parse(path: Path, text: bytes) -> ServerState | _EarlierState | _OldState:
+def _parse(path: Path, text: bytes) -> ServerState | _ThirdState | _OldState:
     """Read the file's text. The errors name the line or field, never what stands there."""
     hint = "Restore it from a copy, or move it away to start anew: share links made so far then stop working."
     if len(text) > MAX_FILE_BYTES:
@@ -421,7 +428,8 @@ def _parse(path: Path, text: bytes) -> ServerState | _EarlierState | _OldState:
             hint="Update ginnel on this machine.",
             path=str(path),
         )
-    form = _OldState if version in (1, 2) else _EarlierState if version in (3, 4) else ServerState
+    forms = {1: _OldState, 2: _OldState, 3: _ThirdState, 4: _FourthState}
+    form = forms.get(version, ServerState) if isinstance(version, int) else ServerState
     try:
         # From JSON, where a list stands for a tuple.
         return form.model_validate_json(text)
