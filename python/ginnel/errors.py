@@ -39,7 +39,7 @@ import errno as _errno
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from socket import EAI_NONAME, gaierror
 from typing import NamedTuple
 
@@ -206,10 +206,17 @@ class EngineError(GinnelError):
     """The engine's own word for it."""
 
 
-NO_ANSWER_HINT = (
-    "The server is down, the address or port is wrong, UDP is blocked on the way, or the keys do not match:\n"
-    "a ginnel server answers nobody whose keys it does not know, so these look the same from here."
-)
+def no_answer_hint(carriers: Collection[str] = ("udp",)) -> str:
+    """What it can be when no server answers with these carriers."""
+    ways = " and ".join("raw TCP" if carrier == "rawtcp" else "UDP" for carrier in carriers)
+    blocked = f"{ways} {'is' if len(carriers) == 1 else 'are'} blocked on the way"
+    return (
+        f"The server is down, the address or port is wrong, {blocked}, or the keys do not match:\n"
+        "a ginnel server answers nobody whose keys it does not know, so these look the same from here."
+    )
+
+
+NO_ANSWER_HINT = no_answer_hint()
 _NOT_ALLOWED_HINT = "A server connects to public addresses only, unless it was started with --allow-private."
 
 

@@ -270,7 +270,15 @@ def test_a_profile_is_carried_field_by_field() -> None:
     for preset in (0, 1, 2):
         fields = {name: (field.kind.low, field.kind.high) for name, field in FIELDS.items()}
         widest = Profile(preset=(None, *PRESETS)[preset], **fields)
-        assert ShareLink.parse(link(profile=widest).to_text()).profile == widest
+        assert (
+            ShareLink.parse(link(profile=widest, servers=(server(carrier="rawtcp"),)).to_text()).profile
+            == widest
+        )
+        # What is raw TCP's alone is not said where there is none.
+        plain = widest.model_copy(update={"printable": None})
+        assert (
+            ShareLink.parse(link(profile=widest).to_text()).profile == plain == link(profile=widest).profile
+        )
 
 
 @given(st.binary(max_size=250), st.sampled_from([0, 1, 2]))

@@ -24,13 +24,14 @@ from ginnel.config.difference import ReloadReport
 from ginnel.config.kcp import KcpConfig
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
+from ginnel.config.places import carriers_of
 from ginnel.config.profile import Preset, ProfileConfig
 from ginnel.config.rawtcp import RawTcpConfig
 from ginnel.config.sharelink import Session, ShareLink
 from ginnel.config.values import ClientConfig, check_credential
 from ginnel.control.paths import client_socket, make_directory
 from ginnel.control.server import ControlServer
-from ginnel.errors import ClosedError, ConfigError, GinnelError, NoAnswer
+from ginnel.errors import ClosedError, ConfigError, GinnelError, NoAnswer, no_answer_hint
 
 STREAM_LIMIT_BYTES = 64 * 1024
 """Default bound of a reader's buffer, as in asyncio."""
@@ -174,7 +175,8 @@ class Client:
             self.link = event if isinstance(event, LinkUp) else None
         except BaseException as error:
             if isinstance(error, NoAnswer):
-                error.hint = "\n".join(filter(None, (error.hint, clock.hint())))
+                hint = no_answer_hint(carriers_of(self.config.own_servers()))
+                error.hint = "\n".join(filter(None, (hint, clock.hint())))
             await self._end_control()
             await native.shutdown(0.0)
             raise

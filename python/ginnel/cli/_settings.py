@@ -8,9 +8,12 @@ from pathlib import Path
 from ginnel.cli._log import Flags, all_levels, install
 from ginnel.cli._source import VARIABLE
 from ginnel.cli._terminal import Terminal
+from ginnel.config.carrier import CARRIERS, Carrier
 from ginnel.config.layers import PREFIX
 from ginnel.config.load import Loaded
 from ginnel.config.mistakes import is_link
+from ginnel.config.rawtcp import INTERFACE, RawTcpConfig
+from ginnel.config.settings import SETTINGS
 from ginnel.config.values import ClientConfig, Config, ServerConfig
 from ginnel.errors import ConfigError
 
@@ -45,6 +48,21 @@ def session_flags(parsed: argparse.Namespace) -> Flags:
 def carrier_flags(parsed: argparse.Namespace) -> Flags:
     """The setting that --carrier gives, if it was given."""
     return {} if parsed.carrier is None else {"carrier": ("--carrier", parsed.carrier)}
+
+
+def carrier_of(parsed: argparse.Namespace) -> Carrier | None:
+    """The carrier that --carrier names, of a command without further settings."""
+    if parsed.carrier is None:
+        return None
+    word = SETTINGS["client"]["carrier"].kind.read(parsed.carrier, "--carrier")
+    return next(carrier for carrier in CARRIERS if carrier == word)
+
+
+def rawtcp_of(parsed: argparse.Namespace) -> RawTcpConfig:
+    """What --interface decides, of a command without further settings."""
+    if parsed.interface is None:
+        return RawTcpConfig()
+    return RawTcpConfig(interface=INTERFACE.read(parsed.interface, "--interface"))
 
 
 def interface_flags(parsed: argparse.Namespace) -> Flags:

@@ -5,7 +5,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ginnel.config.address import Advertised, Endpoint, parse_advertised, parse_listen_ports
 from ginnel.config.carrier import CARRIERS, Carrier
@@ -113,6 +113,13 @@ class Advertise(_Places[Advertised]):
         return parse_advertised(text, setting=name)
 
 
-def carriers_of(places: Iterable[Endpoint]) -> tuple[Carrier, ...]:
-    """The carriers of some places, in their order."""
+class _Carried(Protocol):
+    """What has a carrier."""
+
+    @property
+    def carrier(self) -> Carrier: ...
+
+
+def carriers_of(places: Iterable[_Carried]) -> tuple[Carrier, ...]:
+    """The carriers of some places, each once, in their order."""
     return tuple(dict.fromkeys(place.carrier for place in places))

@@ -29,7 +29,7 @@ again.
 
 import ipaddress
 import unicodedata
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -127,17 +127,20 @@ class ShareLink(Value):
     label: Annotated[str, AfterValidator(_check_label)] = ""
     """A name for people; may be empty."""
 
-    @model_validator(mode="after")
-    def _fit_profile(self) -> Self:
+    @model_validator(mode="before")
+    @classmethod
+    def _fit_profile(cls, given: Any) -> Any:
         """A link says what its text says: `printable` goes with raw TCP."""
-        if self.profile is not None:
-            fitting = (
-                self.profile.completed(self.servers[0].psk)
-                if self._has_rawtcp()
-                else self.profile.model_copy(update={"printable": None})
-            )
-            object.__setattr__(self, "profile", fitting)  # a frozen value, which nobody has seen yet
-        return self
+        fields = given if isinstance(given, dict) else {}
+        profile, servers = fields.get("profile"), fields.get("servers")
+        if not (isinstance(profile, Profile) and isinstance(servers, tuple) and servers):
+            return given
+        if not all(isinstance(server, ServerEntry) for server in servers):
+            return given
+        fitting = profile.model_copy(update={"printable": None})
+        if any(server.carrier == "rawtcp" for server in servers):
+            fitting = profile.completed(servers[0].psk)
+        return {**fields, "profile": fitting}
 
     def to_text(self) -> str:
         """Write the link: a secret, in one line without white space."""
@@ -206,7 +209,8 @@ def _body_2(link: ShareLink) -> bytes:
 
 
 def _body_3(link: ShareLink) -> bytes:
-    return _servers_bytes(link, with_carrier=True) + _profile_bytes(link.profile, _WIDTHS)
+    profile = link.profile and link.profile.completed(link.servers[0].psk)
+    return _servers_bytes(link, with_carrier=True) + _profile_bytes(profile, _WIDTHS)
 
 
 def _servers_bytes(link: ShareLink, *, with_carrier: bool) -> bytes:

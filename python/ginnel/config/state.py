@@ -428,8 +428,15 @@ def _parse(path: Path, text: bytes) -> ServerState | _ThirdState | _OldState:
             hint="Update ginnel on this machine.",
             path=str(path),
         )
-    forms = {1: _OldState, 2: _OldState, 3: _ThirdState, 4: _FourthState}
-    form = forms.get(version, ServerState) if isinstance(version, int) else ServerState
+    forms: dict[int, type[_OldState | _ThirdState]] = {
+        1: _OldState,
+        2: _OldState,
+        3: _ThirdState,
+        4: _FourthState,
+    }
+    form: type[ServerState | _ThirdState | _OldState] = ServerState
+    if isinstance(version, int):
+        form = forms.get(version, ServerState)
     try:
         # From JSON, where a list stands for a tuple.
         return form.model_validate_json(text)
