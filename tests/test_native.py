@@ -35,8 +35,7 @@ def client_setup(key: bytes = bytes(32)) -> ClientSetup:
 
 def server_setup(port: int = 0) -> ServerSetup:
     return ServerSetup(
-        listen_host="127.0.0.1",
-        listen_ports=[(port, port)],
+        listen=[("udp", "127.0.0.1", [(port, port)])],
         psk=bytes(32),
         previous_psk=None,
         private_key=bytes(32),

@@ -74,11 +74,7 @@ fn finish(
     Ok((carriers, addresses))
 }
 
-/// An error that keeps what the system said.
+/// An error in which [`rawtcp::Error`] can be found again.
 fn refused(error: rawtcp::Error) -> io::Error {
-    match error {
-        rawtcp::Error::Io(error) => error,
-        rawtcp::Error::Rights => io::Error::new(io::ErrorKind::PermissionDenied, error),
-        error => io::Error::other(error),
-    }
+    io::Error::other(error)
 }
