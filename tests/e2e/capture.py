@@ -21,7 +21,9 @@ ASK_SECONDS = 0.1
 
 
 @contextmanager
-def recorded(space: Namespace, device: str, path: Path, *, what: str = "tcp", length: int = 0) -> Iterator[Path]:
+def recorded(
+    space: Namespace, device: str, path: Path, *, what: str = "tcp", length: int = 0
+) -> Iterator[Path]:
     """Record what passes `device` during the block; of each frame `length` bytes, 0 for all. Nothing may be missed."""
     needs("tcpdump")
     words = ["tcpdump", "-i", device, "-n", "-U", "-s", str(length), "-B", KERNEL_BUFFER, "-Z", "root"]

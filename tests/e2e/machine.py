@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-
 LISTEN = "0A"
 """TCP_LISTEN of include/net/tcp_states.h, as the kernel's tables write it."""
 

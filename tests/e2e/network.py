@@ -1,14 +1,15 @@
 """Networks of a test's own (Linux, root): a client and a server on one wire, or with a router between them.
 
-    client 10.1.0.2 — 10.1.0.1 router 10.2.0.1 — 10.2.0.2 server         and fd00:1::/64, fd00:2::/64
-    client 10.1.0.2 ————————————————————————————— 10.1.0.3 server        and fd00:1::/64
+client 10.1.0.2 — 10.1.0.1 router 10.2.0.1 — 10.2.0.2 server         and fd00:1::/64, fd00:2::/64
+client 10.1.0.2 ————————————————————————————— 10.1.0.3 server        and fd00:1::/64
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import count
 
 from .namespace import Namespace, namespace, needs
 from .router import Router
@@ -18,6 +19,8 @@ WIRE = "wire0"
 
 OFFLOADS = ("tx", "rx", "sg", "tso", "gso", "gro")
 """What `ethtool -K` switches: checksums, and segments that are longer than the wire takes."""
+
+_numbers = count(10)
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Network:
 
     client: End
     server: End
-    middle: Router | None = field(default=None)
+    middle: Router | None = None
 
     @property
     def router(self) -> Router:
@@ -63,10 +66,22 @@ class Network:
         for space, device in self.devices():
             space.ip("link", "set", device, "mtu", str(size))
 
+    def remake(self) -> None:
+        """Take the wire between two ends away, and put another one in its place."""
+        assert self.middle is None
+        self.client.space.ip("link", "delete", WIRE)
+        self.lay()
+
+    def lay(self) -> None:
+        """The wire between two ends, with their addresses."""
+        join(self.client.space, WIRE, self.server.space, WIRE)
+        for end in (self.client, self.server):
+            bring_up(end.space, WIRE, end.address, end.address6)
+
 
 @contextmanager
 def machine() -> Iterator[Namespace]:
-    """A namespace whose addresses can be used at once, without asking whether one is taken, and that takes strange ones."""
+    """A namespace whose addresses can be used at once, and that takes packets from whomever they claim to be."""
     with namespace() as space:
         for which in ("all", "default"):
             space.sysctl(f"net/ipv6/conf/{which}/accept_dad", 0)
@@ -80,10 +95,8 @@ def pair(*, offloads: bool = True, mtu: int = 1500) -> Iterator[Network]:
     """A client and a server on one wire."""
     needs("ethtool")
     with machine() as client, machine() as server:
-        join(client, WIRE, server, WIRE)
         network = Network(End(client, "10.1.0.2", "fd00:1::2"), End(server, "10.1.0.3", "fd00:1::3"))
-        for end in (network.client, network.server):
-            bring_up(end.space, WIRE, end.address, end.address6)
+        network.lay()
         adjust(network, offloads, mtu)
         yield network
 
@@ -100,9 +113,7 @@ def routed(*, offloads: bool = True, mtu: int = 1500) -> Iterator[Network]:
         bring_up(between, "right", "10.2.0.1", "fd00:2::1")
         for name in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"):
             between.sysctl(name, 1)
-        network = Network(
-            End(client, "10.1.0.2", "fd00:1::2"), End(server, "10.2.0.2", "fd00:2::2"), router
-        )
+        network = Network(End(client, "10.1.0.2", "fd00:1::2"), End(server, "10.2.0.2", "fd00:2::2"), router)
         for end, gateway, gateway6 in (
             (network.client, "10.1.0.1", "fd00:1::1"),
             (network.server, "10.2.0.1", "fd00:2::1"),
@@ -116,7 +127,11 @@ def routed(*, offloads: bool = True, mtu: int = 1500) -> Iterator[Network]:
 
 def join(one: Namespace, device: str, other: Namespace, peer: str) -> None:
     """A wire between two machines."""
-    one.ip("link", "add", device, "type", "veth", "peer", "name", peer, "netns", other.name)
+    # Two ends with one number, each on its own machine, look to the kernel like one device, and it then takes up to a
+    # second to see that the wire is there.
+    here, there = str(next(_numbers)), str(next(_numbers))
+    words = f"link add {device} index {here} type veth peer name {peer} index {there} netns {other.name}"
+    one.ip(*words.split())
 
 
 def bring_up(space: Namespace, device: str, address: str, address6: str) -> None:

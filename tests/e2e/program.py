@@ -37,7 +37,6 @@ over_sessions = pytest.mark.parametrize("session", SESSIONS, indirect=True, scop
 """Runs a test over every session: the `session` that it, its `server` and its `client` ask for is each in turn."""
 
 
-
 def needs_raw_sockets() -> str | None:
     """Why this process, and so the programs that it starts, cannot send frames; None when it can."""
     if sys.platform != "linux":
@@ -62,6 +61,9 @@ FIRST_CARRIER = next(iter(CARRIERS))
 
 over_carriers = pytest.mark.parametrize("carrier", CARRIERS, indirect=True, scope="module")
 """Runs a test over every carrier: the `carrier` that it, its `server` and its `client` ask for is each in turn."""
+
+over_raw = pytest.mark.parametrize("carrier", ["rawtcp"], indirect=True, scope="module")
+"""Runs a test over raw TCP alone: what no other carrier has, such as numbers and flags of segments."""
 
 LOOPBACK = "127.0.0.1"
 

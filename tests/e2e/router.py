@@ -99,4 +99,3 @@ class Router:
         return Counter(
             word[1] for line in self.tracked() if (word := re.match(r"tcp\s+6\s+\d+\s+([A-Z_0-9]+)\s", line))
         )
-

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from .network import Network, pair
-from .program import CARRIERS, over_carriers, over_sessions
-from .streams import close, payload
+from .program import over_carriers, over_sessions
+from .streams import Received, close, payload, read_to_end, send
 from .targets import both_ways, echo, half_close_then_read
 from .tunnel import Tunnel, unbroken
-from .streams import Received, read_to_end, send
 
 pytestmark = [over_carriers, over_sessions]
 

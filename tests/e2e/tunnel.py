@@ -10,7 +10,7 @@ import contextlib
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -38,11 +38,12 @@ class Tunnel:
         *,
         ipv6: bool = False,
         more: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.network, self.carrier, self.session = network, carrier, session
         self._directory = directory
         self._listen = network.server.written(PORT, ipv6=ipv6)
-        self._more = more
+        self._more, self._env = more, env
         self.server = self._start_server()
         try:
             self.client = self.start_client()
@@ -58,6 +59,7 @@ class Tunnel:
             listen=self._listen,
             namespace=self.network.server.space,
             more=self._more,
+            env=self._env,
         )
 
     def start_client(self, *more: str) -> Client:
