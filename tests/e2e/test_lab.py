@@ -22,6 +22,7 @@ from .network import WIRE, Network, pair, routed
 from .packets import ACK, PSH, RST, Segment, hardware_address, inject, parse, sniffed
 from .streams import Received, payload, read_to_end
 from .targets import Target, echo, serve, source
+from .victims import victims
 
 DATA = payload(4_000_000)
 
@@ -128,6 +129,33 @@ async def test_tshark_infers_loss_behind_it_and_wrong_checksums(network: Network
         await fetched(network)
     assert "Bad checksum" in " ".join(judges.complaints(path, checksums=True))
     assert "Bad checksum" not in " ".join(judges.complaints(path, checksums=False))
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["server", "client"])
+async def test_a_forged_reset_ends_a_connection_of_the_kernels_tcp(number: int) -> None:
+    """So what is forged fits, and one that does not end it was refused."""
+    with pair() as near:
+        async with (
+            serve(echo, near.server.address, near.server.space) as target,
+            kernel_connection(near, target) as (reader, writer),
+        ):
+            with sniffed(near.client.space, WIRE) as seen:
+                writer.write(b"hello")
+                assert await reader.readexactly(5) == b"hello"
+                # The acknowledgement of the echo is the last.
+                await until(lambda: seen[-1].flags == ACK and not seen[-1].payload)
+            victim = victims(near, seen, target.port)[number]
+            far = replace(victim.next, sequence=victim.next.sequence + 0x4000_0000, flags=RST)
+            victim.hear([far.packet()])
+            writer.write(b"alive")
+            assert await reader.readexactly(5) == b"alive"
+            exact = victim.next.sequence + 5
+            victim.hear([replace(victim.next, sequence=exact, flags=RST).packet()])
+            if number == 1:
+                assert (await read_to_end(reader)).end == "reset"
+            else:
+                with pytest.raises(AssertionError, match="the target failed"):
+                    await target.outcome()
 
 
 async def test_translation_gives_the_server_the_routers_address(network: Network) -> None:

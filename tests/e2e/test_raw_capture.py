@@ -132,10 +132,12 @@ def crowd(network: Network, carrier: str, session: str, tmp_path_factory: pytest
                 await close(writer)
                 assert await taker.outcome() == Received.whole(bytes(BULK))
 
-    with recorded(network.router.space, "left", directory / "crowd.pcap") as path:
-        with Tunnel(network, carrier, session, directory) as tunnel:
-            # The engine of a client has a thread of its own, which is where the one is that has made it.
-            network.client.space.call(lambda: asyncio.run(work(tunnel.server.link)))
+    with (
+        recorded(network.router.space, "left", directory / "crowd.pcap") as path,
+        Tunnel(network, carrier, session, directory) as tunnel,
+    ):
+        # The engine of a client has a thread of its own, which is in the namespace of the one that has made it.
+        network.client.space.call(lambda: asyncio.run(work(tunnel.server.link)))
     return path
 
 
@@ -193,5 +195,5 @@ def test_the_first_that_a_client_says_is_exempt(crowd: Path) -> None:
     assert len(first) >= LINKS
     printable = (string.digits + string.ascii_letters + string.punctuation + " ").encode()
     assert all(set(said[:6]) <= set(printable) for said in first.values())
-    assert len(set(said[:6] for said in first.values())) == len(first), "a prefix that comes again is a name"
+    assert len({said[:6] for said in first.values()}) == len(first), "a prefix that comes again is a name"
     assert len({len(said) for said in first.values()}) > 5

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
-from .network import WIRE, End, Network, pair
-from .packets import ACK, FIN, PSH, RST, SYN, SYN_OPTIONS, URG, Segment, hardware_address, inject, sniffed
+from .network import WIRE, Network, pair
+from .packets import ACK, FIN, PSH, RST, SYN, SYN_OPTIONS, URG, Segment, sniffed
 from .program import over_raw, over_sessions
 from .tunnel import PORT, Tunnel, unbroken
+from .victims import victims
 
 pytestmark = [over_raw, over_sessions]
 
@@ -32,32 +33,6 @@ def tunnel(
 ) -> Iterator[Tunnel]:
     with Tunnel(network, carrier, session, tmp_path_factory.mktemp("tunnel")) as running:
         yield running
-
-
-@dataclass(frozen=True)
-class Victim:
-    """One end, and what the other would say to it next."""
-
-    end: End
-    other: End
-    next: Segment
-    """Without payload; its options are the timestamps of the last one."""
-
-    def hear(self, packets: list[bytes]) -> None:
-        """Put packets on the wire to it."""
-        inject(self.other.space, WIRE, hardware_address(self.end.space, WIRE), packets)
-
-
-def victims(network: Network, seen: list[Segment]) -> list[Victim]:
-    """Both ends of the flow that was used last."""
-    last = {True: None, False: None} | {one.destination[1] == PORT: one for one in seen if one.payload}
-    found = []
-    for to_server, one in last.items():
-        assert one is not None
-        ends = (network.server, network.client) if to_server else (network.client, network.server)
-        sequence = one.sequence + len(one.payload)
-        found.append(Victim(*ends, replace(one, sequence=sequence, flags=ACK, payload=b"", checksum=None)))
-    return found
 
 
 RANDOM = random.Random(4).randbytes(600)
@@ -94,7 +69,7 @@ async def test_a_forged_segment_ends_nothing(tunnel: Tunnel, network: Network, f
                 with sniffed(network.client.space, WIRE) as seen:
                     await talk.ask()
                     await asyncio.sleep(0.2)  # the last acknowledgements
-                victim = victims(network, seen)[number]
+                victim = victims(network, seen, PORT)[number]
                 victim.hear([ENDS[forgery](victim.next).packet()])
                 await talk.ask()
                 await talk.ask()
@@ -150,7 +125,7 @@ async def test_absurd_packets_are_harmless(tunnel: Tunnel, network: Network) -> 
                 with sniffed(network.client.space, WIRE) as seen:
                     await talk.ask()
                     await asyncio.sleep(0.2)  # the last acknowledgements
-                victim = victims(network, seen)[number]
+                victim = victims(network, seen, PORT)[number]
                 victim.hear(list(absurd(victim.next)))
                 for _ in range(3):
                     await talk.ask()
@@ -164,7 +139,7 @@ async def test_packets_of_nothing_but_chance_are_harmless(tunnel: Tunnel, networ
         async with tunnel.talking() as talk:
             with sniffed(network.client.space, WIRE) as seen:
                 await talk.ask()
-            for victim in victims(network, seen):
+            for victim in victims(network, seen, PORT):
                 packets = []
                 for _ in range(10_000):
                     packet = bytearray(replace(victim.next, payload=RANDOM[: draw.randrange(600)]).packet())
