@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from .process import RECENT
-from .program import FIRST_SESSION, Client, Server
+from .program import FIRST_CARRIER, FIRST_SESSION, Client, Server, carrier_or_skip
 
 DESCRIPTORS = 16_384
 """Soft limit of open files for this run and the programs it starts: 1,000 connections are four descriptors each."""
@@ -60,14 +60,20 @@ def session(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(session: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def carrier(request: pytest.FixtureRequest) -> str:
+    """The carrier of `server` and `client`: the first, or each in turn by `over_carriers`."""
+    return carrier_or_skip(str(getattr(request, "param", FIRST_CARRIER)))
+
+
+@pytest.fixture(scope="module")
+def server(carrier: str, session: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server on loopback that lets streams go to loopback targets."""
-    with Server(tmp_path_factory.mktemp("server") / "state", session=session) as running:
+    with Server(tmp_path_factory.mktemp("server") / "state", carrier=carrier, session=session) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def client(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A client of `server`, over the session that its share link asks for."""
+    """A client of `server`, over the carrier and the session that its share link asks for."""
     with Client(server.link, tmp_path_factory.mktemp("client")) as running:
         yield running

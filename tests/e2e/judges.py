@@ -55,6 +55,34 @@ def tshark(path: Path) -> Counter[str]:
     return Counter(output.split())
 
 
+CHAT = 0x200000
+"""The severity with which tshark's experts say what is ordinary: a connection begins, a window has changed."""
+
+ORDINARY = re.compile(
+    r"This frame (initiates|undergoes) the connection closing|Connection finish \(FIN\)|Connection reset \(RST\)"
+)
+"""What they say more loudly, though it only names an end. (A reset ends connections that are given up at an exit.)"""
+
+
+def complaints(path: Path, *, checksums: bool) -> Counter[str]:
+    """What tshark's experts complain of in a capture of TCP, beyond what is ordinary, and how often.
+
+    With `checksums` they look at these too; where a device computes them later, they are not right yet.
+    """
+    fields = ("_ws.expert.message", "_ws.expert.severity")
+    words = ["tshark", "-n", "-r", str(path), "-Y", "_ws.expert", "-T", "fields", "-E", "aggregator=\x1f"]
+    for name in ("tcp.check_checksum", "ip.check_checksum"):
+        words += ["-o", f"{name}:{'TRUE' if checksums else 'FALSE'}"]
+    output = _run("tshark", *words, *(word for name in fields for word in ("-e", name)))
+    found: Counter[str] = Counter()
+    for line in output.splitlines():
+        messages, severities = (part.split("\x1f") for part in line.split("\t"))
+        for message, severity in zip(messages, severities, strict=True):
+            if int(severity, 0) > CHAT and not ORDINARY.search(message):
+                found[re.sub(r"\d+", "N", message)] += 1
+    return found
+
+
 def beyond_chance(seen: Counter[str], ordinary: Counter[str], nothing: str) -> dict[str, str]:
     """The names that are given more often than random bytes get them, with how often.
 

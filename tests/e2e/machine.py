@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+LISTEN = "0A"
+"""TCP_LISTEN of include/net/tcp_states.h, as the kernel's tables write it."""
+
 
 @dataclass(frozen=True)
 class UdpSocket:
@@ -21,14 +24,7 @@ class UdpSocket:
 
 def udp_sockets(pid: int) -> list[UdpSocket]:
     """The UDP sockets of a process, IPv4 and IPv6, in its own network namespace."""
-    inodes: set[str] = set()
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            found = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
-        except FileNotFoundError:
-            continue  # Closed between the listing and the look.
-        if found:
-            inodes.add(found[1])
+    inodes = _socket_inodes(pid)
     sockets = []
     for table in ("udp", "udp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
@@ -38,6 +34,38 @@ def udp_sockets(pid: int) -> list[UdpSocket]:
                 queued = int(field[4].partition(":")[2], 16)
                 sockets.append(UdpSocket(port, queued, int(field[-1])))
     return sockets
+
+
+def tcp_listeners(pid: int) -> list[int]:
+    """The ports at which a process listens for TCP, IPv4 and IPv6, in its own network namespace."""
+    inodes = _socket_inodes(pid)
+    fields = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
+    ]
+    return [
+        int(field[1].rpartition(":")[2], 16) for field in fields if field[3] == LISTEN and field[9] in inodes
+    ]
+
+
+def _socket_inodes(pid: int) -> set[str]:
+    """What the kernel's tables call the sockets of a process."""
+    inodes: set[str] = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
+        except FileNotFoundError:
+            continue  # Closed between the listing and the look.
+        if found:
+            inodes.add(found[1])
+    return inodes
+
+
+def effective_capabilities() -> int:
+    """The capabilities of this process, a bit each."""
+    found = re.search(r"^CapEff:\s+([0-9a-f]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return int(found[1], 16) if found else 0
 
 
 async def all_read(pid: int, port: int) -> None:

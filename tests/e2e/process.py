@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import IO, Self
 
+from .namespace import Namespace
+
 START_LIMIT = 20.0
 """Seconds a program may take until its readiness line; generous, because the machine may be busy with a build."""
 
@@ -31,9 +33,15 @@ class Process:
     """
 
     def __init__(
-        self, argv: Sequence[str], *, stdin: str | None = None, env: Mapping[str, str] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: str | None = None,
+        env: Mapping[str, str] | None = None,
+        namespace: Namespace | None = None,
     ) -> None:
-        self.argv = list(argv)
+        # `ip netns exec` turns into the program that it starts, so that its process id is the program's.
+        self.argv = [*(namespace.wrap if namespace else ()), *argv]
         self.ended: float | None = None
         self._said: dict[str, list[str]] = {"stdout": [], "stderr": []}
         self._open_pipes = 2

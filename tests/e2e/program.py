@@ -16,7 +16,8 @@ from typing import Protocol, Self, TypeVar
 
 import pytest
 
-from .machine import udp_sockets
+from .machine import effective_capabilities, tcp_listeners, udp_sockets
+from .namespace import Namespace
 from .process import Process
 
 SESSIONS: dict[str, tuple[str, ...]] = {"quic": (), "kcp": ("--session", "kcp")}
@@ -34,6 +35,35 @@ FIRST_SESSION = next(iter(SESSIONS))
 # Through the fixture, so that a `server` of one session never serves a test of another.
 over_sessions = pytest.mark.parametrize("session", SESSIONS, indirect=True, scope="module")
 """Runs a test over every session: the `session` that it, its `server` and its `client` ask for is each in turn."""
+
+
+def needs_raw_sockets() -> str | None:
+    """Why this process, and so the programs that it starts, cannot send frames; None when it can."""
+    if sys.platform != "linux":
+        return "raw TCP is for Linux"
+    if not effective_capabilities() & 1 << CAP_NET_RAW:
+        return "raw TCP needs root, or CAP_NET_RAW"
+    return None
+
+
+CAP_NET_RAW = 13
+"""From linux/capability.h."""
+
+CARRIERS: dict[str, Callable[[], str | None]] = {"udp": lambda: None, "rawtcp": needs_raw_sockets}
+"""Each carrier that the tests run over, and what says why it cannot be had here.
+
+`over_carriers` runs a test, a class or a module over all of them, and skips those that cannot be had, aloud: what
+depends on how packets reach the other end. That is whether streams come through whole, in crowds and after a restart,
+and whatever a network on the way does to packets (`network`). The rest runs over the first alone.
+"""
+
+FIRST_CARRIER = next(iter(CARRIERS))
+
+over_carriers = pytest.mark.parametrize("carrier", CARRIERS, indirect=True, scope="module")
+"""Runs a test over every carrier: the `carrier` that it, its `server` and its `client` ask for is each in turn."""
+
+over_raw = pytest.mark.parametrize("carrier", ["rawtcp"], indirect=True, scope="module")
+"""Runs a test over raw TCP alone: what no other carrier has, such as numbers and flags of segments."""
 
 LOOPBACK = "127.0.0.1"
 
@@ -53,6 +83,19 @@ def environment(home: Path, **more: str) -> dict[str, str]:
         | {"HOME": str(home), "XDG_RUNTIME_DIR": str(home), "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120"}
         | more
     )
+
+
+def carrier_or_skip(name: str) -> str:
+    """The carrier's name; the test is skipped, aloud, where it cannot be had."""
+    reason = CARRIERS[name]()
+    if reason:
+        pytest.skip(reason)
+    return name
+
+
+def listening(carrier: str, address: str) -> str:
+    """What `--listen` is told; without a scheme it means the first."""
+    return address if carrier == FIRST_CARRIER else f"{carrier}://{address}"
 
 
 def address(text: str) -> tuple[str, int]:
@@ -87,27 +130,33 @@ class Server:
         state: Path,
         *,
         session: str = FIRST_SESSION,
+        carrier: str = FIRST_CARRIER,
         listen: str = f"{LOOPBACK}:0",
         advertise: str | None = None,
         allow_private: bool = True,
+        namespace: Namespace | None = None,
         wrap: Sequence[str] = (),
         more: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
     ) -> None:
-        self.state = state
-        arguments = ["server", "--listen", listen, "--state", str(state), *SESSIONS[session], *more]
+        self.state, self.carrier = state, carrier
+        arguments = ["server", "--listen", listening(carrier, listen), "--state", str(state)]
+        arguments += [*SESSIONS[session], *more]
         arguments += ["--advertise", advertise] if advertise else []
         arguments += ["--allow-private"] if allow_private else []
-        self.process = Process([*wrap, *command(*arguments)], env=environment(state.parent, **env or {}))
+        self.process = Process(
+            [*wrap, *command(*arguments)], namespace=namespace, env=environment(state.parent, **env or {})
+        )
         with killed_on_error(self.process):
             self.link = self.process.wait_line("ginnel://")
 
     @property
     def port(self) -> int:
-        """The UDP port, asked of the kernel: nothing that a person reads is parsed."""
-        sockets = udp_sockets(self.process.pid)
-        assert len(sockets) == 1, f"a server of one shard has one UDP socket, not {sockets}"
-        return sockets[0].port
+        """Its port, asked of the kernel: nothing that a person reads is parsed."""
+        pid = self.process.pid
+        ports = [one.port for one in udp_sockets(pid)] if self.carrier == "udp" else tcp_listeners(pid)
+        assert len(set(ports)) == 1, f"a server of one shard has one port, not {ports}"
+        return ports[0]
 
     def __enter__(self) -> Self:
         return self
@@ -127,13 +176,17 @@ class Client:
         home: Path,
         *,
         socks: str = f"{LOOPBACK}:0",
+        namespace: Namespace | None = None,
         wrap: Sequence[str] = (),
         more: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
     ) -> None:
         arguments = ["client", "-", "-D", socks, *more]
         self.process = Process(
-            [*wrap, *command(*arguments)], stdin=link + "\n", env=environment(home, **env or {})
+            [*wrap, *command(*arguments)],
+            stdin=link + "\n",
+            namespace=namespace,
+            env=environment(home, **env or {}),
         )
         with killed_on_error(self.process):
             self.socks = address(self.process.wait_line("socks5 ").split()[1])

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from .namespace import Namespace
 from .streams import CHUNK, Received, abandon, close, payload, read_to_end, reset, send
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Received | None]]
@@ -65,10 +66,15 @@ class Target:
 
 
 @asynccontextmanager
-async def serve(script: Script, host: str = "127.0.0.1") -> AsyncIterator[Target]:
-    """Listen on a free port of `host` and run `script` on every connection."""
+async def serve(
+    script: Script, host: str = "127.0.0.1", namespace: Namespace | None = None
+) -> AsyncIterator[Target]:
+    """Listen on a free port of `host`, here or in a namespace, and run `script` on every connection."""
     target = Target(script)
-    server = await asyncio.start_server(target.accept, host, 0, backlog=2048)
+    if namespace is None:
+        server = await asyncio.start_server(target.accept, host, 0, backlog=2048)
+    else:
+        server = await asyncio.start_server(target.accept, sock=namespace.listener(host), backlog=2048)
     target.host, target.port = server.sockets[0].getsockname()[:2]
     try:
         yield target

@@ -7,15 +7,13 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .namespace import Namespace, namespace
-from .process import Process
 from .program import LOOPBACK, Client, Server, over_sessions
-from .socks import Refused, Reply, connected, negotiate, open_raw, read_reply, request
+from .socks import Refused, Reply, connected, negotiate, open_raw
 from .streams import Progress, Received, payload, read_to_end
 from .targets import Target, echo, serve, source
 
@@ -199,62 +197,3 @@ async def test_stale_links_never_block_the_next(tmp_path: Path) -> None:
                 client = await asyncio.to_thread(Client, server.link, tmp_path)
                 await echoed(client, target)
                 client.process.kill()
-
-
-@contextlib.contextmanager
-def two_machines() -> Iterator[tuple[Namespace, Namespace]]:
-    """Two machines on one wire: the first is 10.9.0.1, the second 10.9.0.2."""
-    with namespace() as here, namespace() as there:
-        here.ip("link", "add", "wire0", "type", "veth", "peer", "name", "wire1", "netns", there.name)
-        for space, device, address in ((here, "wire0", "10.9.0.1/24"), (there, "wire1", "10.9.0.2/24")):
-            space.ip("address", "add", address, "dev", device)
-            space.ip("link", "set", device, "up")
-        yield here, there
-
-
-@contextlib.asynccontextmanager
-async def stream_in(
-    space: Namespace, client: Client, target: tuple[str, int]
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    connection = await open_raw(client.socks, namespace_socket=space.tcp_socket())
-    try:
-        await negotiate(connection)
-        connection[1].write(request(*target))
-        assert await read_reply(connection[0]) == Reply.SUCCEEDED
-        yield connection
-    finally:
-        connection[1].close()
-
-
-@over_sessions
-async def test_a_client_whose_address_changes_keeps_its_streams(session: str, tmp_path: Path) -> None:
-    """The client's machine gets another address and loses the old one, as a laptop does between two networks."""
-    with (
-        two_machines() as (here, there),
-        Server(tmp_path / "state", session=session, listen="10.9.0.1:0", wrap=here.wrap) as server,
-        Client(server.link, tmp_path, wrap=there.wrap) as client,
-        Process([*here.wrap, "python3", "-u", "-c", ECHO], env=dict(os.environ)) as target,
-    ):
-        port = int(target.wait_line("port ").split()[1])
-        async with stream_in(there, client, (LOOPBACK, port)) as (reader, writer):
-            writer.write(b"before")
-            assert await reader.readexactly(6) == b"before"
-            # The old one first: for a moment there is no way to the server at all.
-            there.ip("address", "delete", "10.9.0.2/24", "dev", "wire1")
-            writer.write(b"after!")
-            there.ip("address", "add", "10.9.0.77/24", "dev", "wire1")
-            async with asyncio.timeout(10):
-                assert await reader.readexactly(6) == b"after!"
-        assert "10.9.0.77" in await asyncio.to_thread(server.process.wait_said, "is now")
-        assert "link lost" not in client.process.stderr
-        target.kill()
-
-
-ECHO = """
-import socket
-listener = socket.create_server(("127.0.0.1", 0))
-print("port", listener.getsockname()[1])
-connection, _ = listener.accept()
-while data := connection.recv(65536):
-    connection.sendall(data)
-"""

@@ -200,8 +200,8 @@ async def until_open(client: Client, target: tuple[str, int]) -> None:
 async def lonely(space: Namespace, home: Path) -> AsyncIterator[Client]:
     """A client at a server, both in a namespace that leads nowhere."""
     async with (
-        beside_loop(lambda: Server(home / "state", wrap=space.wrap)) as server,
-        beside_loop(lambda: Client(server.link, home, wrap=space.wrap)) as client,
+        beside_loop(lambda: Server(home / "state", namespace=space)) as server,
+        beside_loop(lambda: Client(server.link, home, namespace=space)) as client,
     ):
         yield client
 
