@@ -1,7 +1,7 @@
 //! The carriers of one shard: which one a path leads by, and whose turn it is to be read from.
 
 use ginnel_carrier::batch::{Received, SendOptions, Sent};
-use ginnel_carrier::rawtcp::{Config, Mark, Overrides, RawTcpCarrier};
+use ginnel_carrier::rawtcp::{Config, Mark, Overrides, RawTcpCarrier, Trouble};
 use ginnel_carrier::udp::UdpCarrier;
 use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::limits::{FIRST_PAYLOAD, FLOW_IDLE, FLOW_RENEW, FLOW_STALLED, FLOW_SWEEP, FLOWS_MAX, Limits};
@@ -125,6 +125,16 @@ impl Carriers {
         if let Some(rawtcp) = &mut self.rawtcp {
             rawtcp.close();
         }
+    }
+
+    /// Why raw TCP has found no way to a server, where it has looked for one since this was last asked.
+    pub(crate) fn trouble(&mut self) -> Option<(SocketAddr, Trouble)> {
+        self.rawtcp.as_mut()?.trouble()
+    }
+
+    /// Frames that raw TCP's sockets had no room for since this was last asked.
+    pub(crate) fn frames_dropped(&mut self) -> u64 {
+        self.rawtcp.as_mut().map_or(0, |rawtcp| rawtcp.dropped())
     }
 
     /// How many flows raw TCP has, and what it has counted.

@@ -35,6 +35,8 @@ pub struct Counters {
     pub unsendable: u64,
     /// Datagrams of strangers for which there was no time.
     pub crowded_out: u64,
+    /// Frames for which the sockets of raw TCP had no room, in or out.
+    pub frames_dropped: u64,
     /// Streams that live now.
     pub streams: u64,
 }
@@ -63,11 +65,13 @@ impl Stats {
 }
 
 impl Core {
-    pub(crate) fn stats(&self) -> Stats {
+    pub(crate) fn stats(&mut self) -> Stats {
+        self.counters.frames_dropped += self.carriers.frames_dropped();
         let (counters, drops) = (&self.counters, self.hub.drops());
         let mut dropped = causes(&drops).to_vec();
         dropped.push(("unsendable", counters.unsendable));
         dropped.push(("crowded_out", counters.crowded_out));
+        dropped.push(("frames", counters.frames_dropped));
         let (flows, segments) = self.carriers.rawtcp_counts().unwrap_or_default();
         dropped.extend(segment_causes(&segments));
         Stats {

@@ -107,6 +107,9 @@ impl Driver {
             if let Some((_, counts)) = core.carriers.rawtcp_counts() {
                 core.notices.look_at_segments(counts);
             }
+            if let Some((peer, trouble)) = core.carriers.trouble() {
+                core.notices.no_way(peer, &trouble);
+            }
         }
         shard.handle_events();
         {

@@ -1,5 +1,6 @@
 //! What must be said, but not each time: dropped datagrams, and limits that were reached.
 
+use ginnel_carrier::rawtcp::Trouble;
 use ginnel_proto::hub::Drops;
 use ginnel_proto::rawtcp::Counts;
 use std::collections::HashMap;
@@ -105,6 +106,13 @@ impl Notices {
         if unsendable != self.unsendable {
             tell_thousandth("unsendable", self.unsendable, unsendable);
             self.unsendable = unsendable;
+        }
+    }
+
+    /// Raw TCP has found no way to a server.
+    pub(crate) fn no_way(&mut self, peer: SocketAddr, trouble: &Trouble) {
+        if self.may_tell("no_way").is_some() {
+            warn!(target: "link", %peer, why = %trouble, "no way to the server by raw TCP");
         }
     }
 

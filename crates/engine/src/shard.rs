@@ -149,7 +149,7 @@ impl Shard {
 
     /// All that is counted and measured.
     pub fn stats(&self) -> Stats {
-        self.0.borrow().stats()
+        self.0.borrow_mut().stats()
     }
 
     /// How many streams live now.
