@@ -15,6 +15,8 @@ mod frame;
 #[cfg(target_os = "linux")]
 mod hold;
 pub mod network;
+#[cfg(all(test, target_os = "linux"))]
+mod packets;
 #[cfg(target_os = "linux")]
 mod socket;
 #[cfg(target_os = "linux")]
