@@ -116,6 +116,10 @@ impl Cable {
             end.ip(&format!("address add fd00:9::{host}/64 dev {device} nodad"));
             end.ip(&format!("link set {device} up"));
         }
+        for (end, device) in [(&here, "near"), (&there, "far")] {
+            // It can be used a little later than it is up: its queue is made when the kernel finds the time.
+            while !end.run(&format!("ip link show {device}")).contains("state UP") {}
+        }
         Some(Self { here, there })
     }
 
