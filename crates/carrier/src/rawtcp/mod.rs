@@ -1,5 +1,7 @@
 //! TCP segments below the kernel's TCP, in batches (Linux, packet(7)).
 
+#[cfg(target_os = "linux")]
+pub mod firewall;
 pub mod network;
 
 use crate::batch::{Received, SendOptions, Sent};
