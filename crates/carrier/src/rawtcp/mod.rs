@@ -11,6 +11,8 @@ mod elsewhere;
 #[cfg(target_os = "linux")]
 mod filter;
 #[cfg(target_os = "linux")]
+pub mod firewall;
+#[cfg(target_os = "linux")]
 mod frame;
 #[cfg(target_os = "linux")]
 mod hold;
