@@ -1,7 +1,8 @@
 //! The carrier itself, on Linux.
 
 use super::alarm::Alarm;
-use super::frame;
+use super::firewall::EarlyDrop;
+use super::frame::{self, Head};
 use super::hold::Hold;
 use super::socket::Arrival;
 use super::surroundings::Surroundings;
@@ -28,6 +29,8 @@ pub struct RawTcpCarrier {
     side: Side,
     /// Ports that are ours.
     held: Vec<Hold>,
+    /// Drops what comes for them before a local firewall answers it, where that is possible.
+    early: Option<EarlyDrop>,
     alarm: Alarm,
     trouble: Option<(SocketAddr, Trouble)>,
 }
@@ -70,7 +73,10 @@ impl RawTcpCarrier {
             .collect::<Result<Vec<_>, _>>()?;
         held.sort_unstable_by_key(|hold| hold.local().port());
         let flows = Flows::server(now, config.flows, key, config.seed);
-        let carrier = Self::new(flows, wire, surroundings, Side::Server(address), held);
+        let mut carrier = Self::new(flows, wire, surroundings, Side::Server(address), held);
+        if let Some(early) = &mut carrier.early {
+            carrier.held.iter().for_each(|hold| early.hold(hold.local().port()));
+        }
         carrier.set_filter()?;
         Ok(carrier)
     }
@@ -85,7 +91,7 @@ impl RawTcpCarrier {
     }
 
     fn new(flows: Flows<Hop>, wire: Wire, surroundings: Surroundings, side: Side, held: Vec<Hold>) -> Self {
-        Self { flows, wire, surroundings, side, held, alarm: Alarm::new(), trouble: None }
+        Self { flows, wire, surroundings, side, held, early: EarlyDrop::start(), alarm: Alarm::new(), trouble: None }
     }
 
     /// The address that it listens on, with the lowest of its ports; of one that dials unspecified.
@@ -154,7 +160,7 @@ impl RawTcpCarrier {
         }
         let now = Instant::now();
         let sent = match self.flows.send(now, remote, local, data, segment, true) {
-            Sending::Now(stamp) => self.wire.send(&stamp, data, segment),
+            Sending::Now(stamp) => self.wire.send(&Head::of(&stamp), data, segment),
             Sending::Later => Sent::Taken,
             Sending::Refused => Sent::Refused,
         };
@@ -267,6 +273,9 @@ impl RawTcpCarrier {
         let local = hold.local();
         self.held.push(hold);
         self.set_filter()?;
+        if let Some(early) = &mut self.early {
+            early.hold(local.port());
+        }
         Ok(local)
     }
 
@@ -275,6 +284,11 @@ impl RawTcpCarrier {
             return;
         }
         self.held.retain(|hold| hold.local() != local);
+        if let Some(early) = &mut self.early
+            && self.held.iter().all(|hold| hold.local().port() != local.port())
+        {
+            early.release(local.port());
+        }
         // If it fails, the filter lets through what nobody wants.
         let _ = self.set_filter();
     }

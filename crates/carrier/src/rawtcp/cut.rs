@@ -1,6 +1,6 @@
 //! Cuts a batch into segments, where an interface does not.
 
-use super::frame::is_v4;
+use super::frame::Head;
 
 /// The most bytes of IP's and TCP's headers.
 const HEADERS_MAX: usize = 100;
@@ -16,14 +16,14 @@ pub(super) struct Headers {
 
 impl Headers {
     /// The headers of the segment of `length` bytes that is the batch's `index`th, behind `before` bytes of others.
-    /// `batch`: IP's header, `ip_length` bytes, and TCP's.
-    pub(super) fn of(batch: &[u8], ip_length: u8, index: u16, before: usize, length: usize, is_last: bool) -> Self {
-        let mut headers = Self { bytes: [0; HEADERS_MAX], length: batch.len() };
-        headers.bytes[..batch.len()].copy_from_slice(batch);
-        let ip_length = usize::from(ip_length);
-        let (ip, tcp) = headers.bytes[..batch.len()].split_at_mut(ip_length);
+    pub(super) fn of(batch: &Head<'_>, index: u16, before: usize, length: usize, is_last: bool) -> Self {
+        let all = batch.headers;
+        let mut headers = Self { bytes: [0; HEADERS_MAX], length: all.len() };
+        headers.bytes[..all.len()].copy_from_slice(all);
+        let ip_length = usize::from(batch.ip_length);
+        let (ip, tcp) = headers.bytes[..all.len()].split_at_mut(ip_length);
         let tcp_length = tcp.len() + length;
-        let addresses = if is_v4(ip) {
+        let addresses = if batch.is_v4() {
             let identification = u16::from_be_bytes([ip[4], ip[5]]).wrapping_add(index);
             ip[2..4].copy_from_slice(&((ip_length + tcp_length) as u16).to_be_bytes());
             ip[4..6].copy_from_slice(&identification.to_be_bytes());

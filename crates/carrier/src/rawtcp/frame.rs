@@ -25,10 +25,10 @@ const CHECKSUM_VALID: u8 = 2;
 const TCP_V4: u8 = 1;
 const TCP_V6: u8 = 4;
 
-/// Kinds of links, as `sll_hatype` has them (linux/if_arp.h).
+/// Kinds of links, as `sll_hatype` has them (linux/if_arp.h). The bare ones: none, PPP, raw IP, and tunnels.
 const ETHERNET_LINK: u16 = 1;
 const LOOPBACK_LINK: u16 = libc::ARPHRD_LOOPBACK;
-const BARE_LINKS: [u16; 6] = [libc::ARPHRD_NONE, 519, 512, 768, 769, 776];
+const BARE_LINKS: [u16; 8] = [libc::ARPHRD_NONE, 512, 519, 768, 769, 776, 778, 823];
 
 /// What the system says of a frame that it received.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,6 +72,25 @@ pub(super) fn destination(packet: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// A packet without its payload.
+#[derive(Clone, Copy)]
+pub(super) struct Head<'a> {
+    pub(super) hop: Hop,
+    /// IP's header, of `ip_length` bytes, and TCP's, whose checksum is that of the pseudo header alone.
+    pub(super) headers: &'a [u8],
+    pub(super) ip_length: u8,
+}
+
+impl<'a> Head<'a> {
+    pub(super) fn of(stamp: &'a Stamp<Hop>) -> Self {
+        Self { hop: stamp.hop, headers: stamp.headers(), ip_length: stamp.ip_length }
+    }
+
+    pub(super) fn is_v4(&self) -> bool {
+        is_v4(self.headers)
+    }
+}
+
 /// What is written in front of a payload.
 pub(super) struct Front {
     bytes: [u8; FRONT_MAX],
@@ -80,12 +99,8 @@ pub(super) struct Front {
 
 impl Front {
     /// For a payload that the system makes a checksum for and, with a `segment`, cuts.
-    pub(super) fn new(stamp: &Stamp<Hop>, segment: Option<usize>) -> Self {
-        Self::of(&stamp.hop, stamp.headers(), stamp.ip_length, segment)
-    }
-
-    /// The same, of headers that are `ip_length` bytes of IP's, and TCP's.
-    pub(super) fn of(hop: &Hop, headers: &[u8], ip_length: u8, segment: Option<usize>) -> Self {
+    pub(super) fn new(head: &Head<'_>, segment: Option<usize>) -> Self {
+        let &Head { hop, headers, ip_length } = head;
         let is_v4 = is_v4(headers);
         let link = if hop.hardware.is_some() { ETHERNET } else { 0 };
         let length = OFFLOAD + link + headers.len();

@@ -11,10 +11,14 @@ mod elsewhere;
 #[cfg(target_os = "linux")]
 mod filter;
 #[cfg(target_os = "linux")]
+pub mod firewall;
+#[cfg(target_os = "linux")]
 mod frame;
 #[cfg(target_os = "linux")]
 mod hold;
 pub mod network;
+#[cfg(all(test, target_os = "linux"))]
+mod packets;
 #[cfg(target_os = "linux")]
 mod socket;
 #[cfg(target_os = "linux")]
