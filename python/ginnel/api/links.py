@@ -186,7 +186,8 @@ def parse_advertise(given: str | Sequence[str] | None, setting: str = "advertise
     """Read what is to be advertised: nothing, a place, or one for each carrier."""
     if not given:
         return ()
-    return Advertise().read(given if isinstance(given, str) else list(given), setting)
+    places = [given] if isinstance(given, str) else list(given)
+    return Advertise().read(places[0] if len(places) == 1 else places, setting)
 
 
 def check_carriers(advertise: Sequence[Advertised], known: Iterable[Endpoint | Advertised]) -> None:

@@ -94,7 +94,7 @@ class Server:
             state=state_directory(state),
             listen=None
             if listen is None
-            else Listen(WILDCARD).read(listen if isinstance(listen, str) else list(listen), "listen"),
+            else Listen(WILDCARD).read(list(listen) if isinstance(listen, tuple) else listen, "listen"),
             ports=ports,
             advertise=parse_advertise(advertise) or None,
             rawtcp=rawtcp or RawTcpConfig(),

@@ -43,7 +43,7 @@ EXAMPLES = (
     ("ginnel server --listen 443 --advertise vpn.example.net", "a known port, and a name in the share link"),
     (
         "ginnel server --listen 4433 --listen rawtcp://443",
-        "UDP, and raw TCP for networks that throttle it (docs/rawtcp.md)",
+        "UDP, and raw TCP for networks that throttle UDP",
     ),
 )
 _PORT_NOTES = {
