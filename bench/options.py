@@ -51,6 +51,12 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--base", default="relay", metavar="SUBJECT", help="with whom ratios compare (relay)")
     made.add_argument("--loopback", action="store_true", help="no network namespaces, although we are root")
+    made.add_argument(
+        "--offload",
+        choices=("on", "off"),
+        default="on",
+        help="off: one packet at a time passes the veth pair, as on a card that merges none; needs ethtool",
+    )
     made.add_argument("--load", type=Path, default=default_path(), metavar="PATH", help="the load program")
     wan = made.add_argument_group("the lossy laboratory")
     wan.add_argument(

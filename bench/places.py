@@ -1,7 +1,7 @@
 """Places where programs run, and the lab that they make up: loopback, or two network namespaces joined by a veth pair.
 
-A namespace is of our own: its name has a random ending, and it is removed whatever happens. Offloads stay on: on a
-clean network they are what programs live with.
+A namespace is of our own: its name has a random ending, and it is removed whatever happens. Offloads stay on unless
+somebody asks: on a clean network they are what programs live with.
 """
 
 import contextlib
@@ -27,6 +27,8 @@ DEVICE = "bench0"
 """The device towards the other end, in either namespace."""
 FIRST_PORT = 9_000
 """First port for programs that must be told one; in a namespace of our own all are free."""
+OFFLOADS = "tso", "gso", "gro", "tx-udp-segmentation"
+"""What `ethtool` switches off: all that lets more than one packet pass a device at a time."""
 SYSCTLS = {
     # Above the ports that we give out, and enough for connections by the thousand every second.
     "net/ipv4/ip_local_port_range": "15000 65535",
@@ -142,15 +144,23 @@ def two_namespaces() -> Iterator[Ends]:
 
 
 @contextlib.contextmanager
-def veth_pair() -> Iterator[Ends]:
-    """Two namespaces joined by a veth pair."""
+def veth_pair(*, offloads: bool = True) -> Iterator[Ends]:
+    """Two namespaces joined by a veth pair, with the offloads that it comes with, or without any."""
     with two_namespaces() as ends:
         here, there = str(ends.client.namespace), str(ends.server.namespace)
         # Made inside: a name that is taken outside does not matter, and the pair goes with its namespaces.
         ip("-n", here, "link", "add", DEVICE, "type", "veth", "peer", "name", DEVICE, "netns", there)
         for place in (ends.client, ends.server):
             bring_up(place)
+            if not offloads:
+                no_offloads(place)
         yield ends
+
+
+def no_offloads(place: Place) -> None:
+    """Let no more than one packet at a time pass the device of a namespace."""
+    words = [word for name in OFFLOADS for word in (name, "off")]
+    ip("netns", "exec", str(place.namespace), "ethtool", "-K", DEVICE, *words)
 
 
 def bring_up(place: Place, *settings: str) -> None:

@@ -20,6 +20,7 @@ from bench.record import Kind, Row, Run, SubjectInfo
 from bench.rows import CLEAN_ROWS, Timed
 from bench.sampling import Sampler
 from bench.subjects import Lab, Subject, clean_subjects, wan_subjects
+from bench.subjects.base import find
 from bench.wire_check import check
 from bench.wire_settings import parse_cell
 
@@ -46,12 +47,14 @@ def prepare_clean(options: argparse.Namespace, load: LoadProgram) -> Prepared:
         scope.budget, rounds * timed * len(present), scope.shortest, scope.longest
     )
     plan = clean.CleanPlan(rows, present, rounds, seconds)
-    place = "loopback" if options.loopback or places.why_no_namespaces() else "network namespaces"
+    place = where(options)
     facts = {"rounds": rounds, "seconds": seconds, "quick": options.quick}
     run = empty("clean", options, facts, place, [row.info for row in rows], subjects)
 
     def work() -> None:
-        ends = places.loopback() if place == "loopback" else places.veth_pair()
+        ends = (
+            places.loopback() if place == "loopback" else places.veth_pair(offloads=options.offload == "on")
+        )
         with (
             ends as made,
             tempfile.TemporaryDirectory(prefix="ginnel-bench-") as directory,
@@ -60,6 +63,18 @@ def prepare_clean(options: argparse.Namespace, load: LoadProgram) -> Prepared:
             clean.measure_all(Lab(made, load, Path(directory)), plan, Sampler(run, bar))
 
     return Prepared(run, work)
+
+
+def where(options: argparse.Namespace) -> str:
+    """The best place that can be had. BenchError when offloads are to be switched and cannot be."""
+    reason = "--loopback was asked for" if options.loopback else places.why_no_namespaces()
+    if options.offload == "on":
+        return "loopback" if reason else "network namespaces"
+    if reason is None and find("ethtool") is None:
+        reason = "ethtool not installed"
+    if reason:
+        raise BenchError(f"--offload off is for network namespaces: {reason}")
+    return "network namespaces, offloads off"
 
 
 def prepare_wan(options: argparse.Namespace, load: LoadProgram) -> Prepared:

@@ -16,6 +16,11 @@ __all__ = ["Direct", "Ginnel", "Lab", "Relay", "Running", "Subject", "clean_subj
 SESSIONS: dict[str, str] = {"kcp": "KCP"}
 """Sessions beside the one that ginnel has by itself, and what they are called in tables: each is a subject."""
 
+CARRIERS: dict[str, str] = {"rawtcp": "raw TCP"}
+"""Carriers beside the one that ginnel has by itself, likewise: each is a subject with every session. Of the clean
+benchmark alone: the lossy wire is a TUN device, which no raw segment is sent through unless somebody asks for it.
+"""
+
 FIXED_SHARE = 0.92
 """Share of the wire's rate that a sender is told that has to be told: what headers leave of it, and a little less."""
 
@@ -28,6 +33,7 @@ def clean_subjects() -> list[Subject]:
         Relay("relay-threads", "the same, two threads each", threads=2),
         Ginnel("ginnel", "ginnel"),
         *session_subjects(),
+        *carrier_subjects(),
         Ginnel("ginnel-light", "ginnel, profile light", {"profile": "light"}),
         Ssh(),
         Microsocks(),
@@ -57,3 +63,17 @@ def wan_subjects(rate_mbit: float) -> list[Subject]:
 def session_subjects() -> list[Subject]:
     """The program as it comes, over each of its other sessions."""
     return [Ginnel(f"ginnel-{name}", f"ginnel, {title}", session=name) for name, title in SESSIONS.items()]
+
+
+def carrier_subjects() -> list[Subject]:
+    """The program over each of its other carriers, with each of its sessions."""
+    return [
+        Ginnel(
+            "-".join(filter(None, ("ginnel", session, carrier))),
+            ", ".join(filter(None, ("ginnel", SESSIONS.get(session or ""), title))),
+            session=session,
+            carrier=carrier,
+        )
+        for carrier, title in CARRIERS.items()
+        for session in (None, *SESSIONS)
+    ]

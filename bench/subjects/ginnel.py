@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,19 +20,30 @@ STATS_TIMEOUT = 20.0
 class Ginnel(Subject):
     """`ginnel server` and `ginnel client`, with settings for both or as they come.
 
-    A session that is named is told to the server, whose share link then asks for it; the client follows the link.
+    A session or a carrier that is named is told to the server, whose share link then asks for it; the client follows
+    the link.
     """
 
     def __init__(
-        self, key: str, title: str, settings: Mapping[str, str] | None = None, session: str | None = None
+        self,
+        key: str,
+        title: str,
+        settings: Mapping[str, str] | None = None,
+        session: str | None = None,
+        carrier: str | None = None,
     ) -> None:
         self.key, self.title = key, title
         self._session = ["--session", session] if session else []
-        # The load program counts them in ends of its own, which have the session that comes by itself.
-        self.counts_allocations = session is None
+        self._carrier = carrier
+        # The load program counts them in ends of its own, which have the session and carrier that come by themselves.
+        self.counts_allocations = session is None and carrier is None
         self._settings = [
             word for name, value in (settings or {}).items() for word in ("--set", f"{name}={value}")
         ]
+
+    def missing(self) -> str | None:
+        """Raw segments cannot be sent by everybody."""
+        return why_no_frames() if self._carrier == "rawtcp" else None
 
     def version(self) -> str | None:
         """The line of `ginnel version`."""
@@ -44,7 +56,9 @@ class Ginnel(Subject):
         words = [
             "server",
             "--listen",
-            f"{lab.ends.server.address}:0",
+            f"{self._carrier}://{lab.ends.server.address}:0"
+            if self._carrier
+            else f"{lab.ends.server.address}:0",
             "--state",
             str(state),
             "--allow-private",
@@ -68,6 +82,17 @@ class Ginnel(Subject):
                 yield Running(
                     f"socks5://{socks}", server=[server], client=[client], engine_bytes=engine_bytes
                 )
+
+
+def why_no_frames() -> str | None:
+    """Why this user can send no frames; None when it can."""
+    if not hasattr(socket, "AF_PACKET"):
+        return "raw TCP is for Linux"
+    try:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW):
+            return None
+    except OSError:
+        return "raw TCP needs root, or CAP_NET_RAW"
 
 
 @functools.cache

@@ -56,6 +56,15 @@ def test_two_namespaces_are_joined_and_removed(fake_ip: Callable[[], FakeIp]) ->
     assert ip.left_over == set()
 
 
+@pytest.mark.parametrize("offloads", [True, False])
+def test_offloads_are_switched_off_when_asked(fake_ip: Callable[[], FakeIp], offloads: bool) -> None:
+    ip = fake_ip()
+    with places.veth_pair(offloads=offloads) as ends:
+        asked = ip.asked("ethtool -K bench0 tso off gso off gro off tx-udp-segmentation off")
+    names = [line.split()[2] for line in asked]
+    assert names == ([] if offloads else [ends.client.namespace, ends.server.namespace])
+
+
 @pytest.mark.parametrize(
     "bad", ["netns add ginnel-bench-s", "link set lo up", "exec", "link add", "address add"]
 )

@@ -8,7 +8,7 @@ from bench.load import LoadProgram
 from bench.options import QUICK_WAN_CELLS, WAN_CELLS, parser
 from bench.prepare import prepare_clean, prepare_wan
 from bench.programs import BenchError
-from bench.subjects import SESSIONS
+from bench.subjects import CARRIERS, SESSIONS
 from bench.wire_settings import CellError
 
 
@@ -21,7 +21,7 @@ def test_a_clean_run_has_every_row_and_every_subject_installed_or_not(load: Load
     assert run.kind == "clean"
     assert len(run.rows) == 11
     assert [one.key for one in run.subjects][:4] == ["direct", "relay", "relay-threads", "ginnel"]
-    assert len(run.subjects) == 11 + len(SESSIONS)
+    assert len(run.subjects) == 11 + len(SESSIONS) + len(CARRIERS) * (1 + len(SESSIONS))
     assert run.options["rounds"] == 3
     assert not run.finished
     assert not run.samples
@@ -54,6 +54,23 @@ def test_the_place_is_the_best_that_can_be_had(load: LoadProgram, monkeypatch: p
     assert prepare_clean(options("--loopback"), load).run.place == "loopback"
     monkeypatch.setattr(places, "why_no_namespaces", lambda: "not root")
     assert prepare_clean(options(), load).run.place == "loopback"
+
+
+def test_offloads_can_be_switched_off_where_the_wire_is_ours(
+    load: LoadProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "why_no_namespaces", lambda: None)
+    monkeypatch.setattr(prepare, "find", lambda name: name)
+    off = options("--offload", "off")
+    assert prepare_clean(off, load).run.place == "network namespaces, offloads off"
+    with pytest.raises(BenchError, match="--loopback was asked for"):
+        prepare_clean(options("--offload", "off", "--loopback"), load)
+    monkeypatch.setattr(prepare, "find", lambda name: None)
+    with pytest.raises(BenchError, match="ethtool not installed"):
+        prepare_clean(off, load)
+    monkeypatch.setattr(places, "why_no_namespaces", lambda: "not root")
+    with pytest.raises(BenchError, match="not root"):
+        prepare_clean(off, load)
 
 
 def test_the_more_there_is_to_do_the_shorter_each_is(load: LoadProgram) -> None:

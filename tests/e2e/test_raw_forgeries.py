@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from tests.waiting import until
+
 from .network import WIRE, Network, pair
 from .packets import ACK, FIN, PSH, RST, SYN, SYN_OPTIONS, URG, Segment, sniffed
 from .program import over_raw, over_sessions
@@ -73,6 +75,23 @@ async def test_a_forged_segment_ends_nothing(tunnel: Tunnel, network: Network, f
                 victim.hear([ENDS[forgery](victim.next).packet()])
                 await talk.ask()
                 await talk.ask()
+
+
+async def test_a_client_whose_flow_was_reset_takes_another(tunnel: Tunnel, network: Network) -> None:
+    """From another port, as an application would; the link goes on on it."""
+    with unbroken(tunnel):
+        async with tunnel.talking() as talk:
+            with sniffed(network.client.space, WIRE) as seen:
+                await talk.ask()
+                await asyncio.sleep(0.2)  # the last acknowledgements
+            _, client = victims(network, seen, PORT)
+            with sniffed(network.client.space, WIRE) as seen:
+                client.hear([ENDS["a reset that fits exactly"](client.next).packet()])
+                await until(lambda: [one for one in seen if one.flags == SYN])
+                await talk.ask()
+                (began,) = (one.source for one in seen if one.flags == SYN)
+                assert began != client.next.destination
+                await until(lambda: [one for one in seen if one.source == began and one.payload])
 
 
 def absurd(one: Segment) -> Iterator[bytes]:

@@ -39,6 +39,7 @@ class Tunnel:
         ipv6: bool = False,
         more: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
+        client: Sequence[str] = (),
     ) -> None:
         self.network, self.carrier, self.session = network, carrier, session
         self._directory = directory
@@ -46,7 +47,7 @@ class Tunnel:
         self._more, self._env = more, env
         self.server = self._start_server()
         try:
-            self.client = self.start_client()
+            self.client = self.start_client(*client)
         except BaseException:
             self.server.process.kill()
             raise

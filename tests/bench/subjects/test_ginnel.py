@@ -8,6 +8,7 @@ import pytest
 
 from bench.programs import BenchError
 from bench.subjects import Ginnel, Lab
+from bench.subjects.ginnel import why_no_frames
 
 
 def test_it_is_ready_and_says_what_it_holds(lab: Lab) -> None:
@@ -52,6 +53,28 @@ def test_a_session_is_told_to_the_server_and_the_client_follows_its_link(
         server, client = notes.read_text().splitlines()
     assert server.endswith(" --session kcp")
     assert "kcp" not in client.replace("ginnel-kcp", "")
+
+
+def test_a_carrier_is_told_to_the_server_and_the_client_follows_its_link(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = tmp_path / "notes"
+    monkeypatch.setenv("NOTES", str(notes))
+    monkeypatch.setattr("bench.subjects.ginnel.PROGRAM", ("sh", "-c", STAND_IN, "ginnel"))
+    with Ginnel("ginnel-x", "ginnel, X", carrier="rawtcp").running(lab):
+        server, client = notes.read_text().splitlines()
+    assert f" --listen rawtcp://{lab.ends.server.address}:0 " in server
+    assert "rawtcp" not in client
+
+
+def test_why_no_frames_can_be_sent_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("bench.subjects.ginnel.socket.socket", refused)
+    assert why_no_frames() == "raw TCP needs root, or CAP_NET_RAW"
+    monkeypatch.delattr("bench.subjects.ginnel.socket.AF_PACKET")
+    assert why_no_frames() == "raw TCP is for Linux"
 
 
 def test_a_setting_that_it_does_not_know_is_told(lab: Lab) -> None:
