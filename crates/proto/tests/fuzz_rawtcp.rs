@@ -9,7 +9,7 @@ use std::time::Instant;
 
 #[test]
 fn the_body_holds() {
-    let config = Config { cases: 5_000, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 2_000, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&vec(any::<u8>(), 0..2000), |data| {
         rawtcp(Instant::now(), &data);
         Ok(())
