@@ -331,6 +331,8 @@ fn authentic_data_make_a_flow_and_set_it_right() {
     let mut net = Net::new(11);
     net.connect();
     net.run(secs(1));
+    let (_, before) = next(&mut net, To::Client);
+    net.run(ms(100));
     // The server is another, which knows nothing.
     net.server = Flows::server(net.now, settings(), &[7; 32], [1; 32]);
     let (_, segment) = next(&mut net, To::Server);
@@ -338,6 +340,8 @@ fn authentic_data_make_a_flow_and_set_it_right() {
     assert_eq!(net.server.count(), 1);
     let (_, answer) = next(&mut net, To::Client);
     assert_eq!((answer.sequence, answer.acknowledgement), (segment.acknowledgement, segment.end()));
+    let [old, new] = [before, answer].map(|segment| segment.options.timestamps.expect("some").0);
+    assert!(new.wrapping_sub(old) < 1000, "time goes on: {old} {new}");
     assert_alive(&mut net);
     net.assert_valid();
     // Authentic, but from elsewhere in the numbers, and by another way.

@@ -6,6 +6,7 @@ use super::outbox::Outbox;
 use super::segment::flag;
 use super::strangers::{Stranger, greet};
 use super::tuple::Tuple;
+use super::window::ahead;
 use super::{Mark, Segment, Sending};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -80,8 +81,8 @@ impl<H: Copy> Server<H> {
     /// A flow's peer may be done, or somebody else says so.
     fn doubt(&mut self, now: Instant, tuple: Tuple, segment: &Segment, out: &mut Outbox<H>) {
         let Some(flow) = self.flows.get_mut(&tuple) else { return };
-        let ahead = super::window::ahead(segment.sequence, flow.received()) >= 0;
-        if !segment.has(flag::ACK) || !ahead || !flow.covers(segment.sequence) || self.ends.len() >= ENDS_MAX {
+        let old = ahead(segment.sequence, flow.received()) < 0;
+        if !segment.has(flag::ACK) || old || !flow.covers(segment.sequence) || self.ends.len() >= ENDS_MAX {
             out.counts.forged_ends += 1;
         } else if flow.ending.is_none() {
             let believed = now + BELIEVED_AFTER;
@@ -230,6 +231,11 @@ fn create<H: Copy>(cookies: &Cookies, now: Instant, tuple: &Tuple, mark: &Mark<H
         Some(offer) => (offer.scale, offer.mss),
         None => assumed(mark.remote, mark.timestamps.is_some()),
     };
+    let mut clock = out.clock(stranger.clock);
+    // Time goes on from where the client has seen it, though this machine is younger.
+    if let Some((_, seen)) = mark.timestamps {
+        clock.offset = clock.offset.wrapping_add(ahead(seen, clock.at(now)).max(0) as u32);
+    }
     let beginning = Beginning {
         local: mark.local,
         remote: mark.remote,
@@ -240,7 +246,7 @@ fn create<H: Copy>(cookies: &Cookies, now: Instant, tuple: &Tuple, mark: &Mark<H
         scale,
         mss,
         echo: mark.timestamps.map(|(value, _)| value),
-        clock: out.clock(stranger.clock),
+        clock,
         label: stranger.label,
         id: first_id(&mut out.rng),
     };
