@@ -6,6 +6,7 @@ use super::outbox::Outbox;
 use super::segment::flag;
 use super::strangers::{Stranger, greet};
 use super::tuple::Tuple;
+use super::window::ahead;
 use super::{Mark, Segment, Sending};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -20,7 +21,7 @@ const BELIEVED_AFTER: Duration = Duration::from_secs(3);
 const ENDS_MAX: usize = 1024;
 
 pub(super) struct Server<H> {
-    cookies: Cookies,
+    cookies: Box<Cookies>,
     flows: FxHashMap<Tuple, Flow<H>>,
     /// Flows that may be over, and when that is believed.
     ends: VecDeque<(Instant, Tuple)>,
@@ -30,7 +31,7 @@ pub(super) struct Server<H> {
 
 impl<H: Copy> Server<H> {
     pub(super) fn new(key: &[u8; 32]) -> Self {
-        Self { cookies: Cookies::new(key), flows: FxHashMap::default(), ends: VecDeque::new(), sweep: None }
+        Self { cookies: Box::new(Cookies::new(key)), flows: FxHashMap::default(), ends: VecDeque::new(), sweep: None }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -80,8 +81,8 @@ impl<H: Copy> Server<H> {
     /// A flow's peer may be done, or somebody else says so.
     fn doubt(&mut self, now: Instant, tuple: Tuple, segment: &Segment, out: &mut Outbox<H>) {
         let Some(flow) = self.flows.get_mut(&tuple) else { return };
-        let ahead = super::window::ahead(segment.sequence, flow.received()) >= 0;
-        if !segment.has(flag::ACK) || !ahead || !flow.covers(segment.sequence) || self.ends.len() >= ENDS_MAX {
+        let old = ahead(segment.sequence, flow.received()) < 0;
+        if !segment.has(flag::ACK) || old || !flow.covers(segment.sequence) || self.ends.len() >= ENDS_MAX {
             out.counts.forged_ends += 1;
         } else if flow.ending.is_none() {
             let believed = now + BELIEVED_AFTER;
@@ -174,7 +175,8 @@ impl<H: Copy> Server<H> {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Outbox<H>) {
-        while let Some((_, tuple)) = self.ends.pop_front_if(|(due, _)| *due <= now) {
+        while let Some((_, tuple)) = self.ends.front().copied().filter(|(due, _)| *due <= now) {
+            self.ends.pop_front();
             self.end(now, tuple, out);
         }
         if self.sweep.is_some_and(|sweep| sweep <= now) {
@@ -229,6 +231,11 @@ fn create<H: Copy>(cookies: &Cookies, now: Instant, tuple: &Tuple, mark: &Mark<H
         Some(offer) => (offer.scale, offer.mss),
         None => assumed(mark.remote, mark.timestamps.is_some()),
     };
+    let mut clock = out.clock(stranger.clock);
+    // Time goes on from where the client has seen it, though this machine is younger.
+    if let Some((_, seen)) = mark.timestamps {
+        clock.offset = clock.offset.wrapping_add(ahead(seen, clock.at(now)).max(0) as u32);
+    }
     let beginning = Beginning {
         local: mark.local,
         remote: mark.remote,
@@ -239,7 +246,7 @@ fn create<H: Copy>(cookies: &Cookies, now: Instant, tuple: &Tuple, mark: &Mark<H
         scale,
         mss,
         echo: mark.timestamps.map(|(value, _)| value),
-        clock: out.clock(stranger.clock),
+        clock,
         label: stranger.label,
         id: first_id(&mut out.rng),
     };
