@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 const LAG: u32 = 66_000;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd)]
-pub enum State {
+pub(crate) enum State {
     SynSent,
     SynReceived,
     Established,
@@ -42,11 +42,11 @@ struct Connection {
 
 /// The firewall.
 #[derive(Default)]
-pub struct Conntrack {
+pub(crate) struct Conntrack {
     connections: HashMap<(SocketAddr, SocketAddr), Connection>,
     /// What it would have dropped, and why.
-    pub invalid: Vec<String>,
-    pub seen: u64,
+    pub(crate) invalid: Vec<String>,
+    pub(crate) seen: u64,
 }
 
 fn before(a: u32, b: u32) -> bool {
@@ -54,12 +54,12 @@ fn before(a: u32, b: u32) -> bool {
 }
 
 impl Conntrack {
-    pub fn state(&self, a: SocketAddr, b: SocketAddr) -> Option<State> {
+    pub(crate) fn state(&self, a: SocketAddr, b: SocketAddr) -> Option<State> {
         self.connections.get(&(a.min(b), a.max(b))).map(|connection| connection.state)
     }
 
     /// A packet passes.
-    pub fn pass(&mut self, packet: &[u8]) {
+    pub(crate) fn pass(&mut self, packet: &[u8]) {
         self.seen += 1;
         let verdict = match Segment::parse(packet, Checksum::Unknown) {
             Ok(segment) => self.judge(&segment).map_err(|why| format!("{why}: {segment:?}")),
