@@ -16,6 +16,8 @@ pub mod fuzz_envelope;
 pub mod fuzz_kcp;
 #[doc(hidden)]
 pub mod fuzz_kcp_segments;
+#[doc(hidden)]
+pub mod fuzz_rawtcp;
 pub mod hub;
 pub mod keeper;
 pub mod limits;

@@ -145,6 +145,9 @@ impl<H: Copy> Client<H> {
         lower(&mut self.due, peer.due(out));
         if peer.is_over() {
             self.peers.remove(&end);
+            if self.peers.is_empty() {
+                (self.due, self.sweep) = (None, None);
+            }
         }
     }
 

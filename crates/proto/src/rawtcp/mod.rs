@@ -298,6 +298,7 @@ impl<H: Copy + PartialEq> Flows<H> {
             Role::Server(server) => server.close(now, &mut self.out),
             Role::Client(client) => client.close(now, &mut self.out),
         }
+        self.out.close();
         self.closed = true;
     }
 

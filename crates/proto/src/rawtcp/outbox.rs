@@ -58,6 +58,11 @@ impl<H: Copy> Outbox<H> {
         self.packets.push_back(Outgoing { stamp, payload: Vec::new() });
     }
 
+    /// Nobody is owed anything any more.
+    pub(super) fn close(&mut self) {
+        self.owing.clear();
+    }
+
     pub(super) fn poll(&mut self) -> Option<Outgoing<H>> {
         self.packets.pop_front()
     }
@@ -80,7 +85,8 @@ impl<H: Copy> Outbox<H> {
 
     /// The next flow of which an acknowledgement may be due.
     pub(super) fn poll_due(&mut self, now: Instant) -> Option<Tuple> {
-        self.owing.pop_front_if(|(due, _)| *due <= now).map(|(_, tuple)| tuple)
+        self.owing.front().filter(|(due, _)| *due <= now)?;
+        self.owing.pop_front().map(|(_, tuple)| tuple)
     }
 
     /// Such a flow: what it owes may be younger than its entry, for data has taken along what was older.

@@ -272,7 +272,7 @@ impl<H: Copy> Peer<H> {
     pub(super) fn due(&self, out: &Outbox<H>) -> Option<Instant> {
         let next = match &self.next {
             Next::Handshake(handshake) => Some(handshake.due),
-            Next::None => self.current.as_ref().and_then(|flow| self.renewal.due(flow.local.ip(), &out.settings)),
+            Next::None => self.current.as_ref().map(|flow| self.renewal.due(flow.local.ip(), &out.settings)),
             Next::Asked => None,
         };
         self.old.iter().map(|old| old.due).chain(next).min()
@@ -288,10 +288,8 @@ impl<H: Copy> Peer<H> {
             self.next = Next::None;
             self.waiting.clear();
         }
-        let wants_another = self
-            .current
-            .as_ref()
-            .is_some_and(|flow| self.renewal.due(flow.local.ip(), &out.settings).is_some_and(|due| due <= now));
+        let wants_another =
+            self.current.as_ref().is_some_and(|flow| self.renewal.due(flow.local.ip(), &out.settings) <= now);
         if wants_another && matches!(self.next, Next::None) {
             self.renewal.begin(now);
             self.ask(actions);

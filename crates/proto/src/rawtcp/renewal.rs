@@ -11,6 +11,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// What a client knows of the health of its flow to one server.
 pub(super) struct Renewal {
+    made: Instant,
     /// When the flow is old.
     old_at: Instant,
     /// Since when it has sent and heard nothing.
@@ -21,15 +22,21 @@ pub(super) struct Renewal {
     proven: bool,
     /// The local address that leads to the server.
     way: Option<IpAddr>,
-    /// None before this.
-    not_before: Instant,
-    pause: Duration,
+    /// When another was asked for last…
+    begun: Option<Instant>,
+    /// …and how often since something authentic came.
+    vain: u32,
 }
 
 impl Renewal {
     pub(super) fn new(now: Instant) -> Self {
-        let (unheard, way) = (None, None);
-        Self { old_at: now, unheard, suspect: false, proven: false, way, not_before: now, pause: PAUSE }
+        Self { made: now, old_at: now, unheard: None, suspect: false, proven: false, way: None, begun: None, vain: 0 }
+    }
+
+    /// None is asked for before this.
+    fn not_before(&self, now: Instant) -> Instant {
+        let pause = PAUSE.saturating_mul(1 << self.vain.saturating_sub(1).min(8)).min(PAUSE_MAX);
+        self.begun.map_or(now, |begun| begun + pause)
     }
 
     /// A new flow is in use.
@@ -44,12 +51,12 @@ impl Renewal {
             return None;
         }
         self.unheard = Some(now);
-        Some((now + settings.stalled).max(self.not_before))
+        Some((now + settings.stalled).max(self.not_before(now)))
     }
 
     /// Something authentic came. True: for the first time.
     pub(super) fn heard(&mut self) -> bool {
-        (self.unheard, self.pause) = (None, PAUSE);
+        (self.unheard, self.vain) = (None, 0);
         !std::mem::replace(&mut self.proven, true)
     }
 
@@ -62,16 +69,18 @@ impl Renewal {
     }
 
     /// When a flow from this local address is to be replaced.
-    pub(super) fn due(&self, local: IpAddr, settings: &Settings) -> Option<Instant> {
+    pub(super) fn due(&self, local: IpAddr, settings: &Settings) -> Instant {
+        // Long ago, whenever now is.
+        let ever = self.begun.unwrap_or(self.made);
         let astray = self.way.is_some_and(|way| way != local);
         let stalled = self.unheard.map_or(self.old_at, |unheard| unheard + settings.stalled);
-        let due = if self.suspect || astray { self.not_before } else { stalled.min(self.old_at) };
-        Some(due.max(self.not_before))
+        let due = if self.suspect || astray { ever } else { stalled.min(self.old_at) };
+        due.max(self.not_before(ever))
     }
 
     /// Another is asked for.
     pub(super) fn begin(&mut self, now: Instant) {
-        self.not_before = now + self.pause;
-        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        self.begun = Some(now);
+        self.vain += 1;
     }
 }

@@ -20,7 +20,7 @@ const BELIEVED_AFTER: Duration = Duration::from_secs(3);
 const ENDS_MAX: usize = 1024;
 
 pub(super) struct Server<H> {
-    cookies: Cookies,
+    cookies: Box<Cookies>,
     flows: FxHashMap<Tuple, Flow<H>>,
     /// Flows that may be over, and when that is believed.
     ends: VecDeque<(Instant, Tuple)>,
@@ -30,7 +30,7 @@ pub(super) struct Server<H> {
 
 impl<H: Copy> Server<H> {
     pub(super) fn new(key: &[u8; 32]) -> Self {
-        Self { cookies: Cookies::new(key), flows: FxHashMap::default(), ends: VecDeque::new(), sweep: None }
+        Self { cookies: Box::new(Cookies::new(key)), flows: FxHashMap::default(), ends: VecDeque::new(), sweep: None }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -174,7 +174,8 @@ impl<H: Copy> Server<H> {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Outbox<H>) {
-        while let Some((_, tuple)) = self.ends.pop_front_if(|(due, _)| *due <= now) {
+        while let Some((_, tuple)) = self.ends.front().copied().filter(|(due, _)| *due <= now) {
+            self.ends.pop_front();
             self.end(now, tuple, out);
         }
         if self.sweep.is_some_and(|sweep| sweep <= now) {

@@ -130,13 +130,17 @@ impl Net {
         }
     }
 
+    /// Half of what is lost is lost before the firewall, half behind it.
+    fn is_lost(&mut self) -> bool {
+        self.rng.random_bool(1.0 - (1.0 - self.faults.loss).sqrt())
+    }
+
     /// Puts a packet onto the wire.
     pub(crate) fn transmit(&mut self, to: To, packet: Vec<u8>) {
         if let Some(log) = &mut self.log {
             log.push((to, packet.clone()));
         }
-        // Half of what is lost is lost before the firewall.
-        if self.rng.random_bool(self.faults.loss / 2.0) {
+        if self.is_lost() {
             return;
         }
         let copies = 1 + usize::from(self.faults.doubled > 0.0 && self.rng.random_bool(self.faults.doubled));
@@ -216,7 +220,7 @@ impl Net {
                 && let Some((_, (to, packet))) = self.wire.pop_first()
             {
                 self.firewall.pass(&packet);
-                if !self.rng.random_bool(self.faults.loss / 2.0) {
+                if !self.is_lost() {
                     self.deliver(to, &packet);
                 }
             }

@@ -1,0 +1,166 @@
+//! Flows that are replaced: old, silent, ended by somebody, or from an address that leads nowhere any more.
+
+mod rawtcp_net;
+
+use ginnel_proto::rawtcp::segment::flag;
+use ginnel_proto::rawtcp::{Action, Sending};
+use rawtcp_net::{CLIENT_HOP, Net, To, datagram, ms, secs};
+use std::net::SocketAddr;
+
+/// One datagram each way every second.
+fn talk(net: &mut Net, seconds: u64) {
+    for _ in 0..seconds {
+        net.client_sends(&datagram(100), 100, true);
+        net.run(ms(100));
+        net.server_sends(&datagram(100), 100, true);
+        net.run(ms(900));
+    }
+}
+
+#[test]
+fn an_old_flow_is_replaced_without_a_gap() {
+    let mut times = Vec::new();
+    for seed in 0..12 {
+        let mut net = Net::new(seed);
+        net.connect();
+        let (start, port) = (net.now, net.mark.expect("a mark").remote.port());
+        let before = net.came;
+        let mut seconds = 0;
+        while net.mark.expect("a mark").remote.port() == port {
+            talk(&mut net, 1);
+            seconds += 1;
+        }
+        times.push((net.now - start).as_secs());
+        talk(&mut net, 8);
+        assert_eq!(net.came[0] - before[0], (seconds + 8) * 100, "nothing is lost");
+        assert_eq!(net.came[1] - before[1], (seconds + 8) * 100);
+        assert_eq!((net.client.counts().renewed, net.client.count(), net.server.count()), (1, 1, 1));
+        assert_eq!(net.released, [SocketAddr::new(net.local.ip(), port)], "its port is free again");
+        net.assert_valid();
+    }
+    assert!(times.iter().all(|time| (900..=1501).contains(time)), "{times:?}");
+    let spread = times.iter().max().expect("some") - times.iter().min().expect("some");
+    assert!(spread > 200, "{times:?}");
+}
+
+#[test]
+fn a_silent_flow_is_replaced_again_and_again_but_ever_more_slowly() {
+    let mut net = Net::new(1);
+    net.connect();
+    net.run(secs(1));
+    let (start, mut dials) = (net.now, Vec::new());
+    for _ in 0..3000 {
+        let before = net.dialled;
+        net.client_sends(&datagram(100), 100, true);
+        net.run(ms(100));
+        if net.dialled > before {
+            dials.push((net.now - start).as_millis());
+        }
+    }
+    assert!((4000..4300).contains(&dials[0]), "{dials:?}");
+    let pauses: Vec<_> = dials.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses.iter().all(|pause| *pause >= 4000), "{pauses:?}");
+    assert!(pauses.iter().rev().take(3).all(|pause| (29_900..30_200).contains(pause)), "{pauses:?}");
+    assert!(net.client.count() <= 6, "old flows are bounded");
+    // Heard again: at the first pace.
+    net.server_sends(&datagram(100), 100, true);
+    net.run(ms(50));
+    let before = net.dialled;
+    for _ in 0..100 {
+        net.client_sends(&datagram(100), 100, true);
+        net.run(ms(100));
+    }
+    assert_eq!(net.dialled - before, 2);
+    net.assert_valid();
+}
+
+#[test]
+fn a_request_is_repeated_as_linux_does_and_given_up() {
+    let mut net = Net::new(2);
+    net.faults.loss = 1.0;
+    net.log = Some(Vec::new());
+    assert!(matches!(net.client_sends(&datagram(100), 100, true), Sending::Later));
+    let mut counts = Vec::new();
+    for _ in 0..16 {
+        net.run(ms(1000));
+        counts.push(net.logged(To::Server).len());
+    }
+    assert_eq!(counts, [2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4]);
+    let requests = net.logged(To::Server);
+    assert!(requests.iter().all(|segment| segment.sequence == requests[0].sequence && segment.flags == flag::SYN));
+    assert_eq!((net.released.len(), net.client.count(), net.client.poll_timeout()), (1, 0, None));
+    // What waited is gone.
+    net.faults.loss = 0.0;
+    net.client_sends(&datagram(70), 70, true);
+    net.run(ms(100));
+    assert_eq!((net.came[1], net.dialled), (70, 2));
+}
+
+#[test]
+fn a_flow_from_an_address_that_is_gone_is_replaced_and_one_by_another_hop_goes_on() {
+    let mut net = Net::new(3);
+    net.connect();
+    net.run(secs(2));
+    let (remote, local) = (net.remote, net.local);
+    assert_eq!(net.client.remotes(), [remote]);
+    net.client.way(net.now, remote, local.ip(), CLIENT_HOP);
+    assert!(net.client.poll_action().is_none());
+    net.client.way(net.now, remote, "198.51.100.9".parse().expect("an address"), CLIENT_HOP);
+    net.local.set_ip("198.51.100.9".parse().expect("an address"));
+    talk(&mut net, 8);
+    let mark = net.mark.expect("a mark");
+    assert_eq!((mark.remote.ip(), net.client.counts().renewed), (net.local.ip(), 1));
+    assert_eq!(net.released, [local]);
+    net.assert_valid();
+    // A handshake from an address that is gone is begun anew.
+    let mut net = Net::new(4);
+    net.faults.loss = 1.0;
+    net.client_sends(&datagram(100), 100, true);
+    let gone = net.local;
+    net.local.set_ip("198.51.100.9".parse().expect("an address"));
+    net.client.way(net.now, remote, net.local.ip(), CLIENT_HOP);
+    assert_eq!(net.client.poll_action(), Some(Action::Release(gone)));
+    net.faults.loss = 0.0;
+    net.run(ms(100));
+    assert_eq!((net.came[1], net.dialled), (100, 2));
+}
+
+#[test]
+fn a_server_that_has_forgotten_says_so_and_is_dialled() {
+    let mut net = Net::new(5);
+    net.connect();
+    net.run(secs(2));
+    net.server = ginnel_proto::rawtcp::Flows::server(net.now, rawtcp_net::settings(), &[7; 32], [1; 32]);
+    // Of a link that is lost with it: nobody's.
+    net.client_sends(&[9; 100], 100, true);
+    net.run(ms(50));
+    assert_eq!(net.dialled, 2);
+    assert_eq!(net.client.counts().renewed, 1);
+    net.client_sends(&datagram(100), 100, true);
+    net.run(ms(50));
+    assert_eq!(net.server.count(), 1);
+    assert_eq!(net.mark.expect("a mark").remote, net.local);
+}
+
+#[test]
+fn a_closed_machine_says_and_hears_nothing() {
+    let mut net = Net::new(6);
+    net.connect();
+    net.log = Some(Vec::new());
+    net.client.close(net.now);
+    net.run(ms(1));
+    let last = net.logged(To::Server);
+    assert_eq!((last.len(), last[0].flags), (1, flag::FIN | flag::ACK));
+    assert!(matches!(net.client_sends(&datagram(20), 20, true), Sending::Refused));
+    assert_eq!((net.client.count(), net.client.poll_timeout()), (0, None));
+    assert_eq!(net.released.len(), 1);
+    net.run(secs(10));
+    // In the middle of a handshake.
+    let mut net = Net::new(6);
+    net.client_sends(&datagram(20), 20, true);
+    net.log = Some(Vec::new());
+    net.client.close(net.now);
+    net.run(secs(1));
+    assert_eq!(net.logged(To::Server)[0].flags, flag::RST);
+    assert_eq!(net.released.len(), 1);
+}
