@@ -242,9 +242,10 @@ fn without_a_way_the_error_is_the_systems() {
         assert!(network::way(ip("224.0.0.251"), None, None).is_err(), "a multicast address is no host");
         assert_eq!(errno(network::way(ip("10.9.0.2"), Some("none"), None)), Some(libc::ENODEV));
         assert_eq!(errno(network::way(ip("10.9.0.2"), None, Some(ip("fd00:9::1")))), Some(libc::EAFNOSUPPORT));
-        assert!(network::way(ip("10.9.0.2"), None, Some(ip("192.0.2.99"))).is_err());
-        let stranger = network::way(ip("fd00:9::2"), None, Some(ip("2001:db8::99")));
-        assert_eq!(errno(stranger), Some(libc::EADDRNOTAVAIL));
+        for (to, stranger) in [("10.9.0.2", "192.0.2.99"), ("fd00:9::2", "2001:db8::99"), ("fe80::2", "fe80::99")] {
+            let way = network::way(ip(to), Some("near"), Some(ip(stranger)));
+            assert_eq!(errno(way), Some(libc::EADDRNOTAVAIL), "{stranger}");
+        }
     });
     let Some(alone) = Namespace::new() else { return };
     alone.inside(|| {
