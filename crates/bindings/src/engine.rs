@@ -217,7 +217,7 @@ impl Drop for Engine {
 }
 
 /// An OSError with `errno` and `strerror`, where there is a number; PyO3's own has only a text.
-fn os_error(error: std::io::Error) -> PyErr {
+pub(crate) fn os_error(error: std::io::Error) -> PyErr {
     let text = error.to_string();
     // Of one of many ports, the system's own error is behind that which names the port.
     let behind = error.get_ref().and_then(|inner| inner.source()?.downcast_ref::<std::io::Error>());
