@@ -14,9 +14,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// What datagrams of ours begin with; others are a stranger's.
-pub const OURS: &[u8] = b"\0ours";
+pub(crate) const OURS: &[u8] = b"\0ours";
 
-pub fn config(overrides: Overrides) -> Config {
+pub(crate) fn config(overrides: Overrides) -> Config {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     let flows = Settings {
         printable: Span { low: 8, high: 16 },
@@ -31,7 +31,7 @@ pub fn config(overrides: Overrides) -> Config {
 }
 
 /// Runs something where a runtime and a namespace are, ten seconds at most.
-pub fn run<T: Send>(place: &Namespace, body: impl AsyncFnOnce() -> T + Send) -> T {
+pub(crate) fn run<T: Send>(place: &Namespace, body: impl AsyncFnOnce() -> T + Send) -> T {
     place.inside(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async { timeout(Duration::from_secs(10), body()).await.expect("everything arrives") })
@@ -39,7 +39,7 @@ pub fn run<T: Send>(place: &Namespace, body: impl AsyncFnOnce() -> T + Send) -> 
 }
 
 /// The next of what comes, each judged.
-pub async fn receive(carrier: &mut RawTcpCarrier) -> Vec<Received> {
+pub(crate) async fn receive(carrier: &mut RawTcpCarrier) -> Vec<Received> {
     let mut batches = Vec::new();
     while batches.is_empty() {
         poll_fn(|cx| carrier.poll_receive(cx, &mut batches)).await.unwrap();
@@ -53,7 +53,7 @@ pub async fn receive(carrier: &mut RawTcpCarrier) -> Vec<Received> {
 }
 
 /// Sends a batch, waiting for room.
-pub async fn send(
+pub(crate) async fn send(
     carrier: &mut RawTcpCarrier,
     to: SocketAddr,
     local: Option<SocketAddr>,
@@ -69,7 +69,7 @@ pub async fn send(
 }
 
 /// As many datagrams as make a batch, the last of them shorter.
-pub fn batch(segment: usize) -> Vec<u8> {
+pub(crate) fn batch(segment: usize) -> Vec<u8> {
     let mut data: Vec<u8> = (0..43 * segment + 77).map(|at| (at / segment) as u8 ^ at as u8).collect();
     data[..OURS.len()].copy_from_slice(OURS);
     for at in (segment..data.len()).step_by(segment) {
@@ -79,7 +79,7 @@ pub fn batch(segment: usize) -> Vec<u8> {
 }
 
 /// Sends a batch and waits until all of it has come back. The remote's and the local address that it came from and to.
-pub async fn exchange(
+pub(crate) async fn exchange(
     carrier: &mut RawTcpCarrier,
     to: SocketAddr,
     data: &[u8],
@@ -98,7 +98,7 @@ pub async fn exchange(
 }
 
 /// Starts a server at an address and lets `client` talk to it; gives the server's counts.
-pub fn with_server(
+pub(crate) fn with_server(
     place: &Namespace,
     address: IpAddr,
     offload: bool,
@@ -133,7 +133,7 @@ async fn echo(carrier: &mut RawTcpCarrier) {
 }
 
 /// Resets that the kernel has sent here.
-pub fn resets(place: &Namespace) -> u64 {
+pub(crate) fn resets(place: &Namespace) -> u64 {
     let text = place.inside(|| std::fs::read_to_string("/proc/thread-self/net/snmp").unwrap());
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp: ")).map(str::split_whitespace);
     let at = lines.next().unwrap().position(|name| name == "OutRsts").unwrap();
@@ -142,7 +142,7 @@ pub fn resets(place: &Namespace) -> u64 {
 
 /// Two machines: 10.9.0.1, fd00:9::1 at one end of a cable, 10.9.0.2, fd00:9::2 at the other, by which everything is
 /// reached.
-pub fn cable() -> Option<(Namespace, Namespace)> {
+pub(crate) fn cable() -> Option<(Namespace, Namespace)> {
     let (here, there) = (Namespace::new()?, Namespace::new()?);
     here.ip(&format!("link add near address 02:00:00:00:00:01 type veth peer name far netns {}", there.name()));
     there.ip("link set far address 02:00:00:00:00:02");
