@@ -28,7 +28,7 @@ FLOORS = (
     "_setup capture config",
     "dissect",
     "_native",
-    "policy",
+    "policy doctor",
     "control",
     "api",
     "cli dashboard __init__",

@@ -262,6 +262,51 @@ def default_limits(role: str) -> dict[str, float]:
     return {"streams": 8192.0 if role == "client" else 50_000.0}
 
 
+def _interface(index: int, name: str, addresses: list[str], **facts: object) -> dict[str, object]:
+    plain = {
+        "kind": "ethernet",
+        "tunnel": False,
+        "up": True,
+        "mtu": 1500,
+        "hardware": f"02:00:00:00:00:0{index}",
+    }
+    return {"index": index, "name": name, "addresses": addresses, **plain, **facts}
+
+
+INTERFACES = [
+    _interface(1, "lo", ["127.0.0.1", "::1"], kind="loopback", mtu=65_536, hardware="00:00:00:00:00:00"),
+    _interface(2, "eth0", ["192.0.2.2"]),
+    _interface(3, "wg0", ["10.0.0.2"], kind="bare", tunnel=True, mtu=1420, hardware=None),
+    _interface(4, "eth1", [], up=False),
+]
+"""What this machine has, as far as tests know."""
+WAYS = {"198.41.0.4": "eth0", "192.0.2.1": "eth0", "198.51.100.7": "wg0", "127.0.0.1": "lo"}
+"""Where a way leads, by its interface; there is none to anywhere else."""
+
+
+def interfaces() -> list[dict[str, object]]:
+    return INTERFACES
+
+
+def way(host: str, interface: str | None, source: str | None) -> dict[str, object]:
+    name = interface or WAYS.get(host)
+    if name is None:
+        raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+    found: dict[str, Any] | None = next((one for one in INTERFACES if one["name"] == name), None)
+    if found is None:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+    if source is not None and source not in found["addresses"]:
+        raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+    hardware = "02:00:00:00:00:fe" if name == "eth0" else None
+    own = source or (found["addresses"] or [""])[0]
+    return {
+        "interface": found,
+        "source": own,
+        "next": "192.0.2.254" if name == "eth0" else host,
+        "hardware": hardware,
+    }
+
+
 def engine_version() -> str:
     return "0.0.fake"
 

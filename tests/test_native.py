@@ -146,6 +146,14 @@ def test_default_limits(engines: list[Engine]) -> None:
     assert _native.default_limits("client") == {"streams": 8192.0}
 
 
+def test_the_network_is_looked_at(engines: list[Engine]) -> None:
+    assert [one["name"] for one in _native.interfaces()] == ["lo", "eth0", "wg0", "eth1"]
+    assert _native.way("192.0.2.1")["interface"]["name"] == "eth0"
+    assert _native.way("192.0.2.1", "wg0", "10.0.0.2")["source"] == "10.0.0.2"
+    with pytest.raises(OSError, match="unreachable"):
+        _native.way("203.0.113.9")
+
+
 async def test_a_bad_handler_costs_nothing_but_itself(engines: list[Engine]) -> None:
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))

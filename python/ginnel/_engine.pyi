@@ -12,7 +12,9 @@ __all__ = [
     "derive_user_key",
     "engine_version",
     "generate_private_key",
+    "interfaces",
     "public_key",
+    "way",
 ]
 
 @final
@@ -208,3 +210,20 @@ def derive_user_key(server_private_key: bytes, user: str, generation: int) -> by
 
 def engine_version() -> str:
     """Return the engine's version, such as "0.1.0"."""
+
+def interfaces() -> list[dict[str, object]]:
+    """Return all interfaces of this machine, as the system tells them (Linux).
+
+    `[{"index": int, "name": str, "kind": "ethernet", "loopback", "bare" (no header in front of IP) or "other",
+    "tunnel": bool, "up": bool, "mtu": int, "hardware": "02:00:00:00:00:01" or None, "addresses": [str]}]`. OSError with
+    its errno where the system does not say; without one on other systems.
+    """
+
+def way(host: str, interface: str | None, source: str | None) -> dict[str, object]:
+    """Return the way that this machine takes to an address: by `interface` and from `source` where these are given.
+
+    `{"interface": (as above), "source": str (address), "next": str (address of the host itself or of the gateway),
+    "hardware": str | None (of that, as far as the system knows it now)}`. OSError with its errno: ENETUNREACH,
+    EHOSTUNREACH or EACCES without a way, ENODEV without that interface, EADDRNOTAVAIL for a source that is none of
+    ours, EAFNOSUPPORT for one of the other family. ValueError for what is no address.
+    """

@@ -110,6 +110,16 @@ def engine_version() -> str:
     return cast(str, _load().engine_version())
 
 
+def interfaces() -> list[dict[str, Any]]:
+    """Return all interfaces of this machine. Raises OSError."""
+    return cast("list[dict[str, Any]]", _load().interfaces())
+
+
+def way(host: str, interface: str | None = None, source: str | None = None) -> dict[str, Any]:
+    """Return the way that this machine takes to an address. Raises OSError with its errno."""
+    return cast("dict[str, Any]", _load().way(host, interface, source))
+
+
 def _check_key_log(error: OSError, key_log: str | None) -> None:
     if error.errno is None and key_log is not None and key_log in str(error):
         raise ConfigError(str(error), setting="key_log") from error

@@ -17,7 +17,7 @@ def test_help_lists_every_command(run: Command, arguments: list[str]) -> None:
     result = run(*arguments)
     assert result.code == 0
     for name, what in COMMANDS.items():
-        assert f"{name:<9} {what}" in result.out
+        assert f"{name:<10} {what}" in result.out
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -220,7 +220,7 @@ impl Drop for Engine {
 
 /// An OSError with `errno` and `strerror`, where there is a number; PyO3's own has only a text. What comes from raw TCP
 /// says so in its `filename`.
-fn os_error(error: std::io::Error) -> PyErr {
+pub(crate) fn os_error(error: std::io::Error) -> PyErr {
     let text = error.to_string();
     if let Some(rawtcp) = error.get_ref().and_then(|inner| inner.downcast_ref::<RawTcpError>()) {
         return PyOSError::new_err((rawtcp_errno(rawtcp), text, CarrierKind::RawTcp.name()));

@@ -8,6 +8,7 @@ mod convert;
 mod dissect;
 mod engine;
 mod keys;
+mod network;
 mod spec;
 
 /// The native half of ginnel.
@@ -19,6 +20,8 @@ mod _engine {
     use super::engine::Engine;
     #[pymodule_export]
     use super::keys::{derive_user_key, engine_version, generate_private_key, public_key};
+    #[pymodule_export]
+    use super::network::{interfaces, way};
     #[pymodule_export]
     use super::spec::default_limits;
 }

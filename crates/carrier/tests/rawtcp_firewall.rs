@@ -7,6 +7,7 @@ use ginnel_carrier::rawtcp::firewall::EarlyDrop;
 use namespaces::Namespace;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -110,12 +111,19 @@ fn the_end_leaves_nothing() {
     let mut first = lab.server.inside(EarlyDrop::start).unwrap();
     let second = lab.server.inside(EarlyDrop::start).unwrap();
     first.hold(1);
+    let pids = lab.server.run(&format!("ip netns pids {}", lab.server.name()));
+    // Without the command that looks.
+    let is_nft = |pid: &&str| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "nft\n");
+    let nft: Vec<&str> = pids.lines().filter(is_nft).collect();
+    assert_eq!(nft.len(), 2);
     drop(first);
     let rules = lab.server.run("nft list ruleset");
     assert_eq!(rules.matches("flags owner").count(), 1, "each has its own table: {rules}");
     drop(second);
     assert!(!lab.server.run("nft list ruleset").contains("ginnel"));
-    assert_eq!(children(std::process::id()), Vec::<u32>::new(), "and it was reaped");
+    for pid in nft {
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "it was not reaped");
+    }
 }
 
 /// Children of a process that are nft, dead ones as well.
@@ -140,7 +148,7 @@ fn it_is_no_member_of_our_group_and_has_nothing_of_ours_open() {
     let open = std::fs::read_dir(format!("/proc/{nft}/fd")).unwrap();
     let open: Vec<_> = open.map(|one| std::fs::read_link(one.unwrap().path()).unwrap()).collect();
     // Input, output, errors, and its own socket to the kernel.
-    assert!(open.len() == 4 && open.iter().all(|one| !one.ends_with("ginnel-descriptor")), "{open:?}");
+    assert!(open.len() == 4 && open.iter().all(|one| *one != std::env::current_exe().unwrap()), "{open:?}");
     assert_eq!(std::fs::read_to_string(format!("/proc/{nft}/environ")).unwrap().matches("GINNEL").count(), 0);
 }
 
@@ -154,7 +162,7 @@ fn nothing_is_left_of_a_process_that_is_killed() {
     holder.process.kill().unwrap();
     holder.process.wait().unwrap();
     lab.until(false, "ginnel");
-    until(|| !std::path::Path::new(&format!("/proc/{}", nft[0])).exists(), "the end of nft");
+    until(|| !Path::new(&format!("/proc/{}", nft[0])).exists(), "the end of nft");
     assert_eq!(lab.answer("10.9.1.2:4433"), Some(ErrorKind::ConnectionRefused));
 }
 
@@ -172,6 +180,25 @@ fn an_nft_that_was_killed_costs_the_rule_and_nothing_else() {
     let mut line = String::new();
     holder.output.read_line(&mut line).unwrap();
     assert_eq!(line, "held more\n");
+}
+
+#[test]
+fn a_right_that_the_file_has_is_enough() {
+    let Some(lab) = lab() else { return };
+    let program = std::env::temp_dir().join(format!("{}-holder", lab.server.name()));
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let granted = Command::new("setcap").arg("cap_net_admin+ep").arg(&program).status();
+    if granted.is_ok_and(|status| status.success()) {
+        let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+        let holder = Holder::start_by(&lab.server, &nobody, &program);
+        lab.until(true, "4433");
+        assert_eq!(lab.answer("10.9.1.2:4433"), None);
+        drop(holder);
+        lab.until(false, "ginnel");
+    } else {
+        eprintln!("skipped: needs setcap(8), and a file system that keeps rights");
+    }
+    std::fs::remove_file(&program).unwrap();
 }
 
 #[test]
@@ -195,9 +222,12 @@ struct Holder {
 
 impl Holder {
     fn start(namespace: &Namespace) -> Self {
-        let me = std::env::current_exe().unwrap();
+        Self::start_by(namespace, &[], &std::env::current_exe().unwrap())
+    }
+
+    fn start_by(namespace: &Namespace, before: &[&str], program: &Path) -> Self {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", namespace.name()]).arg(me);
+        command.args(["netns", "exec", namespace.name()]).args(before).arg(program);
         command.args(["--exact", "holder", "--ignored", "--nocapture"]).env(HOLDER, "1");
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
@@ -223,8 +253,7 @@ fn holder() {
     if std::env::var_os(HOLDER).is_none() {
         return;
     }
-    let path = std::env::temp_dir().join("ginnel-descriptor");
-    let open = std::fs::File::create(&path).unwrap();
+    let open = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
     // One that a careless library would leave to our children.
     rustix::io::fcntl_setfd(&open, rustix::io::FdFlags::empty()).unwrap();
     let mut early = EarlyDrop::start().unwrap();

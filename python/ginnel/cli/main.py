@@ -22,6 +22,8 @@ COMMANDS = {
     "reload": "let a running server or client read its configuration file again",
     "dump": "show what a capture holds, as far as the keys at hand show it",
     "ping": "ask whether a server is reachable, and how far away it is",
+    "interfaces": "show this machine's interfaces, and which of them leads to the server",
+    "doctor": "look at everything here that ginnel depends on, and say what mends it",
     "keygen": "print fresh keys and a fresh profile",
     "version": "print versions",
 }
@@ -85,7 +87,7 @@ def _told(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     words = [word for word in arguments if word != "--debug"]
     if not words or words[0] in ("-h", "--help", "help"):
-        commands = "\n".join(f"  {name:<9} {what}" for name, what in COMMANDS.items())
+        commands = "\n".join(f"  {name:<10} {what}" for name, what in COMMANDS.items())
         from ginnel.cli._terminal import Terminal
 
         Terminal().out(_USAGE.format(commands=commands).rstrip("\n"))

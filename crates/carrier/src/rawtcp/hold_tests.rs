@@ -38,7 +38,8 @@ fn a_port_that_is_held_is_nobody_elses_until_it_is_let_go() {
         assert_eq!(TcpListener::bind(local).unwrap_err().kind(), ErrorKind::AddrInUse);
         assert_eq!(Hold::take(local, 0).err().map(|error| error.kind()), Some(ErrorKind::AddrInUse));
         drop(hold);
-        Hold::take(local, 0).unwrap();
+        // Another test may be starting a program, whose process still has all that this one has had.
+        while Hold::take(local, 0).is_err() {}
     }
 }
 

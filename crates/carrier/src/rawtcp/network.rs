@@ -69,7 +69,7 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
 /// of our own: the loopback.
 ///
 /// The errors are the system's: `ENETUNREACH` and the like without a way, `ENODEV` without that interface,
-/// `EADDRNOTAVAIL` (or `EINVAL`) if `source` is none of our addresses, `EAFNOSUPPORT` if it is of the other family.
+/// `EADDRNOTAVAIL` if `source` is none of our addresses, `EAFNOSUPPORT` if it is of the other family.
 pub fn way(to: IpAddr, interface: Option<&str>, source: Option<IpAddr>) -> io::Result<Way> {
     system::way(to, interface, source)
 }

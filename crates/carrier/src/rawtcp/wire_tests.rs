@@ -9,8 +9,11 @@ use super::super::{filter, frame, network};
 use super::*;
 use ginnel_proto::rawtcp::Checksum;
 use namespaces::Namespace;
+use std::fs::File;
 use std::future::poll_fn;
+use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -286,4 +289,50 @@ fn a_socket_that_is_full_keeps_one_batch_and_sends_it_later() {
         assert!(near.wire.flush());
         assert_eq!(datagrams(&far.receive(2 * 1448).await), vec![vec![1; 1448]; 2]);
     });
+}
+
+/// A device whose frames begin with IP, and the file that is its other end.
+#[expect(unsafe_code, reason = "no safe wrapper makes a tun device")]
+fn bare_device(place: &Namespace) -> File {
+    let file = place.inside(|| {
+        let file = File::options().read(true).write(true).open("/dev/net/tun").unwrap();
+        let mut request = [0u8; 40];
+        request[..4].copy_from_slice(b"bare");
+        request[16..18].copy_from_slice(&((libc::IFF_TUN | libc::IFF_NO_PI) as u16).to_ne_bytes());
+        // SAFETY: a `struct ifreq` has 40 bytes at most, which the kernel reads and writes.
+        let made = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, request.as_mut_ptr()) };
+        assert_eq!(made, 0, "{}", io::Error::last_os_error());
+        file
+    });
+    place.ip("address add 10.9.0.1/24 dev bare");
+    place.ip("link set bare up");
+    while !place.run("ip link show bare").contains("LOWER_UP") {}
+    file
+}
+
+#[test]
+fn a_device_without_ethernet_has_frames_that_begin_with_ip() {
+    let Some(place) = Namespace::new() else { return };
+    let mut file = bare_device(&place);
+    let runtime = runtime();
+    let mut near = End::new(&place, &runtime, "10.9.0.1");
+    let far = SocketAddr::new(IpAddr::from([10, 9, 0, 2]), PORT);
+    runtime.block_on(async {
+        file.write_all(&[&headers(far, near.address, 1, 1, 0x18, 5)[..], b"there"].concat()).unwrap();
+        let there = near.receive(5).await;
+        let hop = Hop { interface: index(&place, "bare"), hardware: None };
+        assert_eq!((there[0].hop, &there[0].payload[..]), (hop, &b"there"[..]));
+        near.send(hop, far, &[7; 2100], 1000).await;
+    });
+    let mut lengths = Vec::new();
+    while lengths.len() < 3 {
+        let mut packet = [0; 2000];
+        let length = file.read(&mut packet).unwrap();
+        // What the kernel says of its own is of another version.
+        if packet[0] == 0x45 {
+            assert_eq!(sum(&packet[..20]), 0xffff);
+            lengths.push(length);
+        }
+    }
+    assert_eq!(lengths, [1052, 1052, 152]);
 }

@@ -60,3 +60,40 @@ pub(super) fn ask_for_neighbour(interface: u32, address: IpAddr) -> io::Result<(
         sent => sent.map(drop),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(state: u16, interface: u32, hardware: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![libc::AF_INET as u8, 0, 0, 0];
+        bytes.extend(interface.to_ne_bytes());
+        bytes.extend(state.to_ne_bytes());
+        bytes.extend([0, 1]);
+        for (kind, value) in [(libc::NDA_DST, &[10, 0, 0, 1][..]), (libc::NDA_LLADDR, hardware)] {
+            bytes.extend((4 + value.len() as u16).to_ne_bytes());
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(value);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        bytes
+    }
+
+    #[test]
+    fn only_an_address_that_is_known_and_of_this_neighbour_counts() {
+        let (it, address) = ([2, 0, 0, 0, 0, 9], IpAddr::from([10, 0, 0, 1]));
+        for state in [libc::NUD_REACHABLE, libc::NUD_STALE, libc::NUD_DELAY, libc::NUD_PROBE, libc::NUD_PERMANENT] {
+            assert_eq!(hardware(&answer(state, 7, &it), 7, address), Some(it), "{state}");
+        }
+        for state in [libc::NUD_INCOMPLETE, libc::NUD_FAILED, libc::NUD_NONE] {
+            assert_eq!(hardware(&answer(state, 7, &it), 7, address), None, "{state}");
+        }
+        assert_eq!(hardware(&answer(libc::NUD_REACHABLE, 8, &it), 7, address), None, "on another interface");
+        assert_eq!(hardware(&answer(libc::NUD_REACHABLE, 7, &it), 7, [10, 0, 0, 2].into()), None, "another host");
+        assert_eq!(hardware(&answer(libc::NUD_REACHABLE, 7, &[1; 20]), 7, address), None, "InfiniBand's are longer");
+        let whole = answer(libc::NUD_REACHABLE, 7, &it);
+        for end in 0..whole.len() - 2 {
+            assert_eq!(hardware(&whole[..end], 7, address), None);
+        }
+    }
+}

@@ -16,6 +16,10 @@ pub(super) fn way(to: IpAddr, interface: Option<&str>, source: Option<IpAddr>) -
     if source.is_some_and(|source| source.is_ipv4() != to.is_ipv4()) {
         return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT));
     }
+    // Before the way is asked for: for a stranger's address the kernel's answers differ by its version.
+    if let Some(source) = source {
+        check_ours(source, 0)?;
+    }
     let interfaces = interfaces()?;
     let by_name = |name: &str| interfaces.iter().find(|one| one.name == name).ok_or_else(missing);
     let interface = interface.map(by_name).transpose()?;
@@ -56,14 +60,15 @@ fn question(to: IpAddr, interface: Option<&Interface>, source: Option<IpAddr>) -
     message
 }
 
-/// Fails if an address is none of ours: for IPv6 the kernel looks for a way from any.
+/// Fails if an address is none of ours; for one that is only unique on its interface, which must be named, if it is none
+/// of that interface's.
 fn check_ours(source: IpAddr, interface: u32) -> io::Result<()> {
     let address = match source {
         IpAddr::V4(_) => SocketAddr::new(source, 0),
-        IpAddr::V6(v6) => {
-            let scope = if v6.is_unicast_link_local() { interface } else { 0 };
-            SocketAddrV6::new(v6, 0, 0, scope).into()
-        }
+        IpAddr::V6(v6) if !v6.is_unicast_link_local() => SocketAddr::new(source, 0),
+        // Without its interface nothing can be said yet.
+        IpAddr::V6(_) if interface == 0 => return Ok(()),
+        IpAddr::V6(v6) => SocketAddrV6::new(v6, 0, 0, interface).into(),
     };
     UdpSocket::bind(address).map(drop)
 }
