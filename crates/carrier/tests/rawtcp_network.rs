@@ -324,8 +324,7 @@ fn whatever_changes_is_news_once() {
             "link add fresh type veth peer name other",
         ] {
             here.ip(change);
-            let news = tokio::time::timeout(Duration::from_secs(20), poll_fn(|cx| changes.poll(cx))).await;
-            news.unwrap_or_else(|_| panic!("no news of {change}"));
+            news(&mut changes, change).await;
             quiet(&mut changes).await;
         }
         // Far more than its buffer holds: told all the same, and not for ever.
@@ -335,11 +334,16 @@ fn whatever_changes_is_news_once() {
         std::fs::write(&file, flood).unwrap();
         here.ip(&format!("-batch {}", file.display()));
         std::fs::remove_file(&file).unwrap();
-        poll_fn(|cx| changes.poll(cx)).await;
+        news(&mut changes, "the flood").await;
         quiet(&mut changes).await;
         here.ip("link set near mtu 1280");
-        poll_fn(|cx| changes.poll(cx)).await;
+        news(&mut changes, "what came after the flood").await;
     });
+}
+
+async fn news(changes: &mut Changes, what: &str) {
+    let news = tokio::time::timeout(Duration::from_secs(20), poll_fn(|cx| changes.poll(cx))).await;
+    news.unwrap_or_else(|_| panic!("no news of {what}"));
 }
 
 /// Takes news until there are none, for as long as the system has more to say of what has happened.
