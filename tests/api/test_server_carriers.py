@@ -67,8 +67,15 @@ async def test_ports_are_drawn_beside_raw_tcp(engines: list[Engine], state: Path
 
 
 async def test_a_port_of_raw_tcp_that_is_taken_is_told_once_and_as_such(
-    engines: list[Engine], state: Path
+    engines: list[Engine], state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    drawn = []
+
+    def draw(_: Server) -> Ports:
+        drawn.append(Ports.one(50_000))
+        return drawn[-1]
+
+    monkeypatch.setattr(Server, "_draw", draw)
     async with Server(state=state):
         pass
     Engine.busy_ports.add(443)
@@ -77,6 +84,7 @@ async def test_a_port_of_raw_tcp_that_is_taken_is_told_once_and_as_such(
             await Server(state=fresh, listen="rawtcp://127.0.0.1:443", ports=1).start()
         # Neither drawn again, nor told to free a port of UDP.
         assert "--listen" not in caught.value.hint
+    assert len(drawn) == 2
 
 
 async def test_without_the_right_it_does_not_start_and_says_what_to_do(
