@@ -53,8 +53,8 @@ def test_ports_to_draw_go_with_raw_tcp() -> None:
     [
         (
             'listen = [\n"4433",\n"tcp://443",\n]',
-            'server.toml:4: listen = "tcp://443" has tcp://, which is no carrier. A connection that the system makes is'
-            " none of the carriers. rawtcp:// looks like one. Write udp:// (also meant where there is no scheme) or"
+            'server.toml:4: listen = "tcp://443" has tcp://, which is no carrier. ginnel makes no ordinary TCP'
+            " connections; rawtcp:// looks like one on the way. Write udp:// (also meant where there is no scheme) or"
             " rawtcp://.",
         ),
         (
