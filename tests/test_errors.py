@@ -1,9 +1,11 @@
 """The exception tree: what can be caught by which name, and what it carries."""
 
 import errno
+import os
 import pickle
 import re
 import socket
+import sys
 
 import pytest
 
@@ -156,3 +158,27 @@ def test_an_ipv6_target_stands_in_brackets() -> None:
     assert str(error) == "[2001:db8::1]:80 refused the connection"
     assert isinstance(error, TargetRefused)
     assert error.host == "2001:db8::1"
+
+
+@pytest.mark.parametrize("executable", [sys.executable, "", None])
+def test_a_missing_right_says_how_to_give_it_to_this_program(
+    monkeypatch: pytest.MonkeyPatch, executable: str | None
+) -> None:
+    monkeypatch.setattr(sys, "executable", executable)
+    for error in (errors.rights_error(), from_engine("rawtcp_rights", "no right", {})):
+        assert isinstance(error, errors.RightsError)
+        assert isinstance(error, PermissionError)
+        assert (str(error), error.errno) == (
+            "raw TCP needs the right to open packet sockets (CAP_NET_RAW)",
+            errno.EPERM,
+        )
+        program = os.path.realpath(executable) if executable else '"$(readlink -f "$(which python3)")"'
+        assert error.hint.splitlines()[:2] == [
+            f"sudo setcap cap_net_raw,cap_net_bind_service+ep {program}",
+            "Or in the unit of a systemd service:  AmbientCapabilities=CAP_NET_RAW CAP_NET_BIND_SERVICE",
+        ]
+
+
+def test_no_answer_says_what_may_be_blocked() -> None:
+    assert "wrong, raw TCP is blocked on the way, or" in errors.no_answer_hint(["rawtcp"])
+    assert "wrong, UDP and raw TCP are blocked on the way, or" in errors.no_answer_hint(["udp", "rawtcp"])

@@ -1,6 +1,7 @@
 """The door to the engine: replies, events, errors, closing, forks."""
 
 import asyncio
+import dataclasses
 import logging
 import os
 import socket
@@ -20,6 +21,7 @@ from ginnel.errors import (
     LimitReached,
     ListenError,
     NoAnswer,
+    RightsError,
     StateError,
     TargetRefused,
 )
@@ -340,6 +342,24 @@ async def test_a_port_in_use_and_a_bad_key(engines: list[Engine]) -> None:
         Native.server(server_setup(443), lambda name, facts: None)
     with pytest.raises(ConfigError, match="32 bytes"):
         Native.client(client_setup(bytes(5)), lambda name, facts: None)
+
+
+async def test_a_carrier_that_cannot_be_had_is_told_as_its_own(engines: list[Engine]) -> None:
+    Engine.busy_ports.add(443)
+    setup = dataclasses.replace(
+        server_setup(), listen=[("udp", "127.0.0.1", [(0, 0)]), ("rawtcp", "::1", [(442, 444)])]
+    )
+    with pytest.raises(ListenError, match=r"rawtcp://\[::1\]:442-444 is in use by another program") as caught:
+        Native.server(setup, lambda name, facts: None)
+    assert caught.value.carrier == "rawtcp"
+    Engine.busy_ports.clear()
+    Engine.rights = False
+    for start, given in (
+        (Native.server, setup),
+        (Native.client, ClientSetup(servers=[("rawtcp", *client_setup().servers[0][1:])])),
+    ):
+        with pytest.raises(RightsError, match=r"\(CAP_NET_RAW\)"):
+            start(given, lambda name, facts: None)  # type: ignore[arg-type]  # each gets its own
 
 
 def test_a_missing_module_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,7 +145,8 @@ def _where(setup: ServerSetup, carrier: str) -> str:
     from ginnel.config.ports import Ports
 
     places = [Endpoint(host, Ports(tuple(ranges))) for name, host, ranges in setup.listen if name == carrier]
-    return f"{carrier} {', '.join(map(str, places))}"
+    shown = ", ".join(map(str, places))
+    return f"udp {shown}" if carrier == "udp" else f"{carrier}://{shown}"
 
 
 class Native:

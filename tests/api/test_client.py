@@ -13,7 +13,9 @@ from ginnel.api.events import Event, LinkLost, LinkUp
 from ginnel.config import clock
 from ginnel.config.kcp import KcpConfig
 from ginnel.config.logs import LogConfig
+from ginnel.config.ports import Ports
 from ginnel.config.profile import Profile
+from ginnel.config.rawtcp import RawTcpConfig
 from ginnel.config.sharelink import Session, ShareLink
 from ginnel.control.client import ask
 from ginnel.control.paths import client_socket
@@ -25,6 +27,7 @@ from ginnel.errors import (
     NameUnknown,
     NetworkUnreachable,
     NoAnswer,
+    RightsError,
     ShareLinkError,
     TargetNotAllowed,
     TargetRefused,
@@ -264,3 +267,30 @@ async def test_the_engine_is_told_session_and_number_of_links(
     assert (config.session, config.links, config.kcp) == (carried, 3, ("fast", 8, 64))
     async with Client(link):
         assert (engines[1].config.session, engines[1].config.links) == ("quic", 1)
+
+
+async def test_the_carrier_chooses_the_servers(engines: list[Engine], link: ShareLink) -> None:
+    raw = link.servers[0].model_copy(update={"carrier": "rawtcp", "ports": Ports.one(443)})
+    both = ShareLink(servers=(*link.servers, raw))
+    for given, carrier in ((both, None), (both, "rawtcp"), (both, "udp"), (link, "rawtcp")):
+        async with Client(given, carrier=carrier, rawtcp=RawTcpConfig(source="192.0.2.7")) as client:  # type: ignore[arg-type]  # a carrier or None
+            assert client.link is not None
+            assert client.link.carrier == engines[-1].config.servers[0][0]
+            assert engines[-1].config.rawtcp == {"source": "192.0.2.7"}
+    tried = [[(one[0], one[2][0][0]) for one in engine.config.servers] for engine in engines]
+    assert tried == [[("udp", 5), ("rawtcp", 443)], [("rawtcp", 443)], [("udp", 5)], [("rawtcp", 5)]]
+    assert "rawtcp://192.0.2.1:443" in repr(Client(both, carrier="rawtcp"))
+    with pytest.raises(ConfigError, match="carrier"):
+        Client(link, carrier="tcp")  # type: ignore[arg-type]  # that it is none is the test
+
+
+async def test_without_an_answer_or_a_right_it_says_what_raw_tcp_needs(
+    engines: list[Engine], link: ShareLink
+) -> None:
+    Engine.answer_connect = False
+    with pytest.raises(NoAnswer) as unanswered:
+        await Client(link, carrier="rawtcp").start()
+    assert "raw TCP is blocked on the way" in unanswered.value.hint
+    Engine.rights = False
+    with pytest.raises(RightsError, match="CAP_NET_RAW"):
+        await Client(link, carrier="rawtcp").start()

@@ -98,3 +98,22 @@ def test_the_session_is_that_of_the_first_link() -> None:
     assert (joined.session, notes) == ("kcp", (f"the session is that of the first link, kcp: {note}",))
     joined, notes = join_links([quic, kcp])
     assert (joined.session, notes) == ("quic", (f"the session is that of the first link, quic: {note}",))
+
+
+def test_a_server_with_two_carriers_is_no_server_twice() -> None:
+    raw = link(1, carrier="rawtcp", ports=Ports.one(443))
+    both = ShareLink(servers=(*link(1).servers, *raw.servers))
+    joined, notes = join_links([both, link(2)])
+    assert [str(one.endpoint) for one in joined.servers] == [
+        "192.0.2.1:1000-1001",
+        "rawtcp://192.0.2.1:443",
+        "192.0.2.2:2000-2001",
+    ]
+    assert notes == ()
+    # Another carrier from another link is another way, and worth a word.
+    assert join_links([link(1), raw])[1] == (
+        "rawtcp://192.0.2.1:443 is another way to the server at 192.0.2.1:1000-1001",
+    )
+    with pytest.raises(ConfigError, match="links 1 and 2 lead to the same server"):
+        join_links([both, raw])
+    assert ShareLink.parse(joined.to_text()) == joined

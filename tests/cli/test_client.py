@@ -135,3 +135,44 @@ def test_another_session_and_several_links(tmp_path: Path, link: str) -> None:
         code, _, said = client.end()
     assert code == 2
     assert said == "error: --links = '17' is too large\n  Allowed: 1 to 16. The default is 1.\n"
+
+
+def test_the_carrier_of_a_flag(tmp_path: Path, link: str) -> None:
+    with running(tmp_path, "client", link, "--carrier", "rawtcp", "--interface", "eth0") as client:
+        client.out.readline()
+        client.signal(signal.SIGTERM)
+        code, _, said = client.end()
+    assert code == 0
+    assert said.splitlines()[0] == "  link up    192.0.2.1:5 · 41 ms · quic over rawtcp"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--carrier", "tcp"], "error: --carrier = 'tcp' is not one of its words\n  Did you mean 'rawtcp'?"),
+        (["--interface", "a b"], "error: --interface = 'a b' is not the name of an interface\n"),
+    ],
+)
+def test_carriers_that_cannot_be(tmp_path: Path, link: str, arguments: list[str], said: str) -> None:
+    with running(tmp_path, "client", link, *arguments) as client:
+        code, out, err = client.end()
+    assert (code, out) == (2, "")
+    assert err.startswith(said)
+
+
+def test_a_client_that_keeps_trying_names_the_servers_that_it_tries(tmp_path: Path, link: str) -> None:
+    arguments = ["--keep-trying", "--carrier", "rawtcp"]
+    with running(tmp_path, "client", link, *arguments, FAKE_SILENT="1") as client:
+        client.out.readline()
+        client.signal(signal.SIGTERM)
+        said = client.end()[2]
+    assert "  link       not up yet; trying rawtcp://192.0.2.1:5\n" in said
+
+
+def test_a_missing_right_is_told(tmp_path: Path, link: str) -> None:
+    with running(tmp_path, "client", link, "--carrier", "rawtcp", FAKE_NO_RIGHTS="1") as client:
+        code, out, said = client.end()
+    assert (code, out) == (1, "")
+    assert said.startswith(
+        "error: raw TCP needs the right to open packet sockets (CAP_NET_RAW)\n  sudo setcap"
+    )

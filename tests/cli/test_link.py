@@ -54,3 +54,21 @@ def test_mistakes(run: Command, state: Path, printed: str) -> None:
     result = run("link", "--state", str(state / "elsewhere"))
     assert result.code == 2
     assert "no server has been started with the state in" in result.err
+
+
+def test_each_carrier_of_the_server_is_named(run: Command, tmp_path: Path) -> None:
+    state = tmp_path / "both"
+
+    async def once() -> str:
+        async with Server(state=state, listen=["127.0.0.1:4433", "rawtcp://[::1]:443"]) as server:
+            return server.share_link()
+
+    printed = asyncio.run(once())
+    shown = json.loads(run("link", "--json", "--state", str(state)).out)
+    assert shown["link"] == printed
+    assert shown["address"] == "127.0.0.1:4433"
+    assert shown["addresses"] == ["127.0.0.1:4433", "rawtcp://[::1]:443"]
+    told = ["--advertise", "a.example", "--advertise", "rawtcp://b.example:1"]
+    for command in (["link"], ["user", "link", "default"]):
+        shown = json.loads(run(*command, "--json", "--state", str(state), *told).out)
+        assert shown["addresses"] == ["a.example:4433", "rawtcp://b.example:1"]

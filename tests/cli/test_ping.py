@@ -7,6 +7,7 @@ import pytest
 
 from ginnel.cli import ping
 from ginnel.config import clock
+from ginnel.config.ports import Ports
 from ginnel.config.sharelink import ShareLink
 from tests.cli.conftest import Command
 from tests.fake_engine import Engine
@@ -83,3 +84,22 @@ def test_a_clock_that_is_certainly_wrong_is_told_before_it_tries(
 def test_the_link_says_which_session(run: Command, link: str) -> None:
     kcp = ShareLink.parse(link).model_copy(update={"session": "kcp"}).to_text()
     assert run("ping", kcp, "-c", "1").out.startswith("reachable  192.0.2.1:5 · 41 ms · kcp over udp\n")
+
+
+def test_the_carrier_of_a_flag(run: Command, link: str) -> None:
+    said = run("ping", link, "-c", "1", "--carrier", "rawtcp", "--interface", "eth0").out
+    assert said.startswith("reachable  192.0.2.1:5 · 41 ms · quic over rawtcp\n")
+    assert Engine.made[-1].config.rawtcp == {"interface": "eth0"}
+    assert "--carrier = 'tcp' is not one of its words" in run("ping", link, "--carrier", "tcp").err
+    assert "--interface = '' is not the name" in run("ping", link, "--interface", "").err
+
+
+def test_what_to_let_in_is_that_of_the_carrier(run: Command, link: str) -> None:
+    Engine.answer_connect = False
+    server = ShareLink.parse(link).servers[0]
+    raw = server.model_copy(update={"carrier": "rawtcp", "ports": Ports.one(443)})
+    both = ShareLink(servers=(server, raw)).to_text()
+    assert "let UDP port 5, TCP port 443 in?" in run("ping", both).err
+    said = run("ping", both, "--carrier", "rawtcp").err
+    assert "let TCP port 443 in?" in said
+    assert "what does `ginnel doctor LINK` find?" in said

@@ -1,7 +1,9 @@
 """`ginnel server`, as a process: what it prints where, and how it ends."""
 
 import json
+import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -159,4 +161,79 @@ def test_a_session_that_there_is_not(tmp_path: Path) -> None:
     assert said.splitlines() == [
         "error: --session = 'kpc' is not one of its words",
         "  Did you mean 'kcp'? One of: quic, kcp.",
+    ]
+
+
+def test_each_carrier_has_its_lines(tmp_path: Path) -> None:
+    arguments = ["server", "--state", str(tmp_path / "state"), "--advertise", "a.example"]
+    listen = ["--listen", "127.0.0.1:4433", "--listen", "rawtcp://[::1]:443,8443", "--interface", "eth0"]
+    with running(tmp_path, *arguments, *listen, "--advertise", "rawtcp://b.example:443") as server:
+        link = ShareLink.parse(server.out.readline())
+        server.signal(signal.SIGTERM)
+        code, _, said = server.end()
+    assert code == 0
+    assert [str(one.endpoint) for one in link.servers] == ["a.example:4433", "rawtcp://b.example:443"]
+    lines = [re.sub(" +", " ", line) for line in said.splitlines()]
+    at = lines.index(" listening udp 127.0.0.1:4433 kept for the next start")
+    assert lines[at + 1 : at + 5] == [
+        " listening rawtcp [::1]:443,8443 raw TCP, while it is asked for: not kept for the next start",
+        " 2 ports to hop between: let TCP in on all of them",
+        " reachable a.example:4433 as given",
+        " reachable rawtcp://b.example:443 as given",
+    ]
+
+
+def test_each_carrier_has_its_record_as_json(tmp_path: Path) -> None:
+    arguments = ["server", "--state", str(tmp_path / "state"), "--log-format", "json"]
+    with running(
+        tmp_path, *arguments, "--listen", "127.0.0.1:4433", "--listen", "rawtcp://127.0.0.1:443"
+    ) as server:
+        server.out.readline()
+        server.signal(signal.SIGTERM)
+        said = server.end()[2]
+    records = [record for record in map(json.loads, said.splitlines()) if record["message"] == "serving"]
+    assert [record["facts"] for record in records] == [
+        {"listening": "127.0.0.1:4433", "reachable": "127.0.0.1:4433"},
+        {"listening": "rawtcp://127.0.0.1:443", "reachable": "rawtcp://127.0.0.1:443"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--listen", "tcp://443"], "error: --listen = 'tcp://443' has tcp://, which is no carrier\n"),
+        (
+            ["--listen", "1", "--listen", "2"],
+            'error: --listen = "2" is a second place for the same carrier\n',
+        ),
+        (
+            ["--listen", "rawtcp://a.example:1"],
+            "error: --listen = 'rawtcp://a.example:1' needs an IP address",
+        ),
+        (["--interface", "eth0:1"], "error: --interface = 'eth0:1' is not the name of an interface\n"),
+        (
+            ["--advertise", "rawtcp://a.example"],
+            "error: --advertise: advertise names rawtcp://a.example, and",
+        ),
+        (["--carrier", "rawtcp"], "error: unknown option '--carrier'."),
+    ],
+)
+def test_carriers_that_cannot_be(tmp_path: Path, arguments: list[str], said: str) -> None:
+    with running(tmp_path, "server", "--state", str(tmp_path / "state"), *arguments) as server:
+        code, out, err = server.end()
+    assert (code, out) == (2, "")
+    assert err.startswith(said)
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_missing_right_is_told_with_the_commands_that_give_it(tmp_path: Path) -> None:
+    arguments = ["server", "--state", str(tmp_path / "state"), "--listen", "rawtcp://127.0.0.1:443"]
+    with running(tmp_path, *arguments, FAKE_NO_RIGHTS="1") as server:
+        code, out, said = server.end()
+    assert (code, out) == (1, "")
+    python = Path(sys.executable).resolve()
+    assert said.splitlines()[:3] == [
+        "error: raw TCP needs the right to open packet sockets (CAP_NET_RAW)",
+        f"  sudo setcap cap_net_raw,cap_net_bind_service+ep {python}",
+        "  Or in the unit of a systemd service:  AmbientCapabilities=CAP_NET_RAW CAP_NET_BIND_SERVICE",
     ]

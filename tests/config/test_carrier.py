@@ -24,7 +24,7 @@ def test_a_scheme_is_parted_from_the_address(text: str, parted: tuple[str | None
 @pytest.mark.parametrize(
     ("text", "what", "right"),
     [
-        ("tcp://0.0.0.0:443", "has tcp://, which is no carrier", "rawtcp:// looks like one"),
+        ("tcp://0.0.0.0:443", "has tcp://, which is no carrier", "rawtcp:// looks like one on the way"),
         ("rawtpc://443", "has rawtpc://, which is no carrier", "Did you mean 'rawtcp'?"),
         ("http://a.example", "has http://, which is no carrier", ""),
     ],

@@ -12,6 +12,7 @@ from ginnel.config.kcp import KcpConfig
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
 from ginnel.config.ports import Ports
+from ginnel.config.rawtcp import RawTcpConfig
 from ginnel.config.secret import Secret
 from ginnel.config.values import ClientConfig, ServerConfig, Socks5Config
 from tests.config.test_values import LINK
@@ -126,3 +127,15 @@ def test_session_and_number_of_links_of_a_client_wait_for_the_next_start() -> No
         "kcp.lanes: 8 is now 2, for new links and streams",
     ]
     assert running(client(), new) == client(kcp=KcpConfig(lanes=2))
+
+
+def test_the_way_of_raw_tcp_and_the_carrier_wait_for_the_next_start() -> None:
+    old = client(rawtcp=RawTcpConfig(interface="eth0"))
+    new = client(carrier="rawtcp", rawtcp=RawTcpConfig(interface="eth1", source="192.0.2.1"), links=2)
+    assert [str(change) for change in difference(old, new)] == [
+        "carrier: the default is now rawtcp, at the next start",
+        "links: 1 is now 2, at the next start",
+        "rawtcp.interface: eth0 is now eth1, at the next start",
+        "rawtcp.source: the default is now 192.0.2.1, at the next start",
+    ]
+    assert running(old, new) == old

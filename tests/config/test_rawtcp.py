@@ -72,5 +72,5 @@ def test_the_engine_is_told_only_what_is_decided() -> None:
 def test_a_mistake_names_the_setting() -> None:
     with pytest.raises(ConfigError, match=r"rawtcp.interface = 'a b' is not the name of an interface"):
         RawTcpConfig(interface="a b")
-    with pytest.raises(ConfigError, match="unknown key 'gatewy'. Did you mean 'gateway'?"):
+    with pytest.raises(ConfigError, match=r"unknown key 'gatewy'\. Did you mean 'gateway'\?"):
         RawTcpConfig(gatewy="x")  # type: ignore[call-arg]  # that there is none is the test

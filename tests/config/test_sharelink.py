@@ -1,4 +1,4 @@
-"""The share link: what it carries, in both of its formats."""
+"""The share link: what it carries, in each of its formats."""
 
 import contextlib
 import hashlib
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ginnel.config import blocks
+from ginnel.config.carrier import CARRIERS
 from ginnel.config.linktext import SCHEME
 from ginnel.config.ports import MAX_RANGES, Ports
 from ginnel.config.profile import FIELDS, PRESETS, Profile
@@ -29,6 +30,7 @@ PORTS = st.lists(
 ).map(lambda ranges: Ports(tuple((low, min(high, 65535)) for low, high in ranges)))
 SERVERS = st.builds(
     ServerEntry,
+    carrier=st.sampled_from(CARRIERS),
     host=st.one_of(st.ip_addresses().map(str), NAMES),
     ports=PORTS,
     public_key=st.binary(min_size=32, max_size=32),
@@ -74,6 +76,10 @@ FULL = link(
     label="at home",
 )
 """Of format 2: the first two servers have their secrets in common."""
+BOTH = link(
+    servers=(server(), server(carrier="rawtcp", ports=Ports.one(443))), profile=PROFILE, label="at home"
+)
+"""Of format 3: one server with two carriers."""
 
 
 def rebuilt(body: bytes | None = None, at: dict[int, int] | None = None, text: str = TEXT) -> str:
@@ -151,7 +157,52 @@ def test_a_session_or_carrier_we_do_not_have(offset: int, number: int) -> None:
     assert "made by a newer ginnel" in str(complaint(rebuilt(at={offset: number})))
 
 
-@pytest.mark.parametrize("asking", [TEXT, FULL.to_text()], ids=["format 1", "format 2"])
+def test_a_carrier_we_do_not_have() -> None:
+    # Label, two secrets and the number of servers stand before the first one's carrier.
+    at = payload_of(BOTH.to_text()).index(bytes([2, 0, 0, 1, 1])) + 1
+    assert payload_of(BOTH.to_text())[at] == 0
+    assert "made by a newer ginnel" in str(complaint(rebuilt(at={at: 2}, text=BOTH.to_text())))
+
+
+def test_a_server_stands_in_a_link_once_for_each_carrier() -> None:
+    read = ShareLink.parse(BOTH.to_text())
+    assert payload_of(BOTH.to_text())[0] == 3
+    assert [str(one.endpoint) for one in read.servers] == ["203.0.113.7:38411", "rawtcp://203.0.113.7:443"]
+    assert len({(one.public_key, one.psk, one.private_key) for one in read.servers}) == 1
+    for secret in (BOTH.servers[0].psk, BOTH.servers[0].private_key):
+        assert payload_of(BOTH.to_text()).count(secret.reveal()) == 1
+
+
+def test_what_udp_alone_can_say_is_written_as_before_and_nothing_else() -> None:
+    udp, raw = server(), server(carrier="rawtcp")
+    formats = [payload_of(link(servers=one).to_text())[0] for one in ((udp,), (raw,), (udp, raw), (raw, udp))]
+    assert formats == [1, 3, 3, 3]
+    # The same, without a server of raw TCP, is no link of format 3.
+    at = payload_of(link(servers=(raw,)).to_text()).index(bytes([1, 1, 0, 1, 1])) + 1
+    said = complaint(rebuilt(at={at: 0}, text=link(servers=(raw,)).to_text()))
+    assert str(said) == "this share link was not made by ginnel: it is not in its normal form"
+
+
+def test_the_printable_letters_go_with_raw_tcp() -> None:
+    drawn = PROFILE.model_copy(update={"printable": (20, 30)})
+    carried, udp = (link(servers=one, profile=drawn).profile for one in (BOTH.servers, FULL.servers))
+    assert carried == drawn
+    assert udp == drawn.model_copy(update={"printable": None})
+    # Where nobody has drawn them they follow from the secret, whoever asks.
+    derived = link(servers=BOTH.servers, profile=drawn.model_copy(update={"printable": None})).profile
+    assert derived == drawn.model_copy(update={"printable": PROFILE.printable})
+    assert Profile.derive(BOTH.servers[0].psk) == PROFILE
+
+
+def test_a_link_that_was_changed_is_written_whole() -> None:
+    raw = tuple(one.model_copy(update={"carrier": "rawtcp"}) for one in FULL.servers)
+    changed = FULL.model_copy(update={"servers": raw})
+    assert ShareLink.parse(changed.to_text()).profile == PROFILE
+
+
+@pytest.mark.parametrize(
+    "asking", [TEXT, FULL.to_text(), BOTH.to_text()], ids=["format 1", "format 2", "format 3"]
+)
 def test_a_link_asks_for_kcp_with_one_byte(asking: str) -> None:
     quic = ShareLink.parse(asking)
     kcp = ShareLink.parse(rebuilt(payload_of(asking)[:3] + b"\x01" + payload_of(asking)[4:]))
@@ -240,8 +291,13 @@ def test_ranges_that_touch_are_one() -> None:
 
 
 @pytest.mark.parametrize("length", range(1, 150, 7))
-def test_format_2_cut_short_with_a_checksum_that_fits(length: int) -> None:
-    body = bytearray(payload_of(FULL.to_text())[:-length])
+@pytest.mark.parametrize(
+    "whole",
+    [FULL, FULL.model_copy(update={"servers": (*FULL.servers, *BOTH.servers)})],
+    ids=["format 2", "format 3"],
+)
+def test_a_link_cut_short_with_a_checksum_that_fits(length: int, whole: ShareLink) -> None:
+    body = bytearray(payload_of(whole.to_text())[:-length])
     body[1:3] = (len(body) + 4).to_bytes(2, "big")
     assert "not made by ginnel: it ends in the middle of a field" in str(complaint(rebuilt(bytes(body))))
 
@@ -281,18 +337,24 @@ def test_a_profile_is_carried_field_by_field() -> None:
         )
 
 
-@given(st.binary(max_size=250), st.sampled_from([0, 1, 2]))
+@given(st.binary(max_size=250), st.sampled_from([0, 1, 2, 3]))
 def test_no_payload_with_a_fitting_checksum_breaks_the_parser(body: bytes, form: int) -> None:
     if form:
-        rest = bytes(2 + 64) if form == 1 else bytes(3)
+        rest = bytes(2 + 64) if form == 1 else bytes(4 - form + 1)
         body = bytes([form]) + (3 + len(rest) + len(body) + 4).to_bytes(2, "big") + rest + body
     with contextlib.suppress(ShareLinkError):
         ShareLink.parse(rebuilt(body))
 
 
-@given(st.integers(3, len(payload_of(FULL.to_text())) - 1), st.integers(0, 255))
-def test_no_changed_byte_of_a_whole_link_breaks_the_parser(at: int, value: int) -> None:
-    text = rebuilt(at={at: value}, text=FULL.to_text())
+@given(
+    st.sampled_from([FULL, BOTH]).flatmap(
+        lambda whole: st.tuples(st.just(whole), st.integers(3, len(payload_of(whole.to_text())) - 1))
+    ),
+    st.integers(0, 255),
+)
+def test_no_changed_byte_of_a_whole_link_breaks_the_parser(where: tuple[ShareLink, int], value: int) -> None:
+    whole, at = where
+    text = rebuilt(at={at: value}, text=whole.to_text())
     with contextlib.suppress(ShareLinkError):
         # What it takes, it would write just so.
         assert ShareLink.parse(text).to_text() == text
@@ -324,6 +386,14 @@ def test_bounds() -> None:
     assert len(payload_of(full.to_text())) + 4 == FORMATS[2][-1]
     assert len(full.to_text()) < 6_000
     assert ShareLink.parse(full.to_text()) == full
+    raw = link(
+        servers=tuple(one.model_copy(update={"carrier": "rawtcp"}) for one in every),
+        label="x" * 64,
+        profile=PROFILE,
+    )
+    assert len(payload_of(raw.to_text())) + 4 == FORMATS[3][-1]
+    assert len(raw.to_text()) < 6_000
+    assert ShareLink.parse(raw.to_text()) == raw
     full = link(servers=(server(host=longest),) * 8, label="x" * 64)
     assert len(payload_of(full.to_text())) + 4 == FORMATS[1][-1]
     assert ShareLink.parse(full.to_text()) == full
@@ -333,9 +403,17 @@ def test_bounds() -> None:
         len(payload_of(link(servers=(least.model_copy(update={"ports": Ports.run(1, 2)}),)).to_text())) + 4
         == FORMATS[2][0]
     )
+    shortest = server(private_key=server().psk, carrier="rawtcp")
+    assert len(payload_of(link(servers=(shortest,)).to_text())) + 4 == FORMATS[3][0]
     for wrong in ({"servers": ()}, {"servers": (one,) * 9}, {"label": "x" * 65}, {"label": "\x1b[2J"}):
         with pytest.raises(ConfigError):
             ShareLink.build(**{**dict(link()), **wrong})
-    for field in ({"ports": Ports.one(0)}, {"public_key": bytes(31)}, {"host": "a b"}, {"psk": bytes(31)}):
+    for field in (
+        {"ports": Ports.one(0)},
+        {"public_key": bytes(31)},
+        {"host": "a b"},
+        {"psk": bytes(31)},
+        {"carrier": "tcp"},
+    ):
         with pytest.raises(ConfigError):
             ServerEntry.build(**{**dict(one), **field})

@@ -185,8 +185,8 @@ def first(**changes: Any) -> str:
 
 
 def third(**changes: Any) -> str:
-    """A file as version 3 wrote it: without a session."""
-    data = json.loads(some_state().model_dump_json(exclude={"session"}))
+    """A file as version 3 wrote it: without a session, and with ten fields in its profile."""
+    data = json.loads(some_state().model_dump_json(exclude={"session": True, "profile": {"printable"}}))
     return json.dumps({**data, "version": 3, **changes})
 
 
@@ -370,6 +370,23 @@ def test_links_of_a_state_of_version_3_ask_for_what_they_asked_for(state: Path) 
     assert directory.read() == some_state(session="quic")
     kept = json.loads((state / "server.json").read_text())
     assert (kept["version"], kept["session"]) == (5, "quic")
+
+
+@pytest.mark.parametrize("reachable", [None, "a.example:38411"])
+def test_a_state_of_version_4_keeps_its_place_and_gets_the_new_field(
+    state: Path, reachable: str | None
+) -> None:
+    directory = StateDirectory(state)
+    directory.create()
+    (state / "server.json").touch(0o600)
+    (state / "server.json").write_text(third(version=4, session="kcp", reachable=reachable))
+    found = directory.read()
+    # Drawn from the secret, as clients do whose links do not carry it.
+    assert found == some_state(session="kcp", reachable=(reachable,) if reachable else ())
+    kept = json.loads((state / "server.json").read_text())
+    assert (kept["version"], kept["reachable"]) == (5, [reachable] if reachable else [])
+    assert kept["profile"]["printable"] == list(PROFILE.printable or ())
+    assert directory.read() == found
 
 
 def test_as_many_users_as_allowed_move(state: Path) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from ginnel.config.address import Address
+from ginnel.config.address import Address, Advertised, Endpoint
+from ginnel.config.carrier import Carrier
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.ports import Ports
+from ginnel.config.profile import Profile
 from ginnel.config.secret import Secret
 from ginnel.config.sharelink import ServerEntry, ShareLink
 from ginnel.config.values import MAX_LINKS, ClientConfig, ServerConfig, Socks5Config
@@ -102,3 +104,78 @@ def test_a_number_of_links_or_a_session_that_cannot_be(settings: dict[str, Any],
         ClientConfig.build(link=LINK, **settings)
     assert str(caught.value) == error
     assert ClientConfig.build(link=LINK, links=MAX_LINKS).links == 16
+
+
+BOTH = LINK.servers[0], LINK.servers[0].model_copy(update={"carrier": "rawtcp", "ports": Ports.one(443)})
+
+
+@pytest.mark.parametrize(
+    ("servers", "carrier", "tried"),
+    [
+        (BOTH, None, ["192.0.2.1:5", "rawtcp://192.0.2.1:443"]),
+        (BOTH, "rawtcp", ["rawtcp://192.0.2.1:443"]),
+        (BOTH, "udp", ["192.0.2.1:5"]),
+        # A link that has none with the carrier: the same hosts and ports with it.
+        (BOTH[:1], "rawtcp", ["rawtcp://192.0.2.1:5"]),
+        (BOTH[1:], "udp", ["192.0.2.1:443"]),
+        (BOTH[1:], None, ["rawtcp://192.0.2.1:443"]),
+    ],
+)
+def test_a_client_tries_the_servers_of_its_carrier(
+    servers: tuple[ServerEntry, ...], carrier: Carrier | None, tried: list[str]
+) -> None:
+    config = ClientConfig.build(link=ShareLink(servers=servers), carrier=carrier)
+    assert [str(server.endpoint) for server in config.own_servers()] == tried
+
+
+def test_a_client_of_raw_tcp_has_the_letters_that_its_link_does_not_say() -> None:
+    psk = LINK.servers[0].psk
+    profile = Profile.derive(psk, "light").model_copy(update={"printable": (20, 21)})
+    for link in (LINK, ShareLink(servers=BOTH[:1], profile=profile)):
+        own = ClientConfig.build(link=link, carrier="rawtcp").own_profile()
+        assert own.printable == Profile.derive(psk, own.preset or "balanced").printable
+    both = ClientConfig.build(link=ShareLink(servers=BOTH, profile=profile))
+    assert both.own_profile() == profile
+
+
+UDP, RAW = Endpoint("127.0.0.1", Ports.one(1)), Endpoint("127.0.0.1", Ports.one(2), "rawtcp")
+
+
+@pytest.mark.parametrize(
+    ("settings", "carriers"),
+    [
+        ({}, ("udp",)),
+        ({"ports": 5}, ("udp",)),
+        ({"listen": (UDP,)}, ("udp",)),
+        ({"listen": (RAW,)}, ("rawtcp",)),
+        ({"listen": (RAW,), "ports": 5}, ("udp", "rawtcp")),
+        ({"listen": (RAW, UDP)}, ("rawtcp", "udp")),
+    ],
+)
+def test_a_server_listens_with_udp_unless_it_is_told_otherwise(
+    settings: dict[str, Any], carriers: tuple[str, ...]
+) -> None:
+    assert ServerConfig.build(state=Path("s"), **settings).carriers() == carriers
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"listen": ()}, "listen has none or several places for a carrier"),
+        ({"listen": (RAW, RAW)}, "listen has none or several places for a carrier"),
+        ({"listen": (RAW, UDP), "ports": 5}, "both listen and ports are given"),
+        (
+            {"advertise": (Advertised("a.example", None, "rawtcp"),)},
+            "advertise names rawtcp://a.example, and the server does not listen with rawtcp",
+        ),
+        (
+            {"listen": (RAW,), "advertise": (Advertised("a.example", Ports.one(5), "udp"),)},
+            "advertise names udp://a.example:5, and the server does not listen with udp",
+        ),
+    ],
+)
+def test_places_that_do_not_fit_are_told(settings: dict[str, Any], error: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ServerConfig.build(state=Path("s"), **settings)
+    assert str(caught.value) == error
+    assert caught.value.hint

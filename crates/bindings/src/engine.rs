@@ -223,17 +223,20 @@ impl Drop for Engine {
 pub(crate) fn os_error(error: std::io::Error) -> PyErr {
     let text = error.to_string();
     if let Some(rawtcp) = error.get_ref().and_then(|inner| inner.downcast_ref::<RawTcpError>()) {
-        return PyOSError::new_err((rawtcp_errno(rawtcp), text, CarrierKind::RawTcp.name()));
+        let number = rawtcp_errno(rawtcp);
+        return PyOSError::new_err((number, plain(&text, number), CarrierKind::RawTcp.name()));
     }
     // Of one of many ports, the system's own error is behind that which names the port.
     let behind = error.get_ref().and_then(|inner| inner.source()?.downcast_ref::<std::io::Error>());
     match error.raw_os_error().or_else(|| behind?.raw_os_error()) {
-        Some(number) => {
-            let plain = text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text);
-            PyOSError::new_err((number, plain.to_owned()))
-        }
+        Some(number) => PyOSError::new_err((number, plain(&text, number))),
         None => PyOSError::new_err(text),
     }
+}
+
+/// The text without the number, which has a place of its own.
+fn plain(text: &str, number: i32) -> String {
+    text.strip_suffix(&format!(" (os error {number})")).unwrap_or(text).to_owned()
 }
 
 /// The system's number for what keeps raw TCP from starting.

@@ -138,6 +138,8 @@ impl Driver {
                 Poll::Pending => return Ok(false),
             };
             let time = now();
+            // What a carrier deals with itself counts, too: a flood of it must not hold up the links.
+            datagrams += usize::from(self.received.is_empty());
             for batch in self.received.drain(..) {
                 let remote = batch.remote;
                 datagrams += take_in(core, time, carrier, batch, &mut self.strangers);

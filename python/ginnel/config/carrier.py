@@ -26,9 +26,7 @@ def split_scheme(text: str, setting: str) -> tuple[Carrier | None, str]:
     if carrier is not None:
         return carrier, text[found.end() :]
     if word == "tcp":
-        right = (
-            f"A connection that the system makes is none of the carriers. rawtcp:// looks like one.\n{_KNOWN}"
-        )
+        right = f"ginnel makes no ordinary TCP connections; rawtcp:// looks like one on the way.\n{_KNOWN}"
     else:
         right = f"{did_you_mean(word, CARRIERS)} {_KNOWN}".strip()
     raise Unusable(setting, text, f"has {found[1]}://, which is no carrier", right)

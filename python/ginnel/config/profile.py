@@ -180,7 +180,7 @@ FIELDS: dict[str, FieldOf] = {
     "printable": _field(
         6,
         64,
-        "Printable letters with which the first payload of a client's flow of raw TCP begins.",
+        "Printable characters with which the first payload of a client's flow of raw TCP begins.",
         light=(6, 10, 12, 32),
         balanced=(6, 10, 12, 32),
     ),

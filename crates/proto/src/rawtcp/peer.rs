@@ -13,8 +13,8 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// Datagrams that wait for a flow. What comes then is dropped.
-const WAITING_MAX: usize = 32;
+/// Datagrams that wait for a flow: a whole batch, and what goes ahead of it. What comes then is dropped.
+const WAITING_MAX: usize = 64;
 
 /// How long a replaced flow goes on while its successor has brought nothing; and how long its end may take.
 const OLD_FOR: Duration = Duration::from_secs(10);
