@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ginnel.config.bounds import ROLES, Role
 from ginnel.config.schema import schema
-from ginnel.config.settings import SETTINGS, Setting
+from ginnel.config.setting import Setting
+from ginnel.config.settings import SETTINGS
 
 ROOT = Path(__file__).parent.parent
 _ROW = re.compile(r"^\| `(?P<key>[a-z0-9_.]+)` \|")
@@ -42,7 +43,9 @@ def documented(text: str) -> str:
     lines = []
     for line in text.splitlines():
         found = _ROW.match(line)
-        bound = found is not None and found["key"].startswith(("kcp.", "profile.", "timeouts.", "limits."))
+        bound = found is not None and found["key"].startswith(
+            ("kcp.", "rawtcp.", "profile.", "timeouts.", "limits.")
+        )
         lines.append(row(found["key"]) if found is not None and bound else line)
     return "\n".join(lines) + "\n"
 

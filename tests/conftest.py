@@ -20,6 +20,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Engine]]:
     monkeypatch.setattr(Engine, "made", made)
     monkeypatch.setattr(Engine, "busy_ports", set())
     monkeypatch.setattr(Engine, "answer_connect", True)
+    monkeypatch.setattr(Engine, "rights", True)
     yield made
     for engine in made:
         engine.release()

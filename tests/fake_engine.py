@@ -22,8 +22,10 @@ class Engine:
     made: list["Engine"] = []  # noqa: RUF012 - shared on purpose: tests look here for what the program made
     busy_ports: set[int] = set()  # noqa: RUF012 - shared on purpose: ports that cannot be bound
     answer_connect = True
+    rights = True
+    """Whether this process may open packet sockets."""
 
-    def __init__(self, role: str, config: Any, address: tuple[str, int]) -> None:
+    def __init__(self, role: str, config: Any, addresses: list[tuple[str, str, int]]) -> None:
         self.role = role
         self.config = config
         self.calls: list[tuple[Any, ...]] = []
@@ -34,7 +36,7 @@ class Engine:
         self.users: dict[str, dict[str, int]] = {}
         self.psks: list[bytes] = []
         self.closed = False
-        self._address = address
+        self._addresses = addresses
         self._inbox: list[tuple[int, bool, object]] = []
         self._lock = threading.Lock()
         self._readable, self._wake = socket.socketpair()
@@ -44,20 +46,28 @@ class Engine:
 
     @classmethod
     def server(cls, config: Any) -> "Engine":
-        ports = [port for first, last in config.listen_ports for port in range(first, last + 1)]
-        if Engine.busy_ports.intersection(ports):
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        addresses = []
+        for number, (carrier, host, ranges) in enumerate(config.listen):
+            where = () if carrier == "udp" else (carrier,)
+            if carrier == "rawtcp" and not Engine.rights:
+                raise OSError(errno.EPERM, "no right", *where)
+            if any(first <= port <= last for first, last in ranges for port in Engine.busy_ports):
+                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), *where)
+            addresses.append((carrier, host, ranges[0][0] or 40_000 + number))
         _check_keys(config.psk, config.private_key, *(key for _, key in config.users))
-        return cls("server", config, (config.listen_host, ports[0] or 40_000))
+        return cls("server", config, addresses)
 
     @classmethod
     def client(cls, config: Any) -> "Engine":
-        _check_keys(*(key for _, _, *keys in config.servers for key in keys))
-        return cls("client", config, ("127.0.0.1", 50_000))
+        _check_keys(*(key for _, _, _, *keys in config.servers for key in keys))
+        carriers = {carrier for carrier, *_ in config.servers}
+        if carriers == {"rawtcp"} and not Engine.rights:
+            raise OSError(errno.EPERM, "no right", "rawtcp")
+        return cls("client", config, [(carrier, "0.0.0.0", 50_000) for carrier in sorted(carriers)])  # noqa: S104 - not bound
 
     @property
-    def local_address(self) -> tuple[str, int]:
-        return self._address
+    def local_addresses(self) -> list[tuple[str, str, int]]:
+        return self._addresses
 
     def fileno(self) -> int:
         return self._readable.fileno()
@@ -70,10 +80,10 @@ class Engine:
         return messages
 
     def connect(self, ticket: int, timeout: float) -> None:
-        host, ports = self.config.servers[0][:2]
+        carrier, host, ports = self.config.servers[0][:3]
         peer = f"{host}:{ports[0][0]}"
         if Engine.answer_connect:
-            facts = {"peer": peer, "rtt": 0.041, "session": self.config.session, "carrier": "udp"}
+            facts = {"peer": peer, "rtt": 0.041, "session": self.config.session, "carrier": carrier}
             self._command("connect", ticket, (timeout,), facts)
         else:
             self._record("connect", timeout)
@@ -209,6 +219,7 @@ LINK = {
     "link": "1.0",
     "peer": "192.0.2.1:5",
     "session": "quic",
+    "carrier": "udp",
     "rtt_seconds": 0.041,
     "window": 1_000_000,
     "pace": 23_000_000,

@@ -30,13 +30,12 @@ Events = list[tuple[str, dict[str, object]]]
 
 
 def client_setup(key: bytes = bytes(32)) -> ClientSetup:
-    return ClientSetup(servers=[("192.0.2.1", [(5, 5)], bytes(32), bytes(32), key)])
+    return ClientSetup(servers=[("udp", "192.0.2.1", [(5, 5)], bytes(32), bytes(32), key)])
 
 
 def server_setup(port: int = 0) -> ServerSetup:
     return ServerSetup(
-        listen_host="127.0.0.1",
-        listen_ports=[(port, port)],
+        listen=[("udp", "127.0.0.1", [(port, port)])],
         psk=bytes(32),
         previous_psk=None,
         private_key=bytes(32),
@@ -78,7 +77,7 @@ async def test_the_arguments_arrive(native: Native, engines: list[Engine]) -> No
         ("listen_socks5", "127.0.0.1", 0, "u", "p"),
         ("close_listener", 7),
     ]
-    assert native.local_address == ("127.0.0.1", 50_000)
+    assert native.local_addresses == [("udp", "0.0.0.0", 50_000)]  # noqa: S104 - what the fake says
     assert native.stats()["gauges"] == {"links": 1}
     assert native.links() == [LINK]
 

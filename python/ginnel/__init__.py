@@ -18,7 +18,7 @@ The path of a byte::
 
 The words, which mean the same on every floor:
 
-- **carrier**: moves sealed packets to and from the network; `udp`
+- **carrier**: moves sealed packets to and from the network; `udp` or `rawtcp`
 - **envelope**: seals and opens packets: secrecy, integrity, replay protection, disguise
 - **session**: makes reliable, ordered streams out of packets; `quic` or `kcp`
 - **link**: one client's living association with one server
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from ginnel.config.ports import Ports as Ports
     from ginnel.config.profile import Profile as Profile
     from ginnel.config.profile import ProfileConfig as ProfileConfig
+    from ginnel.config.rawtcp import RawTcpConfig as RawTcpConfig
     from ginnel.config.sharelink import ShareLink as ShareLink
     from ginnel.config.values import ClientConfig as ClientConfig
     from ginnel.config.values import ServerConfig as ServerConfig
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from ginnel.errors import NetworkUnreachable as NetworkUnreachable
     from ginnel.errors import NoAnswer as NoAnswer
     from ginnel.errors import NotRunning as NotRunning
+    from ginnel.errors import RightsError as RightsError
     from ginnel.errors import ShareLinkError as ShareLinkError
     from ginnel.errors import StateError as StateError
     from ginnel.errors import StateInUse as StateInUse
@@ -117,6 +119,8 @@ __all__ = [
     "Ports",
     "Profile",
     "ProfileConfig",
+    "RawTcpConfig",
+    "RightsError",
     "Server",
     "ServerConfig",
     "ShareLink",
@@ -151,6 +155,7 @@ _HOMES = {
     "Ports": "config.ports",
     "Profile": "config.profile",
     "ProfileConfig": "config.profile",
+    "RawTcpConfig": "config.rawtcp",
     "Server": "api.server",
     "ServerConfig": "config.values",
     "ShareLink": "config.sharelink",

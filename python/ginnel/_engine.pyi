@@ -65,34 +65,38 @@ class Engine:
     def server(config: object) -> Engine:
         """Start a server.
 
-        Read from `config`: `listen_host: str` (an IP address), `listen_ports: list[tuple[int, int]]` (ranges, both
-        bounds included; port 0, alone: any), `psk: bytes` (32), `previous_psk: bytes | None`, `private_key: bytes`
+        Read from `config`: `listen: list[tuple[str, str, list[tuple[int, int]]]]` (carrier, IP address, ranges of
+        ports, both bounds included; port 0, alone: any; no carrier twice), `rawtcp: dict[str, str]` (what is decided
+        about the way of raw TCP, each if it is: `interface`, by name, `source`, an IP address, `gateway`, a hardware
+        address such as "02:00:00:00:00:01"), `psk: bytes` (32), `previous_psk: bytes | None`, `private_key: bytes`
         (32), `users: list[tuple[str, bytes]]` (name and 32-byte public key), `allow_private: bool`,
         `replay_file: str`, `key_log: str | None` (a file), `limits: dict[str, float]`,
         `congestion: tuple[str, float | None]`, `profile: dict[str, tuple[int, int]]` and
         `kcp: tuple[str, int, int | None]` (as `set_limits` takes them), `session: str` ("quic" or "kcp": what its share
         links ask for; clients get whichever they ask for), `log: dict[str, str]` (as `set_log` takes it).
 
-        Raises OSError when the address cannot be bound (errno is set), ValueError for a bad value.
+        Raises OSError when an address cannot be bound (errno is set; `filename` is "rawtcp" where it is raw TCP that
+        cannot: EPERM when a right is missing, EOPNOTSUPP when the system is not Linux), ValueError for a bad value.
         """
 
     @staticmethod
     def client(config: object) -> Engine:
         """Start a client, which sets up its link at once.
 
-        Read from `config`: `servers: list[tuple[str, list[tuple[int, int]], bytes, bytes, bytes]]` (of each, in the
-        order in which they are tried: host name or IP address, ranges of ports, public key, psk, the user's private
-        key; keys of 32 bytes), `limits: dict[str, float]`, `congestion: tuple[str, float | None]`,
-        `profile: dict[str, tuple[int, int]]` and `kcp: tuple[str, int, int | None]` (as `set_limits` takes them),
-        `session: str` ("quic" or "kcp": what its links carry), `links: int` (how many at the same time, 1 to 16),
-        `log: dict[str, str]` (as `set_log` takes it), `key_log: str | None` (a file).
+        Read from `config`: `servers: list[tuple[str, str, list[tuple[int, int]], bytes, bytes, bytes]]` (of each, in
+        the order in which they are tried: carrier, host name or IP address, ranges of ports, public key, psk, the
+        user's private key; keys of 32 bytes), `rawtcp: dict[str, str]` (as a server's), `limits: dict[str, float]`,
+        `congestion: tuple[str, float | None]`, `profile: dict[str, tuple[int, int]]` and
+        `kcp: tuple[str, int, int | None]` (as `set_limits` takes them), `session: str` ("quic" or "kcp": what its links
+        carry), `links: int` (how many at the same time, 1 to 16), `log: dict[str, str]` (as `set_log` takes it),
+        `key_log: str | None` (a file).
 
-        Raises OSError when no socket can be had, ValueError for a bad value.
+        Raises OSError when no socket can be had (as a server's), ValueError for a bad value.
         """
 
     @property
-    def local_address(self) -> tuple[str, int]:
-        """Host and port of the UDP socket; of several, the first."""
+    def local_addresses(self) -> list[tuple[str, str, int]]:
+        """Of each carrier its name, host and lowest port, of a server in the order in which it listens."""
 
     def fileno(self) -> int:
         """A descriptor that is readable when the inbox went from empty to non-empty; `drain` resets it."""
@@ -108,7 +112,8 @@ class Engine:
     def connect(self, ticket: int, timeout: float) -> None:
         """Wait until the link is up, at most `timeout` seconds.
 
-        Reply: `{"peer": "192.0.2.1:5", "rtt": seconds, "session": "quic" or "kcp", "carrier": "udp"}`, or `no_answer`.
+        Reply: `{"peer": "192.0.2.1:5", "rtt": seconds, "session": "quic" or "kcp", "carrier": "udp" or
+        "rawtcp"}`, or `no_answer`.
         """
 
     def probe(self, ticket: int, timeout: float) -> None:
@@ -180,7 +185,8 @@ class Engine:
     def links(self) -> list[dict[str, object]]:
         """Return what is known of the path of each link that is up, of 1,024 links at most.
 
-        `[{"link": str (as in events), "peer": "192.0.2.1:5", "session": "quic" or "kcp", "rtt_seconds": float
+        `[{"link": str (as in events), "peer": "192.0.2.1:5", "session": "quic" or "kcp", "carrier": "udp" or
+        "rawtcp", "rtt_seconds": float
         (smoothed), "window": int (bytes that may be in flight), "pace": int | None (bytes per second that may be sent;
         None: as fast as the window lets), "mtu": int (bytes of the largest datagram), "sent": int, "lost": int
         (packets), "receive_window": int (bytes that the peer may have on its way to us or unread here), "send_window":

@@ -8,6 +8,7 @@ imported from the engine before the first call that needs it.
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import logging
 import os
@@ -28,6 +29,7 @@ from ginnel.errors import (
     StateError,
     from_engine,
     listen_error,
+    rights_error,
 )
 
 if TYPE_CHECKING:
@@ -113,6 +115,29 @@ def _check_key_log(error: OSError, key_log: str | None) -> None:
         raise ConfigError(str(error), setting="key_log") from error
 
 
+def _carrier_error(error: OSError, setup: ServerSetup | ClientSetup) -> GinnelError:
+    """The error of a carrier that cannot be had. The engine names the one that is not UDP."""
+    carrier = str(error.filename or "udp")
+    if carrier == "rawtcp" and error.errno == errno.EPERM:
+        return rights_error()
+    where = _where(setup, carrier) if isinstance(setup, ServerSetup) else _SOCKETS.get(carrier, carrier)
+    told = listen_error(where, error.errno, error.strerror or str(error))
+    told.carrier = carrier
+    return told
+
+
+_SOCKETS = {"udp": "a UDP socket", "rawtcp": "a port for raw TCP"}
+
+
+def _where(setup: ServerSetup, carrier: str) -> str:
+    """Where a server listens with a carrier, in an error's words."""
+    from ginnel.config.address import Endpoint
+    from ginnel.config.ports import Ports
+
+    places = [Endpoint(host, Ports(tuple(ranges))) for name, host, ranges in setup.listen if name == carrier]
+    return f"{carrier} {', '.join(map(str, places))}"
+
+
 class Native:
     """One engine on the running loop. Use it from that loop's thread only."""
 
@@ -141,11 +166,7 @@ class Native:
             if error.errno is None and setup.replay_file in str(error):
                 # Not the system's word on an address, which has a number, but the engine's on a file.
                 raise StateError(str(error), path=setup.replay_file) from error
-            from ginnel.config.address import Endpoint
-            from ginnel.config.ports import Ports
-
-            endpoint = Endpoint(setup.listen_host, Ports(tuple(setup.listen_ports)))
-            raise listen_error(f"udp {endpoint}", error.errno, error.strerror or str(error)) from error
+            raise _carrier_error(error, setup) from error
         except ValueError as error:
             raise ConfigError(str(error)) from error
 
@@ -157,14 +178,14 @@ class Native:
             return cls(module.Engine.client(setup), on_event)
         except OSError as error:
             _check_key_log(error, setup.key_log)
-            raise listen_error("a UDP socket", error.errno, error.strerror or str(error)) from error
+            raise _carrier_error(error, setup) from error
         except ValueError as error:
             raise ConfigError(str(error)) from error
 
     @property
-    def local_address(self) -> tuple[str, int]:
-        """Host and port of the UDP socket; of several, the first."""
-        return self._engine.local_address
+    def local_addresses(self) -> list[tuple[str, str, int]]:
+        """Of each carrier its name, host and lowest port, of a server in the order in which it listens."""
+        return self._engine.local_addresses
 
     def stats(self) -> dict[str, Any]:
         """Return the engine's statistics, as its stub describes them."""

@@ -12,15 +12,16 @@ PLAIN_KCP: Kcp = ("auto", 8, None)
 class ServerSetup:
     """What `Engine.server` reads, by these names."""
 
-    listen_host: str
-    listen_ports: list[tuple[int, int]]
-    """Ranges, both bounds included; `[(0, 0)]`: any port."""
+    listen: list[tuple[str, str, list[tuple[int, int]]]]
+    """Carrier, IP address, and ranges of ports, both bounds included; `[(0, 0)]`: any port. No carrier twice."""
     psk: bytes
     previous_psk: bytes | None
     private_key: bytes
     users: list[tuple[str, bytes]]
     allow_private: bool
     replay_file: str
+    rawtcp: dict[str, str] = field(default_factory=dict)
+    """What is decided about the way of raw TCP: interface, source, gateway; a missing one is found out."""
     limits: dict[str, float] = field(default_factory=dict)
     """Times, sizes and counts by key, in seconds and bytes; a missing one is the default."""
     congestion: tuple[str, float | None] = ("adaptive", None)
@@ -40,8 +41,10 @@ class ServerSetup:
 class ClientSetup:
     """What `Engine.client` reads, by these names."""
 
-    servers: list[tuple[str, list[tuple[int, int]], bytes, bytes, bytes]]
-    """Of each: host, ranges of ports, public key, the deployment's secret, the user's private key."""
+    servers: list[tuple[str, str, list[tuple[int, int]], bytes, bytes, bytes]]
+    """Of each: carrier, host, ranges of ports, public key, the deployment's secret, the user's private key."""
+    rawtcp: dict[str, str] = field(default_factory=dict)
+    """What is decided about the way of raw TCP: interface, source, gateway; a missing one is found out."""
     limits: dict[str, float] = field(default_factory=dict)
     """Times, sizes and counts by key, in seconds and bytes; a missing one is the default."""
     congestion: tuple[str, float | None] = ("adaptive", None)

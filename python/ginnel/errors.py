@@ -20,6 +20,7 @@
     │   └── TargetNotAllowed (PermissionError)
     ├── StreamReset (ConnectionResetError)    a stream was cut, not ended
     ├── ListenError (OSError)                 an address that cannot be bound; errno says why
+    ├── RightsError (PermissionError)         the system does not let this process do what the carrier needs
     ├── LimitReached                          a bound of the program or of the user; trying later may work
     ├── ControlError                          a running server or client could not be asked, or says no
     │   └── NotRunning                        there is none
@@ -37,7 +38,8 @@ message, hint or fact ever contains a key or a share link.
 import errno as _errno
 import os
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Mapping
 from socket import EAI_NONAME, gaierror
 from typing import NamedTuple
 
@@ -173,6 +175,12 @@ class ListenError(GinnelError, OSError):
     """An address that could not be bound."""
 
     address: str | None = None
+    carrier: str | None = None
+    """Whose address it is: "udp" or "rawtcp"; None where it is a listener's."""
+
+
+class RightsError(GinnelError, PermissionError):
+    """A right is missing that raw TCP needs."""
 
 
 class LimitReached(GinnelError):
@@ -198,10 +206,17 @@ class EngineError(GinnelError):
     """The engine's own word for it."""
 
 
-NO_ANSWER_HINT = (
-    "The server is down, the address or port is wrong, UDP is blocked on the way, or the keys do not match:\n"
-    "a ginnel server answers nobody whose keys it does not know, so these look the same from here."
-)
+def no_answer_hint(carriers: Collection[str] = ("udp",)) -> str:
+    """What it can be when no server answers with these carriers."""
+    ways = " and ".join("raw TCP" if carrier == "rawtcp" else "UDP" for carrier in carriers)
+    blocked = f"{ways} {'is' if len(carriers) == 1 else 'are'} blocked on the way"
+    return (
+        f"The server is down, the address or port is wrong, {blocked}, or the keys do not match:\n"
+        "a ginnel server answers nobody whose keys it does not know, so these look the same from here."
+    )
+
+
+NO_ANSWER_HINT = no_answer_hint()
 _NOT_ALLOWED_HINT = "A server connects to public addresses only, unless it was started with --allow-private."
 
 
@@ -243,6 +258,8 @@ def from_engine(kind: str, message: str, facts: Mapping[str, object]) -> GinnelE
 
     Facts that the error does not declare are left out, so that a newer engine can say more.
     """
+    if kind == RAWTCP_RIGHTS:
+        return rights_error()
     if kind == "listen":
         number = facts.get("errno")
         return listen_error(
@@ -285,6 +302,26 @@ def listen_error(address: str, number: int | None, message: str = "") -> ListenE
         reason = f"cannot be bound: {why}"
     error = ListenError(f"{address} {reason}", hint=hint, address=address)
     error.errno = number
+    return error
+
+
+RAWTCP_RIGHTS = "rawtcp_rights"
+"""The engine's word for it, as a failure's kind and in its log."""
+RIGHTS = ("CAP_NET_RAW", "CAP_NET_BIND_SERVICE")
+"""What raw TCP needs; the second for ports below 1024 alone."""
+
+
+def rights_error() -> RightsError:
+    """The error for raw TCP without the right to it, with the commands that give it to this very program."""
+    # A file has the right, and what leads to it may be a link.
+    program = os.path.realpath(sys.executable) if sys.executable else '"$(readlink -f "$(which python3)")"'
+    error = RightsError(
+        f"raw TCP needs the right to open packet sockets ({RIGHTS[0]})",
+        hint=f"sudo setcap {','.join(RIGHTS).lower()}+ep {program}\n"
+        f"Or in the unit of a systemd service:  AmbientCapabilities={' '.join(RIGHTS)}\n"
+        "Or run it as root. docs/rawtcp.md says what each of them gives away.",
+    )
+    error.errno = _errno.EPERM
     return error
 
 

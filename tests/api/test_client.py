@@ -40,7 +40,9 @@ async def test_a_link_as_text_or_parsed_starts_the_same_client(
         async with Client(given) as client:
             assert client.link == LinkUp("192.0.2.1:5", rtt_seconds=0.041, session="quic", carrier="udp")
     for engine in engines:
-        assert engine.config.servers == [("192.0.2.1", [(5, 5)], bytes(32), bytes(32), bytes(range(32)))]
+        assert engine.config.servers == [
+            ("udp", "192.0.2.1", [(5, 5)], bytes(32), bytes(32), bytes(range(32)))
+        ]
         assert engine.calls == [("connect", 10.0), ("shutdown", 4.0)]
 
 

@@ -35,6 +35,7 @@ async def test_the_engine_gets_each_server_with_its_own_keys_in_their_order(engi
         pass
     assert engines[0].config.servers == [
         (
+            "udp",
             f"192.0.2.{n}",
             [(1000 * n, 1000 * n + 1)],
             bytes([n] * 32),
@@ -50,7 +51,8 @@ def test_the_first_label_and_profile_that_are_there() -> None:
     joined, notes = join_links(
         [link(1), link(2, profile=first, label="home"), link(3, profile=second, label="x")]
     )
-    assert (joined.profile, joined.label) == (first, "home")
+    # What is raw TCP's alone is not said where there is none.
+    assert (joined.profile, joined.label) == (first.model_copy(update={"printable": None}), "home")
     assert notes == ("the profile is that of the first link: a client has one, for all of its servers",)
     assert join_links([link(1), link(2, label="home")], "away")[0].label == "away"
     assert join_links([link(1, profile=first), link(2, profile=first)])[1] == ()

@@ -47,7 +47,7 @@ async def test_an_engine_starts_with_its_limits_and_levels(
     [
         ({}, []),
         ({"drain_seconds": 9.0}, []),
-        ({"listen": Endpoint("::1", Ports.one(5))}, []),
+        ({"listen": (Endpoint("::1", Ports.one(5)),)}, []),
         ({"allow_private": True}, [("set_allow_private", True)]),
         (
             {"log": LogConfig(areas={"link": "off", "users": "off"})},
@@ -125,7 +125,7 @@ async def test_a_drain_that_was_reloaded_is_the_one_at_the_end(engines: list[Eng
 
 async def test_what_waits_for_the_next_start_is_told_until_then(engines: list[Engine], state: Path) -> None:
     async with Server(state=state) as server:
-        new = ServerConfig.build(state=state, listen=Endpoint("::1", Ports.one(5)))
+        new = ServerConfig.build(state=state, listen=(Endpoint("::1", Ports.one(5)),))
         for _ in range(2):
             report = await server.reload(new)
             assert [change.key for change in report.waiting] == ["listen"]

@@ -51,14 +51,15 @@ async def test_the_example_of_the_documentation(engines: list[Engine], state: Pa
     users = dict(engines[0].calls[0][1])
     assert set(users) == {"default", "laptop"}
     # The engine knows the laptop before the laptop connects, and by the key that is in its link.
-    assert users["laptop"] == fake_engine.public_key(engines[1].config.servers[0][4])
+    assert users["laptop"] == fake_engine.public_key(engines[1].config.servers[0][5])
     assert engines[1].config.servers == [
         (
+            "udp",
             "127.0.0.1",
             [(40_000, 40_000)],
             fake_engine.public_key(engines[0].config.private_key),
             engines[0].config.psk,
-            engines[1].config.servers[0][4],
+            engines[1].config.servers[0][5],
         )
     ]
 
@@ -76,7 +77,7 @@ async def test_the_first_start_makes_everything_and_the_second_keeps_it(
         assert server.share_link() == first
     assert engines[0].config.psk == engines[1].config.psk
     assert engines[0].config.replay_file == str(state / "replay")
-    assert engines[0].config.listen_host == "0.0.0.0"  # noqa: S104 - what the fake was told
+    assert engines[0].config.listen == [("udp", "0.0.0.0", list(server.ports.ranges))]  # noqa: S104 - what the fake was told
 
 
 async def test_two_deployments_share_nothing(engines: list[Engine], tmp_path: Path) -> None:
@@ -293,7 +294,8 @@ async def test_one_server_per_state(engines: list[Engine], state: Path) -> None:
 
 async def test_what_goes_into_the_link_as_the_address(engines: list[Engine], state: Path) -> None:
     async with Server(state=state, listen="0.0.0.0:4433", advertise="Ext.Example.net:443") as server:
-        assert (server.reachable.origin, server.reachable.address) == ("given", ("ext.example.net", 443))
+        (reachable,) = server.reachable
+        assert (reachable.origin, reachable.address) == ("given", ("ext.example.net", 443))
         assert ShareLink.parse(server.share_link()).servers[0].address == ("ext.example.net", 443)
     assert stored_link(state, "default")[0].servers[0].address == ("ext.example.net", 443)
 
@@ -362,7 +364,7 @@ async def test_ports_that_are_given_are_listened_on_advertised_and_kept(
     async with Server(state=state, listen="127.0.0.1:4433,5000-5002") as server:
         assert (server.address, str(server.ports)) == (("127.0.0.1", 4433), "4433,5000-5002")
         link = ShareLink.parse(server.share_link())
-    assert engines[0].config.listen_ports == [(4433, 4433), (5000, 5002)]
+    assert engines[0].config.listen == [("udp", "127.0.0.1", [(4433, 4433), (5000, 5002)])]
     assert str(link.servers[0].endpoint) == "127.0.0.1:4433,5000-5002"
     assert stored_link(state, "default")[0] == link
     async with Server(state=state) as server:
@@ -415,7 +417,11 @@ async def test_the_profile_is_drawn_once_kept_and_carried(engines: list[Engine],
             profiles.append(carried_by(server))
     assert profiles[0] == profiles[1]
     assert profiles[0].preset == "balanced"
-    assert [engine.config.profile for engine in engines] == [profiles[0].pairs()] * 2
+    # What is raw TCP's alone is not in links for UDP, but the deployment has it.
+    kept = StateDirectory(state).read()
+    assert kept is not None
+    assert kept.profile == profiles[0].model_copy(update={"printable": kept.profile.printable})
+    assert [engine.config.profile for engine in engines] == [kept.profile.pairs()] * 2
     # Another preset is drawn anew, and stays when nobody asks for one.
     presets: list[Preset | None] = ["light", None]
     for wanted in presets:
@@ -431,7 +437,8 @@ async def test_fields_that_are_given_hold_for_what_the_server_sends(
     async with Server(state=state, profile=ProfileConfig(segment_cut=(7, 9))) as server:
         carried = carried_by(server)
     assert carried.segment_cut != (7, 9)
-    assert engines[0].config.profile == {**carried.pairs(), "segment_cut": (7, 9)}
+    sent = engines[0].config.profile
+    assert sent == {**carried.pairs(), "segment_cut": (7, 9), "printable": sent["printable"]}
 
 
 async def test_two_deployments_have_two_profiles(engines: list[Engine], tmp_path: Path) -> None:

@@ -76,13 +76,14 @@ def _main() -> int:
 
     sys.modules["ginnel._engine"] = fake_engine
     Engine.answer_connect = "FAKE_SILENT" not in os.environ
+    Engine.rights = "FAKE_NO_RIGHTS" not in os.environ
     Engine.busy_ports = {int(port) for port in os.environ.get("FAKE_BUSY", "").split()}
 
     class Held(Engine):
         """An engine that begins as the environment says."""
 
-        def __init__(self, role: str, config: object, address: tuple[str, int]) -> None:
-            super().__init__(role, config, address)
+        def __init__(self, role: str, config: object, addresses: list[tuple[str, str, int]]) -> None:
+            super().__init__(role, config, addresses)
             self.hold = {os.environ.get("FAKE_HOLD", "")}
             if "FAKE_DIE" in os.environ:
                 self.die()

@@ -41,8 +41,12 @@ def test_a_new_user(run: Command, state: Path, printed: str) -> None:
 def test_json(run: Command, state: Path, printed: str) -> None:
     result = run("link", "--json", "--state", str(state))
     assert json.loads(result.out) == {
-        "user": "default", "new": False, "address": "127.0.0.1:4433", "link": printed
-    }  # fmt: skip
+        "user": "default",
+        "new": False,
+        "address": "127.0.0.1:4433",
+        "addresses": ["127.0.0.1:4433"],
+        "link": printed,
+    }
 
 
 def test_mistakes(run: Command, state: Path, printed: str) -> None:

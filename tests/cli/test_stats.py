@@ -47,7 +47,7 @@ def test_a_person_gets_a_table() -> None:
 )
 def test_the_path_of_the_one_link_is_told(pace: int | None, shown: str) -> None:
     lines = describe({**STATS, "links": [{**LINK, "pace": pace}]}, None)
-    assert lines[2] == f"path     41 ms, quic, {shown}, window 977 KiB, 30 of 2,000 packets lost"
+    assert lines[2] == f"path     41 ms, quic over udp, {shown}, window 977 KiB, 30 of 2,000 packets lost"
     assert describe({**STATS, "links": [LINK, LINK]}, None) == describe(STATS, None)
 
 

@@ -136,7 +136,7 @@ def test_nobody_left_is_said(run: Command, made: Path) -> None:
         (["remove", "default", "nobody"], "no user 'nobody'.", "ginnel user add nobody"),
         (["rotate", "nobody"], "no user 'nobody'.", "ginnel user list"),
         (["list", "default"], "`ginnel user list` lists all users and takes no name", ""),
-        (["add", "anna", "--advertise", "a b"], "advertise = 'a b'", ""),
+        (["add", "anna", "--advertise", "a b"], "--advertise = 'a b'", ""),
     ],
 )
 def test_mistakes_change_nothing(run: Command, made: Path, words: list[str], error: str, hint: str) -> None:

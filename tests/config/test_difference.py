@@ -29,7 +29,7 @@ def client(**settings: Any) -> ClientConfig:
     ("settings", "line"),
     [
         (
-            {"listen": Endpoint("::1", Ports.one(5))},
+            {"listen": (Endpoint("::1", Ports.one(5)),)},
             "listen: the default is now [::1]:5, at the next start",
         ),
         ({"state": Path("t")}, "state: s is now t, at the next start"),
@@ -95,7 +95,9 @@ def test_of_another_role_only_the_role_is_told() -> None:
 
 
 def test_a_report_parts_what_waits_from_what_holds() -> None:
-    report = report_of(difference(server(), server(listen=Endpoint("::1", Ports.one(5)), drain_seconds=5.0)))
+    report = report_of(
+        difference(server(), server(listen=(Endpoint("::1", Ports.one(5)),), drain_seconds=5.0))
+    )
     assert [change.key for change in report.applied] == ["drain"]
     assert [change.key for change in report.waiting] == ["listen"]
     assert report.lines == (str(report.applied[0]), str(report.waiting[0]))
@@ -105,7 +107,7 @@ def test_a_report_parts_what_waits_from_what_holds() -> None:
 def test_what_runs_keeps_what_waits() -> None:
     old = server(log=LogConfig(format="text"))
     new = server(
-        listen=Endpoint("::1", Ports.one(5)),
+        listen=(Endpoint("::1", Ports.one(5)),),
         drain_seconds=5.0,
         limits=Limits(links=5),
         log=LogConfig(level="off", format="json"),

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from ginnel.config.address import Endpoint
 from ginnel.config.kinds import (
     Choice,
     Count,
@@ -13,13 +12,10 @@ from ginnel.config.kinds import (
     FilePath,
     Flag,
     Kind,
-    Listen,
     Rate,
-    Reachable,
     Size,
     resolve,
 )
-from ginnel.config.ports import Ports
 from ginnel.errors import ConfigError
 
 TIME = Duration(1, 60, " The default is 5 s.")
@@ -27,7 +23,6 @@ SIZE = Size(1024, 1_048_576)
 RATE = Rate(100_000, 10**9, " So.")
 COUNT = Count(1, 100)
 WORD = Choice(("text", "json"), '"json"')
-LISTEN = Listen("127.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -39,9 +34,6 @@ LISTEN = Listen("127.0.0.1")
         (COUNT, 7, 7),
         (Flag(), False, False),
         (WORD, "json", "json"),
-        (LISTEN, "[::1]:5", Endpoint("::1", Ports.one(5))),
-        (LISTEN, 5, Endpoint("127.0.0.1", Ports.one(5))),
-        (Reachable(), "a.example:5-6", ("a.example", Ports.run(5, 2))),
         (FilePath(), "a/b", Path("a/b")),
     ],
 )
@@ -74,9 +66,6 @@ def test_what_a_file_says_is_read_and_spelled_again(kind: Kind, raw: object, val
         (Flag(), 1, "x = 1 is neither true nor false", "without quotes"),
         (WORD, "jsno", "x = 'jsno' is not one of its words", "Did you mean 'json'? One of: text, json."),
         (WORD, 1, "x = 1 is not a string", "One of: text, json."),
-        (LISTEN, 70_000, "x = '70000' has no valid port", "0 to 65535"),
-        (LISTEN, 1.5, "x = 1.5 is not a string", "127.0.0.1"),
-        (Reachable(), "a:0", "x = 'a:0' has port 0", "Leave the port out"),
         (FilePath(), " ", "x = ' ' is not a path", "link.txt"),
         (FilePath(), "a\0b", r"x = 'a\\x00b' is not a path", "link.txt"),
     ],
@@ -98,7 +87,6 @@ def test_what_is_wrong_is_told_with_what_would_be_right(
         (Flag(), "OFF", False),
         (TIME, "5 s", 5),
         (RATE, "20mbit", 20_000_000),
-        (LISTEN, "8", Endpoint("127.0.0.1", Ports.one(8))),
     ],
 )
 def test_texts_of_flags_and_variables(kind: Kind, text: str, value: object) -> None:
@@ -119,7 +107,7 @@ def test_a_number_outside_its_bounds_is_refused(value: float) -> None:
         TIME.check(value, "x")
 
 
-@pytest.mark.parametrize("kind", [TIME, SIZE, RATE, COUNT, Flag(), WORD, LISTEN, Reachable(), FilePath()])
+@pytest.mark.parametrize("kind", [TIME, SIZE, RATE, COUNT, Flag(), WORD, FilePath()])
 def test_a_number_too_long_to_write_is_refused_all_the_same(kind: Kind) -> None:
     with pytest.raises(ConfigError, match="very large number"):
         kind.read(1 << 20_000, "x")
@@ -135,7 +123,7 @@ def test_relative_paths_count_from_the_base(monkeypatch: pytest.MonkeyPatch) -> 
         resolve(Path("~nobody-has-this-name/a"), None, "x")
 
 
-@pytest.mark.parametrize("kind", [TIME, SIZE, RATE, COUNT, Flag(), WORD, LISTEN, Reachable(), FilePath()])
+@pytest.mark.parametrize("kind", [TIME, SIZE, RATE, COUNT, Flag(), WORD, FilePath()])
 def test_examples_are_right(kind: Kind) -> None:
     raw: Any = {"true": True, "1000": 50}.get(kind.example, kind.example.strip('"'))
     kind.read(raw, "x")

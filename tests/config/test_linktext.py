@@ -92,8 +92,10 @@ def test_what_is_no_link_at_all(text: str, message: str) -> None:
 
 
 def test_a_newer_format_is_told_as_such() -> None:
-    error = complaint(rebuilt(at={0: 3}))
-    assert str(error) == "the share link was made by a newer ginnel: it has format 3, this one reads 1 and 2"
+    error = complaint(rebuilt(at={0: 4}))
+    assert (
+        str(error) == "the share link was made by a newer ginnel: it has format 4, this one reads 1, 2 and 3"
+    )
     assert "Update ginnel" in error.hint
 
 

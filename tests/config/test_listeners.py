@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ginnel.config.address import Address
-from ginnel.config.listeners import ListenerMistake, Listeners, holds_password
+from ginnel.config.listeners import Listeners, holds_password
+from ginnel.config.mistakes import EntryMistake
 from ginnel.errors import ConfigError
 
 KIND = Listeners()
@@ -88,7 +89,7 @@ def test_a_password_here_or_in_a_file_of_its_own(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_name_the_listener(raw: object, error: str, place: tuple[object, ...]) -> None:
-    with pytest.raises(ListenerMistake) as caught:
+    with pytest.raises(EntryMistake) as caught:
         KIND.read(raw, "socks5")
     assert (str(caught.value), caught.value.place) == (error, place)
     assert "SECRET" not in str(caught.value) + caught.value.hint
@@ -113,5 +114,5 @@ def test_too_few_and_too_many(raw: object) -> None:
 )
 def test_a_password_file_that_holds_none(tmp_path: Path, make: object, error: str) -> None:
     make(tmp_path / "p")  # type: ignore[operator]  # each takes a path
-    with pytest.raises(ListenerMistake, match=error):
+    with pytest.raises(EntryMistake, match=error):
         KIND.read_from({"listen": 1, "username": "u", "password_file": "p"}, "socks5", tmp_path)

@@ -65,9 +65,9 @@ def test_every_kind_of_setting_of_a_server() -> None:
         """
     ).usable()
     assert isinstance(config, ServerConfig)
-    assert config.listen == Endpoint("0.0.0.0", Ports.one(443))  # noqa: S104 - what a server listens on unless told otherwise
+    assert config.listen == (Endpoint("0.0.0.0", Ports.one(443)),)  # noqa: S104 - what a server listens on unless told otherwise
     assert config.state == Path("state")
-    assert config.advertise == ("vpn.example.net", Ports.one(444))
+    assert config.advertise == (("vpn.example.net", Ports.one(444), None),)
     assert config.allow_private
     assert config.drain_seconds == 60
     assert (config.congestion, config.rate_bits_per_second) == ("fixed", 184_000_000)
@@ -466,13 +466,16 @@ def test_impossible_profiles_are_told_with_field_value_and_range(text: str, line
 
 def test_ports_are_named_or_their_number_is() -> None:
     (found,) = lines(server("listen = 4433\nports = 5"))
-    assert found == "server.toml:3: both listen and ports are given. Take one of them out."
+    assert found == (
+        "server.toml:3: both listen and ports are given."
+        " listen says which ports, ports how many to draw: take one of them out."
+    )
     # A higher layer has chosen the other way.
     config = server("listen = 4433", {"GINNEL_PORTS": "5"}).usable()
     assert isinstance(config, ServerConfig)
     assert (config.listen, config.ports) == (None, 5)
     config = server("ports = 5", {}, "listen=1-2").usable()
     assert isinstance(config, ServerConfig)
-    assert (str(config.listen), config.ports) == ("0.0.0.0:1-2", None)
+    assert ([str(place) for place in config.listen or ()], config.ports) == (["0.0.0.0:1-2"], None)
     (found,) = lines(server("ports = 257"))
     assert found == "server.toml:2: ports = 257 is too large. Allowed: 1 to 256."

@@ -147,4 +147,5 @@ DERIVED = {
     "small_padding": (7, 77),
     "control_padding": (27, 112),
     "segment_cut": (4, 49),
+    "printable": (7, 29),
 }

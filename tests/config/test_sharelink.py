@@ -97,12 +97,13 @@ def complaint(text: str) -> ShareLinkError:
 
 
 def read_vector(vector: dict[str, Any]) -> ShareLink:
-    common = {name: vector[name] for name in ("psk", "private_key") if name in vector}
+    common = {name: vector[name] for name in ("psk", "private_key", "carrier") if name in vector}
     servers = []
     for one in vector["servers"]:
         fields = {**common, **one}
         servers.append(
             ServerEntry(
+                carrier=fields["carrier"],
                 host=fields["host"],
                 ports=Ports.one(fields["port"])
                 if "port" in fields
@@ -120,7 +121,6 @@ def read_vector(vector: dict[str, Any]) -> ShareLink:
             **{name: value if name == "preset" else tuple(value) for name, value in profile.items()}
         ),
         session=vector["session"],
-        carrier=vector["carrier"],
         label=vector["label"],
     )
 
@@ -270,7 +270,15 @@ def test_a_profile_is_carried_field_by_field() -> None:
     for preset in (0, 1, 2):
         fields = {name: (field.kind.low, field.kind.high) for name, field in FIELDS.items()}
         widest = Profile(preset=(None, *PRESETS)[preset], **fields)
-        assert ShareLink.parse(link(profile=widest).to_text()).profile == widest
+        assert (
+            ShareLink.parse(link(profile=widest, servers=(server(carrier="rawtcp"),)).to_text()).profile
+            == widest
+        )
+        # What is raw TCP's alone is not said where there is none.
+        plain = widest.model_copy(update={"printable": None})
+        assert (
+            ShareLink.parse(link(profile=widest).to_text()).profile == plain == link(profile=widest).profile
+        )
 
 
 @given(st.binary(max_size=250), st.sampled_from([0, 1, 2]))

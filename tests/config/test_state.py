@@ -59,7 +59,11 @@ def refusal(directory: StateDirectory) -> StateError:
     "kept",
     [
         some_state(),
-        some_state(previous_psk=Secret(bytes([7] * 32)), reachable="a.example:1", ports=None),
+        some_state(
+            previous_psk=Secret(bytes([7] * 32)),
+            reachable=("a.example:1", "rawtcp://a.example:2"),
+            ports=None,
+        ),
         some_state(session="kcp"),
     ],
 )
@@ -119,7 +123,7 @@ def test_changes_at_the_same_time_all_survive(directory: StateDirectory) -> None
     def add(number: int) -> None:
         def change(before: ServerState | None) -> ServerState:
             assert before is not None
-            return before.replaced(reachable=f"{before.reachable or ''}{number}.")
+            return before.replaced(reachable=("".join(before.reachable) + f"{number}.",))
 
         StateDirectory(directory.path).update(change)
 
@@ -130,8 +134,7 @@ def test_changes_at_the_same_time_all_survive(directory: StateDirectory) -> None
         thread.join()
     kept = directory.read()
     assert kept is not None
-    assert kept.reachable is not None
-    assert sorted(kept.reachable.split(".")) == ["", *map(str, range(8))]
+    assert sorted("".join(kept.reachable).split(".")) == ["", *map(str, range(8))]
 
 
 @pytest.mark.parametrize("name", [".", "server.json"])
@@ -223,7 +226,7 @@ def old(**changes: Any) -> str:
         (first(users=[{"name": "a"}, {"name": "a"}]), r"is damaged: users: two users have the same name"),
         (first(users=[{"name": "a", "generation": 0}]), r"is damaged: users.0.generation: "),
         (damaged(users=[]), r"is damaged: unknown key 'users'"),
-        (damaged(version=5), r"was written by a newer ginnel \(format 5; this one reads 4\)"),
+        (damaged(version=6), r"was written by a newer ginnel \(format 6; this one reads 5\)"),
         (damaged(session="tcp"), r"is damaged: session: "),
         (third(session="kcp"), r"is damaged: unknown key 'session'"),
         (damaged(version=0), r"is damaged: version: "),
@@ -340,7 +343,7 @@ def test_users_of_version_1_move_to_the_roster(state: Path) -> None:
     assert directory.read() == some_state()
     assert roster_of(directory) == (User("default", 1), User("anna", 3))
     kept = json.loads((state / "server.json").read_text())
-    assert kept["version"] == 4
+    assert kept["version"] == 5
     assert "users" not in kept
     assert directory.read() == some_state()
 
@@ -354,7 +357,7 @@ def test_a_state_of_version_2_gets_a_profile_and_keeps_it(state: Path) -> None:
     # Drawn from the secret, as clients do whose links are as old.
     assert found == some_state(profile=Profile.derive(Secret(bytes(32))))
     kept = json.loads((state / "server.json").read_text())
-    assert (kept["version"], kept["ports"]) == (4, "38411")
+    assert (kept["version"], kept["ports"]) == (5, "38411")
     assert "port" not in kept
     assert directory.read() == found
 
@@ -366,7 +369,7 @@ def test_links_of_a_state_of_version_3_ask_for_what_they_asked_for(state: Path) 
     (state / "server.json").write_text(third())
     assert directory.read() == some_state(session="quic")
     kept = json.loads((state / "server.json").read_text())
-    assert (kept["version"], kept["session"]) == (4, "quic")
+    assert (kept["version"], kept["session"]) == (5, "quic")
 
 
 def test_as_many_users_as_allowed_move(state: Path) -> None:
@@ -433,7 +436,7 @@ def test_a_crash_at_any_step_of_the_move_loses_nobody(tmp_path: Path) -> None:
         code = subprocess.run(program, check=False).returncode
         assert code in (0, -signal.SIGKILL)
         kept = json.loads((directory.path / "server.json").read_text())
-        if kept["version"] == 4:
+        if kept["version"] == 5:
             assert roster_of(directory) == users, f"step {number}: the keys stand there without the users"
         assert directory.read() == some_state(), f"step {number}"
         assert roster_of(directory) == users, f"step {number}"

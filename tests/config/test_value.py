@@ -11,8 +11,8 @@ from ginnel.errors import ConfigError
 
 
 def test_values_are_frozen_and_compared_by_content() -> None:
-    config = ServerConfig.build(state=Path("state"), listen=Endpoint("127.0.0.1", Ports.one(1)))
-    assert config == ServerConfig.build(state=Path("state"), listen=Endpoint("127.0.0.1", Ports.one(1)))
+    config = ServerConfig.build(state=Path("state"), listen=(Endpoint("127.0.0.1", Ports.one(1)),))
+    assert config == ServerConfig.build(state=Path("state"), listen=(Endpoint("127.0.0.1", Ports.one(1)),))
     with pytest.raises(ValueError, match="frozen"):
         config.allow_private = True  # type: ignore[misc]  # assigning is the test
 

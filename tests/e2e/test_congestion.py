@@ -136,7 +136,7 @@ BAD: list[tuple[Any, str]] = [
 
 
 def setup(congestion: tuple[str, float | None]) -> ClientSetup:
-    server = (LOOPBACK, [(9, 9)], bytes(range(32)), bytes(32), bytes(32))
+    server = ("udp", LOOPBACK, [(9, 9)], bytes(range(32)), bytes(32), bytes(32))
     return ClientSetup(servers=[server], congestion=congestion)
 
 

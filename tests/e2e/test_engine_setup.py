@@ -11,7 +11,7 @@ from ginnel.config.profile import FIELDS, Profile
 from tests.e2e.program import LOOPBACK
 
 KEY = bytes(32)
-SERVER = (LOOPBACK, [(9, 9)], bytes(range(32)), KEY, KEY)
+SERVER = ("udp", LOOPBACK, [(9, 9)], bytes(range(32)), KEY, KEY)
 
 
 def client(**changes: Any) -> _engine.Engine:
@@ -61,25 +61,25 @@ def test_a_running_engine_takes_another_profile_and_refuses_an_impossible_one() 
     ],
 )
 def test_ports_of_a_server_that_cannot_be(ports: list[tuple[int, int]], error: str) -> None:
-    assert refusal(lambda: client(servers=[(LOOPBACK, ports, KEY, KEY, KEY)])) == error
+    assert refusal(lambda: client(servers=[("udp", LOOPBACK, ports, KEY, KEY, KEY)])) == error
 
 
-@pytest.mark.parametrize("at", [2, 3, 4])
+@pytest.mark.parametrize("at", [3, 4, 5])
 def test_each_key_of_a_server_has_32_bytes(at: int) -> None:
     fields = list(SERVER)
     fields[at] = bytes(31)
-    name = {2: "public key", 3: "psk", 4: "private key"}[at]
+    name = {3: "public key", 4: "psk", 5: "private key"}[at]
     assert refusal(lambda: client(servers=[SERVER, tuple(fields)])) == (
         f"servers: {name}: 32 bytes are needed, here are 31"
     )
 
 
 def test_a_server_takes_a_set_of_ports(tmp_path_factory: pytest.TempPathFactory) -> None:
-    def server(ports: list[tuple[int, int]]) -> _engine.Engine:
+    def server(ports: list[tuple[int, int]], **changes: Any) -> _engine.Engine:
         return _engine.Engine.server(
             ServerSetup(
-                listen_host=LOOPBACK,
-                listen_ports=ports,
+                listen=changes.get("listen", [("udp", LOOPBACK, ports)]),
+                rawtcp=changes.get("rawtcp", {}),
                 psk=KEY,
                 previous_psk=None,
                 private_key=KEY,
@@ -90,11 +90,41 @@ def test_a_server_takes_a_set_of_ports(tmp_path_factory: pytest.TempPathFactory)
             )
         )
 
-    host, port = server([(0, 0)]).local_address
-    assert host == LOOPBACK
+    ((carrier, host, port),) = server([(0, 0)]).local_addresses
+    assert (carrier, host) == ("udp", LOOPBACK)
     assert port > 0
-    assert refusal(lambda: server([(0, 1)])) == "listen_ports: port 0 stands alone, for any free port"
-    assert refusal(lambda: server([])) == "listen_ports: a server needs a port"
+    assert refusal(lambda: server([(0, 1)])) == "listen: ports: port 0 stands alone, for any free port"
+    assert refusal(lambda: server([])) == "listen: ports: a server needs a port"
+    # And of carriers, each once.
+    place = ("udp", LOOPBACK, [(0, 0)])
+    for listen, error in (
+        ([], "listen: a server needs a carrier"),
+        ([place, place], 'listen: the carrier "udp" stands there twice'),
+        ([("tcp", LOOPBACK, [(0, 0)])], 'listen: carrier: "tcp" is none of "udp", "rawtcp"'),
+        ([("udp", "a.example", [(0, 0)])], 'listen: host: "a.example" is not an IP address'),
+    ):
+        assert refusal(lambda listen=listen: server([], listen=listen)) == error  # type: ignore[misc]  # a lambda with a default
+
+
+@pytest.mark.parametrize(
+    ("rawtcp", "error"),
+    [
+        ({"interfaec": "eth0"}, 'rawtcp: there is no "interfaec"'),
+        ({"source": "a.example"}, 'rawtcp: source: "a.example" is not an IP address'),
+        ({"gateway": "02:00:00:00:00"}, 'rawtcp: gateway: "02:00:00:00:00" is not a hardware address'),
+        ({"gateway": "02:00:00:00:00:+1"}, 'rawtcp: gateway: "02:00:00:00:00:+1" is not a hardware address'),
+        ({"gateway": "0200:00:00:00:01:"}, 'rawtcp: gateway: "0200:00:00:00:01:" is not a hardware address'),
+    ],
+)
+def test_what_is_decided_about_raw_tcp_is_checked(rawtcp: dict[str, str], error: str) -> None:
+    assert refusal(lambda: client(rawtcp=rawtcp)) == error
+    client(rawtcp={"interface": "eth0", "source": "192.0.2.1", "gateway": "02:00:00:00:00:0a"})
+
+
+def test_a_carrier_of_a_server_that_there_is_not() -> None:
+    assert refusal(lambda: client(servers=[("tcp", *SERVER[1:])])) == (
+        'servers: carrier: "tcp" is none of "udp", "rawtcp"'
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Section 13: share links, both formats, read; and written in format 1."""
+"""Section 13: share links of every format, read; and written in format 1."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ FIELDS = {
     "segment_cut": (0, 200),
 }
 """A profile's fields in their order, with what both of their bounds may be."""
+FIELDS_3 = FIELDS | {"printable": (6, 64)}
+"""The same in format 3."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class ServerEntry:
     public_key: bytes
     psk: bytes
     private_key: bytes
+    carrier: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,11 @@ def parse(text: str) -> ShareLink:
     reader = Reader(unseal(letters(text)))
     number = reader.number(1)
     reader.take(2)
-    session, carrier = reader.number(1), reader.number(1)
-    if number not in (1, 2) or session not in (0, 1) or carrier != 0:
+    session = reader.number(1)
+    if number not in (1, 2, 3) or session not in (0, 1) or (number < 3 and reader.number(1) != 0):
         raise Refused("a format, session or carrier that is not known")
-    link = dataclasses.replace(format_1(reader) if number == 1 else format_2(reader), session=session)
+    link = format_1(reader) if number == 1 else formats_2_and_3(reader, has_carriers=number == 3)
+    link = dataclasses.replace(link, session=session)
     if reader.left:
         raise Refused("something is left over")
     return link
@@ -141,31 +145,38 @@ def format_1(reader: Reader) -> ShareLink:
     return ShareLink(label, tuple(servers))
 
 
-def format_2(reader: Reader) -> ShareLink:
-    """With secrets by number, ranges of ports, and a profile."""
+def formats_2_and_3(reader: Reader, *, has_carriers: bool) -> ShareLink:
+    """With secrets by number, ranges of ports, and a profile; format 3 with a carrier for each server."""
     label = read_label(reader)
     secrets = [reader.take(32) for _ in range(reader.number(1))]
     servers, named = [], list[int]()
     for _ in range(read_count(reader)):
+        if (carrier := reader.number(1) if has_carriers else 0) > 1:
+            raise Refused("a carrier that is not known")
         psk, private_key = reader.number(1), reader.number(1)
         named += psk, private_key
         if max(named) >= len(secrets):
             raise Refused("a secret that is not there")
         host = read_host(reader)
         ports = checked_ports([(reader.number(2), reader.number(2)) for _ in range(reader.number(1))])
-        servers.append(ServerEntry(host, ports, reader.take(32), secrets[psk], secrets[private_key]))
+        keys = reader.take(32), secrets[psk], secrets[private_key]
+        servers.append(ServerEntry(host, ports, *keys, carrier))
+    if has_carriers and not any(server.carrier for server in servers):
+        raise Refused("what an earlier format can say")
     if list(dict.fromkeys(named)) != list(range(len(secrets))) or len(set(secrets)) != len(secrets):
         raise Refused("secrets out of order, twice, or for nobody")
     preset = reader.number(1)
-    return ShareLink(
-        label, tuple(servers), preset, None if preset == NO_PROFILE else read_profile(reader, preset)
-    )
+    fields = FIELDS_3 if has_carriers else FIELDS
+    profile = None if preset == NO_PROFILE else read_profile(reader, preset, fields)
+    return ShareLink(label, tuple(servers), preset, profile)
 
 
-def read_profile(reader: Reader, preset: int) -> dict[str, tuple[int, int]]:
+def read_profile(
+    reader: Reader, preset: int, fields: dict[str, tuple[int, int]]
+) -> dict[str, tuple[int, int]]:
     """Two bounds for each field."""
     profile = {}
-    for name, (low, high) in FIELDS.items():
+    for name, (low, high) in fields.items():
         size = 1 if high < 256 else 2
         profile[name] = least, most = reader.number(size), reader.number(size)
         if not low <= least <= most <= high:

@@ -13,6 +13,7 @@ from .sharelink import NO_PROFILE, parse, write
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors/sharelink.json").read_text())
 SESSIONS = ("quic", "kcp")
+CARRIERS = ("udp", "rawtcp")
 PRESETS = (None, "light", "balanced")
 
 
@@ -34,6 +35,7 @@ def test_good_links_are_read(case: dict[str, Any]) -> None:
     assert len(link.servers) == len(case["servers"])
     for server, expected in zip(link.servers, case["servers"], strict=True):
         assert (server.host, server.ports) == (expected["host"], ranges(expected))
+        assert CARRIERS[server.carrier] == (case | expected)["carrier"]
         assert server.public_key.hex() == expected["public_key"]
         keys = case | expected
         assert (server.psk.hex(), server.private_key.hex()) == (keys["psk"], keys["private_key"])

@@ -19,12 +19,12 @@ pub(crate) fn message(py: Python<'_>, message: Message) -> PyResult<(u64, bool, 
 fn value(py: Python<'_>, value: Value) -> PyResult<Py<PyAny>> {
     match value {
         Value::Done => Ok(py.None()),
-        Value::Link { peer, session, rtt } => {
+        Value::Link { peer, session, carrier, rtt } => {
             let link = PyDict::new(py);
             link.set_item("peer", peer.to_string())?;
             link.set_item("rtt", rtt.as_secs_f64())?;
             link.set_item("session", session.name())?;
-            link.set_item("carrier", "udp")?;
+            link.set_item("carrier", carrier.name())?;
             Ok(link.into_any().unbind())
         }
         Value::Seconds(time) => any(py, time.as_secs_f64()),
@@ -83,11 +83,12 @@ pub(crate) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, 
 /// A dictionary for each link, as the stub describes it.
 pub(crate) fn links<'py>(py: Python<'py>, links: &[LinkFigures]) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
-    for LinkFigures { link, peer, session, path } in links {
+    for LinkFigures { link, peer, session, carrier, path } in links {
         let dict = PyDict::new(py);
         dict.set_item("link", link.to_string())?;
         dict.set_item("peer", peer.to_string())?;
         dict.set_item("session", session.name())?;
+        dict.set_item("carrier", carrier.name())?;
         dict.set_item("rtt_seconds", path.rtt.as_secs_f64())?;
         dict.set_item("window", path.window)?;
         dict.set_item("pace", path.pace)?;

@@ -6,7 +6,9 @@ use crate::spec::{
     ClientConfig, CongestionSpec, KcpSpec, ProfileSpec, ServerConfig, address, key32, limits, log_error, log_levels,
     named, session, user_table,
 };
+use ginnel_carrier::rawtcp::Error as RawTcpError;
 use ginnel_edge::host::{Command, CommandError, Host, LogLevels, Role};
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::envelope::keys::Psk;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::socks5::Credentials;
@@ -25,7 +27,7 @@ const TIME_MAX: f64 = 365.0 * 86_400.0;
 pub(crate) struct Engine {
     /// There until `drop`, which leaves it alone in a fork and lets the interpreter go meanwhile.
     host: Option<Host>,
-    address: (String, u16),
+    addresses: Vec<(&'static str, String, u16)>,
     descriptor: i32,
     process: u32,
     /// What a limit is that nobody names.
@@ -51,10 +53,10 @@ impl Engine {
         Self::start(py, Role::Client(config.spec()?), limits, log)
     }
 
-    /// Host and port of the UDP socket; of several, the first.
+    /// Of each carrier its name, host and lowest port, of a server in the order in which it listens.
     #[getter]
-    fn local_address(&self) -> (String, u16) {
-        self.address.clone()
+    fn local_addresses(&self) -> Vec<(&'static str, String, u16)> {
+        self.addresses.clone()
     }
 
     /// A descriptor that is readable when the inbox went from empty to non-empty.
@@ -175,9 +177,9 @@ impl Engine {
             Role::Client(_) => Limits { session: limits.session, ..Limits::client() },
         };
         let host = py.detach(|| Host::start(role, limits, log, memory_in_use)).map_err(os_error)?;
-        let address = host.local_address();
+        let addresses = host.local_addresses().iter();
         Ok(Self {
-            address: (address.ip().to_string(), address.port()),
+            addresses: addresses.map(|(kind, at)| (kind.name(), at.ip().to_string(), at.port())).collect(),
             descriptor: host.inbox().descriptor(),
             process: std::process::id(),
             defaults,
@@ -216,9 +218,13 @@ impl Drop for Engine {
     }
 }
 
-/// An OSError with `errno` and `strerror`, where there is a number; PyO3's own has only a text.
+/// An OSError with `errno` and `strerror`, where there is a number; PyO3's own has only a text. What comes from raw TCP
+/// says so in its `filename`.
 fn os_error(error: std::io::Error) -> PyErr {
     let text = error.to_string();
+    if let Some(rawtcp) = error.get_ref().and_then(|inner| inner.downcast_ref::<RawTcpError>()) {
+        return PyOSError::new_err((rawtcp_errno(rawtcp), text, CarrierKind::RawTcp.name()));
+    }
     // Of one of many ports, the system's own error is behind that which names the port.
     let behind = error.get_ref().and_then(|inner| inner.source()?.downcast_ref::<std::io::Error>());
     match error.raw_os_error().or_else(|| behind?.raw_os_error()) {
@@ -227,6 +233,15 @@ fn os_error(error: std::io::Error) -> PyErr {
             PyOSError::new_err((number, plain.to_owned()))
         }
         None => PyOSError::new_err(text),
+    }
+}
+
+/// The system's number for what keeps raw TCP from starting.
+fn rawtcp_errno(error: &RawTcpError) -> i32 {
+    match error {
+        RawTcpError::Rights => libc::EPERM,
+        RawTcpError::System => libc::EOPNOTSUPP,
+        RawTcpError::Port { source, .. } | RawTcpError::Io(source) => source.raw_os_error().unwrap_or(libc::EIO),
     }
 }
 

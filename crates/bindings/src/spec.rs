@@ -35,13 +35,17 @@ pub(crate) type KcpSpec = (String, i64, Option<i64>);
 pub(crate) type ProfileSpec = BTreeMap<String, (i64, i64)>;
 /// Ranges of ports, both bounds included.
 type PortRanges = Vec<(u16, u16)>;
-/// Host, ports, the server's public key, the deployment's secret, the user's private key.
-type ServerTuple = (String, PortRanges, Vec<u8>, Vec<u8>, Vec<u8>);
+/// Where a server listens: carrier, address, ports.
+type ListenTuple = (String, String, PortRanges);
+/// Carrier, host, ports, the server's public key, the deployment's secret, the user's private key.
+type ServerTuple = (String, String, PortRanges, Vec<u8>, Vec<u8>, Vec<u8>);
+/// What is decided about the way of raw TCP, by name.
+type RawTcpSpec = BTreeMap<String, String>;
 
 #[derive(FromPyObject)]
 pub(crate) struct ServerConfig {
-    listen_host: String,
-    listen_ports: PortRanges,
+    listen: Vec<ListenTuple>,
+    rawtcp: RawTcpSpec,
     psk: Vec<u8>,
     previous_psk: Option<Vec<u8>>,
     private_key: Vec<u8>,
@@ -59,6 +63,7 @@ pub(crate) struct ServerConfig {
 #[derive(FromPyObject)]
 pub(crate) struct ClientConfig {
     servers: Vec<ServerTuple>,
+    rawtcp: RawTcpSpec,
     /// As Python has it: what is out of range is refused by name.
     links: i64,
     key_log: Option<String>,
@@ -77,12 +82,8 @@ impl ServerConfig {
             psks.push(Psk::new(key32("previous_psk", previous)?));
         }
         Ok(ServerSpec {
-            listen: vec![Listen {
-                carrier: CarrierKind::Udp,
-                address: ip("listen_host", &self.listen_host)?,
-                ports: ports("listen_ports", self.listen_ports)?,
-            }],
-            rawtcp: Overrides::default(),
+            listen: listens(self.listen)?,
+            rawtcp: overrides(&self.rawtcp)?,
             psks,
             key: PrivateKey::new(key32("private_key", &self.private_key)?),
             users: user_table(self.users)?,
@@ -99,7 +100,7 @@ impl ClientConfig {
             let count = self.servers.len();
             return Err(PyValueError::new_err(format!("servers: 1 to {SERVERS_MAX} are allowed, here are {count}")));
         }
-        let servers = self.servers.into_iter().map(|(host, ranges, server, psk, user)| {
+        let servers = self.servers.into_iter().map(|(by, host, ranges, server, psk, user)| {
             let keys = ClientKeys {
                 psk: Psk::new(key32("servers: psk", &psk)?),
                 server: PublicKey(key32("servers: public key", &server)?),
@@ -109,16 +110,66 @@ impl ClientConfig {
             if ports.contains(0) {
                 return Err(PyValueError::new_err("servers: ports: nobody can reach port 0"));
             }
-            Ok(ServerAddress { carrier: CarrierKind::Udp, host, ports, keys })
+            Ok(ServerAddress { carrier: carrier("servers: carrier", &by)?, host, ports, keys })
         });
         let servers = servers.collect::<PyResult<_>>()?;
         Ok(ClientSpec {
             servers,
             links: links(self.links)?,
-            rawtcp: Overrides::default(),
+            rawtcp: overrides(&self.rawtcp)?,
             key_log: self.key_log.map(Into::into),
         })
     }
+}
+
+/// Where a server listens: at least one place, and no carrier twice.
+fn listens(list: Vec<ListenTuple>) -> PyResult<Vec<Listen>> {
+    let mut listens: Vec<Listen> = Vec::new();
+    for (by, address, ranges) in list {
+        let carrier = carrier("listen: carrier", &by)?;
+        if listens.iter().any(|one| one.carrier == carrier) {
+            return Err(PyValueError::new_err(format!("listen: the carrier {by:?} stands there twice")));
+        }
+        listens.push(Listen {
+            carrier,
+            address: ip("listen: host", &address)?,
+            ports: ports("listen: ports", ranges)?,
+        });
+    }
+    if listens.is_empty() {
+        return Err(PyValueError::new_err("listen: a server needs a carrier"));
+    }
+    Ok(listens)
+}
+
+fn carrier(name: &str, word: &str) -> PyResult<CarrierKind> {
+    let names = CarrierKind::ALL.map(|kind| format!("{:?}", kind.name())).join(", ");
+    let known = CarrierKind::by_name(word);
+    known.ok_or_else(|| PyValueError::new_err(format!("{name}: {word:?} is none of {names}")))
+}
+
+/// What a person has decided about the way of raw TCP; what is not named is found out.
+fn overrides(given: &RawTcpSpec) -> PyResult<Overrides> {
+    let mut overrides = Overrides::default();
+    for (name, value) in given {
+        match &**name {
+            "interface" => overrides.interface = Some(value.clone()),
+            "source" => overrides.source = Some(ip("rawtcp: source", value)?),
+            "gateway" => overrides.gateway = Some(hardware("rawtcp: gateway", value)?),
+            _ => return Err(PyValueError::new_err(format!("rawtcp: there is no {name:?}"))),
+        }
+    }
+    Ok(overrides)
+}
+
+/// A hardware address: six pairs of hexadecimal digits with colons between them.
+fn hardware(name: &str, text: &str) -> PyResult<[u8; 6]> {
+    let pairs: Vec<&str> = text.split(':').collect();
+    let is_pair = |pair: &&str| pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let bytes = pairs.iter().filter(|pair| is_pair(pair)).filter_map(|pair| u8::from_str_radix(pair, 16).ok());
+    let bytes = bytes.collect::<Vec<u8>>();
+    let address = if bytes.len() == pairs.len() { bytes.try_into().ok() } else { None };
+    address.ok_or_else(|| PyValueError::new_err(format!("{name}: {text:?} is not a hardware address")))
 }
 
 /// How many links a client keeps.

@@ -2,6 +2,7 @@
 
 use crate::rawtcp::Mark;
 use bytes::BytesMut;
+use std::io;
 use std::net::SocketAddr;
 
 /// Datagrams of one length from one address, as the system put them together.
@@ -37,4 +38,9 @@ pub struct SendOptions {
     pub queue: usize,
     /// How often a batch is offered again that was refused for a passing reason.
     pub retries: u32,
+}
+
+/// Whether the same batch may be taken the next time.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM | libc::EINTR))
 }

@@ -4,5 +4,6 @@
 //! [`udp`] and [`rawtcp`].
 
 pub mod batch;
+mod buffers;
 pub mod rawtcp;
 pub mod udp;

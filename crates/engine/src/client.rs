@@ -57,6 +57,8 @@ pub enum Report {
         peer: SocketAddr,
         /// Its session.
         session: SessionKind,
+        /// How its datagrams travel.
+        carrier: CarrierKind,
         /// How long the handshake took.
         rtt: Duration,
         /// How far this machine's clock is ahead of the server's, seconds.
@@ -328,8 +330,10 @@ impl Keeping {
                     self.lookups.spawn_local(async move { (index, addresses(&host, port).await) });
                 }
                 Action::Up { link, peer, rtt, clock_ahead } => {
-                    let session = self.client.shard.with_hub(|hub, _| hub.session_kind(link)).unwrap_or_default();
-                    report(Report::Up { link, peer, session, rtt, clock_ahead });
+                    let (session, carrier) =
+                        self.client.shard.with_hub(|hub, _| (hub.session_kind(link), hub.carrier_kind(link)));
+                    let (session, carrier) = (session.unwrap_or_default(), carrier.unwrap_or_default());
+                    report(Report::Up { link, peer, session, carrier, rtt, clock_ahead });
                 }
                 Action::Down { link, peer, why } => report(Report::Down { link, peer, why }),
                 Action::Retry(pause) => {

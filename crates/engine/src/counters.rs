@@ -1,7 +1,7 @@
 //! What a shard has done so far. Plain numbers on the shard's thread; read as a whole.
 
 use crate::histogram::Histogram;
-use crate::notices::causes;
+use crate::notices::{causes, segment_causes};
 use crate::shard::Core;
 use crate::usage::Usage;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub struct Counters {
     pub unsendable: u64,
     /// Datagrams of strangers for which there was no time.
     pub crowded_out: u64,
+    /// Frames for which the sockets of raw TCP had no room, in or out.
+    pub frames_dropped: u64,
     /// Streams that live now.
     pub streams: u64,
 }
@@ -63,11 +65,15 @@ impl Stats {
 }
 
 impl Core {
-    pub(crate) fn stats(&self) -> Stats {
+    pub(crate) fn stats(&mut self) -> Stats {
+        self.counters.frames_dropped += self.carriers.frames_dropped();
         let (counters, drops) = (&self.counters, self.hub.drops());
         let mut dropped = causes(&drops).to_vec();
         dropped.push(("unsendable", counters.unsendable));
         dropped.push(("crowded_out", counters.crowded_out));
+        dropped.push(("frames", counters.frames_dropped));
+        let (flows, segments) = self.carriers.rawtcp_counts().unwrap_or_default();
+        dropped.extend(segment_causes(&segments));
         Stats {
             counters: vec![
                 ("bytes_received", counters.bytes_received),
@@ -77,6 +83,8 @@ impl Core {
                 ("handshakes_unjournaled", drops.handshakes.unjournaled),
                 ("links_lost", counters.links_lost),
                 ("links_up", counters.links_up),
+                ("flows_greeted", segments.greeted),
+                ("flows_renewed", segments.renewed),
                 ("opens_delayed", counters.opens_delayed),
                 ("opens_refused", counters.opens_refused),
                 ("streams_accepted", counters.streams_accepted),
@@ -84,6 +92,7 @@ impl Core {
                 ("streams_shed", counters.streams_shed),
             ],
             gauges: vec![
+                ("flows", flows as u64),
                 ("half_open", self.hub.half_open() as u64),
                 ("links", self.links.len() as u64),
                 ("memory", self.memory_in_use()),

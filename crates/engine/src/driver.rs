@@ -6,7 +6,10 @@
 
 use crate::clocks::Clocks;
 use crate::shard::{Core, Shard, now};
-use ginnel_carrier::udp::{Received, Sent};
+use ginnel_carrier::batch::{Received, Sent};
+use ginnel_carrier::rawtcp::Mark;
+use ginnel_proto::carrier::CarrierKind;
+use ginnel_proto::hub::{Heard, Time};
 use ginnel_proto::limits::CLOCK_TICK;
 use ginnel_proto::link::{Path, Transmit};
 use std::collections::VecDeque;
@@ -37,11 +40,20 @@ const SEND_DATAGRAMS: usize = 176;
 /// After an error of the socket other than "not now", a pause: it may pass, it must not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
 
+/// A datagram that is no data of a link, and what its carrier wants to know of it.
+struct Stranger {
+    path: Path,
+    datagram: Box<[u8]>,
+    mark: Option<Mark>,
+    /// Nothing of its batch comes after it.
+    last: bool,
+}
+
 pub(crate) struct Driver {
     shard: Shard,
     received: Vec<Received>,
     /// What is not data of a link, and came with an address: a handshake, perhaps.
-    strangers: VecDeque<(Path, Box<[u8]>)>,
+    strangers: VecDeque<Stranger>,
     out: Vec<u8>,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
     clocks: Clocks,
@@ -92,6 +104,12 @@ impl Driver {
             let core = &mut *shard.0.borrow_mut();
             again |= self.send(core, cx);
             core.notices.look_at_unsendable(core.counters.unsendable);
+            if let Some((_, counts)) = core.carriers.rawtcp_counts() {
+                core.notices.look_at_segments(counts);
+            }
+            if let Some((peer, trouble)) = core.carriers.trouble() {
+                core.notices.no_way(peer, &trouble);
+            }
         }
         shard.handle_events();
         {
@@ -115,29 +133,15 @@ impl Driver {
     fn receive(&mut self, core: &mut Core, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut datagrams = 0;
         while datagrams < RECEIVE_DATAGRAMS {
-            match core.carrier.poll_receive(cx, &mut self.received) {
+            let carrier = match core.carriers.poll_receive(cx, &mut self.received) {
                 Poll::Ready(result) => result?,
                 Poll::Pending => return Ok(false),
-            }
+            };
             let time = now();
-            for mut batch in self.received.drain(..) {
-                let path = Path::udp(batch.remote, Some(batch.local));
-                core.counters.bytes_received += batch.data.len() as u64;
-                while !batch.data.is_empty() {
-                    datagrams += 1;
-                    core.counters.datagrams_received += 1;
-                    let length = batch.segment.min(batch.data.len());
-                    let Some(stranger) = core.hub.handle_known(time, path, batch.data.split_to(length)) else {
-                        continue;
-                    };
-                    // A copy: what is taken out of a batch would hold all of it.
-                    if stranger.len() <= STRANGER_MAX && self.strangers.len() < STRANGERS {
-                        self.strangers.push_back((path, stranger[..].into()));
-                    } else {
-                        core.counters.crowded_out += 1;
-                    }
-                }
-                core.notices.look_at_drops(core.hub.drops(), batch.remote);
+            for batch in self.received.drain(..) {
+                let remote = batch.remote;
+                datagrams += take_in(core, time, carrier, batch, &mut self.strangers);
+                core.notices.look_at_drops(core.hub.drops(), remote);
             }
         }
         Ok(true)
@@ -148,8 +152,11 @@ impl Driver {
         let mut time = now();
         let until = time.now + JUDGING;
         while time.now < until {
-            let Some((path, datagram)) = self.strangers.pop_front() else { return false };
-            core.hub.handle_stranger(time, path, &datagram);
+            let Some(Stranger { path, datagram, mark, last }) = self.strangers.pop_front() else { return false };
+            let ours = core.hub.handle_stranger(time, path, &datagram);
+            if let Some(mark) = mark.filter(|_| ours || last) {
+                core.carriers.judged(&mark, ours);
+            }
             core.notices.look_at_drops(core.hub.drops(), path.remote);
             time = now();
         }
@@ -167,7 +174,7 @@ impl Driver {
         let time = now();
         let mut datagrams = 0;
         while datagrams < SEND_DATAGRAMS {
-            let Some(transmit) = core.hub.poll_transmit(time, core.carrier.max_segments(), &mut self.out) else {
+            let Some(transmit) = core.hub.poll_transmit(time, core.carriers.max_segments(), &mut self.out) else {
                 return false;
             };
             if !core.offer(&transmit, &self.out) {
@@ -182,7 +189,7 @@ impl Driver {
     /// Has the socket of a path wake us when it takes more. `true`: it does already. The other ports wait with it: what
     /// they send leaves by the same network.
     fn wait_writable(&self, core: &Core, path: Path, cx: &mut Context<'_>) -> bool {
-        core.carrier.poll_writable(path.local, cx).is_ready()
+        core.carriers.poll_writable(&path, cx).is_ready()
     }
 
     /// Moves on only once it has passed, so that not every round sets the timer anew.
@@ -216,11 +223,47 @@ impl Driver {
     }
 }
 
+/// Hands a batch to the hub, datagram by datagram, and tells the carrier whether any was ours. What may be a handshake
+/// waits among the strangers, and its judgement with it. Returns how many datagrams there were.
+fn take_in(
+    core: &mut Core,
+    time: Time,
+    carrier: CarrierKind,
+    mut batch: Received,
+    strangers: &mut VecDeque<Stranger>,
+) -> usize {
+    let path = Path { carrier, remote: batch.remote, local: Some(batch.local) };
+    core.counters.bytes_received += batch.data.len() as u64;
+    let (mut datagrams, mut ours, mut waiting) = (0, false, 0);
+    while !batch.data.is_empty() {
+        datagrams += 1;
+        let length = batch.segment.min(batch.data.len());
+        match core.hub.handle_known(time, path, batch.data.split_to(length)) {
+            Heard::Ours => ours = true,
+            Heard::Dropped => {}
+            // A copy: what is taken out of a batch would hold all of it.
+            Heard::Stranger(stranger) if stranger.len() <= STRANGER_MAX && strangers.len() < STRANGERS => {
+                let datagram = stranger[..].into();
+                strangers.push_back(Stranger { path, datagram, mark: batch.mark, last: false });
+                waiting += 1;
+            }
+            Heard::Stranger(_) => core.counters.crowded_out += 1,
+        }
+    }
+    core.counters.datagrams_received += datagrams as u64;
+    match (&batch.mark, strangers.back_mut()) {
+        (Some(_), Some(stranger)) if !ours && waiting > 0 => stranger.last = true,
+        (Some(mark), _) => core.carriers.judged(mark, ours),
+        (None, _) => {}
+    }
+    datagrams
+}
+
 impl Core {
     /// Offers a batch to the carrier and counts what became of it. `false`: the socket is full.
     fn offer(&mut self, transmit: &Transmit, batch: &[u8]) -> bool {
         let datagrams = batch.len().div_ceil(transmit.segment) as u64;
-        match self.carrier.try_send(transmit.path.remote, transmit.path.local, batch, transmit.segment) {
+        match self.carriers.try_send(&transmit.path, batch, transmit.segment) {
             Sent::Taken => {
                 self.counters.bytes_sent += batch.len() as u64;
                 self.counters.datagrams_sent += datagrams;

@@ -5,6 +5,7 @@
 //! references to them.
 
 mod activity;
+pub mod carriers;
 pub mod client;
 mod clocks;
 pub mod counters;

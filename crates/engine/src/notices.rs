@@ -1,6 +1,8 @@
 //! What must be said, but not each time: dropped datagrams, and limits that were reached.
 
+use ginnel_carrier::rawtcp::Trouble;
 use ginnel_proto::hub::Drops;
+use ginnel_proto::rawtcp::Counts;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -17,6 +19,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Notices {
     drops: Drops,
     unsendable: u64,
+    segments: Counts,
     /// Bounded: names are written in the code.
     told: HashMap<&'static str, Told>,
 }
@@ -46,7 +49,30 @@ pub(crate) fn causes(drops: &Drops) -> [(&'static str, u64); 12] {
     ]
 }
 
+/// The causes for which segments of raw TCP are dropped.
+pub(crate) fn segment_causes(counts: &Counts) -> [(&'static str, u64); 6] {
+    [
+        ("segment_checksum", counts.checksums),
+        ("segment_forged_end", counts.forged_ends),
+        ("segment_fragment", counts.fragments),
+        ("segment_malformed", counts.malformed),
+        ("segment_refused", counts.refused),
+        ("segment_stray", counts.strays),
+    ]
+}
+
 impl Notices {
+    /// Looks whether segments were dropped. Costs next to nothing when none was.
+    pub(crate) fn look_at_segments(&mut self, counts: Counts) {
+        if counts == self.segments {
+            return;
+        }
+        for ((cause, before), (_, total)) in segment_causes(&self.segments).into_iter().zip(segment_causes(&counts)) {
+            tell_thousandth(cause, before, total);
+        }
+        self.segments = counts;
+    }
+
     /// Looks whether datagrams from `peer` were dropped. Costs next to nothing when none was.
     pub(crate) fn look_at_drops(&mut self, drops: Drops, peer: SocketAddr) {
         if drops == self.drops {
@@ -80,6 +106,13 @@ impl Notices {
         if unsendable != self.unsendable {
             tell_thousandth("unsendable", self.unsendable, unsendable);
             self.unsendable = unsendable;
+        }
+    }
+
+    /// Raw TCP has found no way to a server.
+    pub(crate) fn no_way(&mut self, peer: SocketAddr, trouble: &Trouble) {
+        if self.may_tell("no_way").is_some() {
+            warn!(target: "link", %peer, why = %trouble, "no way to the server by raw TCP");
         }
     }
 

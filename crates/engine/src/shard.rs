@@ -1,5 +1,6 @@
 //! A shard: one thread's socket, links and streams.
 
+use crate::carriers::{Carriers, flow_settings, send_options};
 use crate::counters::{Counters, Stats};
 use crate::driver::Driver;
 use crate::memory::{Memory, MemoryGauge};
@@ -9,7 +10,7 @@ use crate::trace::OpenTimes;
 use crate::turns::Turns;
 use crate::usage::{Account, Accounts};
 use bytes::BytesMut;
-use ginnel_carrier::udp::{SendOptions, UdpCarrier};
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::envelope::key_log::LoggedKeys;
 use ginnel_proto::envelope::keys::Psk;
 use ginnel_proto::hub::gate::Users;
@@ -46,7 +47,7 @@ pub struct Shard(pub(crate) Rc<RefCell<Core>>);
 /// The state of a shard. Borrowed for one call at a time.
 pub(crate) struct Core {
     pub(crate) hub: Hub,
-    pub(crate) carrier: UdpCarrier,
+    pub(crate) carriers: Carriers,
     pub(crate) limits: Rc<Limits>,
     pub(crate) counters: Counters,
     pub(crate) open_times: OpenTimes,
@@ -85,12 +86,17 @@ pub(crate) struct LinkState {
 }
 
 impl Shard {
-    /// Puts a hub behind a carrier and starts to drive them. The task that drives never ends but
+    /// Puts a hub behind its carriers and starts to drive them. The task that drives never ends but
     /// by a fault. Must be called inside a `LocalSet` of a current-thread runtime.
-    pub fn start(hub: Hub, carrier: UdpCarrier, limits: Limits, gauge: MemoryGauge) -> (Self, JoinHandle<()>) {
+    pub fn start(
+        hub: Hub,
+        carriers: impl Into<Carriers>,
+        limits: Limits,
+        gauge: MemoryGauge,
+    ) -> (Self, JoinHandle<()>) {
         let shard = Self(Rc::new(RefCell::new(Core {
             hub,
-            carrier,
+            carriers: carriers.into(),
             limits: Rc::new(limits),
             counters: Counters::default(),
             open_times: OpenTimes::default(),
@@ -121,14 +127,19 @@ impl Shard {
         core.key_log = Some(Box::new(write));
     }
 
-    /// The address that the shard's carrier is bound to, with the lowest of its ports.
+    /// The address that the shard's UDP carrier is bound to, with the lowest of its ports.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.0.borrow().carrier.local_address()
+        self.0.borrow().carriers.local_address(CarrierKind::Udp).unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
     }
 
-    /// All ports of the shard's carrier, ascending.
+    /// All ports of the shard's UDP carrier, ascending.
     pub fn local_ports(&self) -> Vec<u16> {
-        self.0.borrow().carrier.ports().collect()
+        self.0.borrow().carriers.ports(CarrierKind::Udp)
+    }
+
+    /// Ends what carriers have of their own, once there are no links any more.
+    pub fn close_carriers(&self) {
+        self.0.borrow_mut().carriers.close();
     }
 
     /// The limits of this shard.
@@ -138,7 +149,7 @@ impl Shard {
 
     /// All that is counted and measured.
     pub fn stats(&self) -> Stats {
-        self.0.borrow().stats()
+        self.0.borrow_mut().stats()
     }
 
     /// How many streams live now.
@@ -174,7 +185,7 @@ impl Shard {
         // A buffer of the old size would be handed out as one of the new.
         core.buffers.clear();
         core.hub.set_limits(now(), limits.clone());
-        core.carrier.set_options(SendOptions { queue: limits.packet_queue, retries: limits.packet_retries });
+        core.carriers.set_options(send_options(&limits), flow_settings(&limits));
         core.limits = Rc::new(limits);
     }
 

@@ -35,7 +35,7 @@ impl Pair {
         let (now, mut rng) = (Instant::now(), StdRng::seed_from_u64(1));
         let sessions = Sessions::new(&Limits::default(), now, &mut rng);
         let mut begin = |side, params| {
-            let start = Start { side, params, datagram_max: DATAGRAM_MAX, rtt: RTT };
+            let start = Start { side, params, datagram_max: DATAGRAM_MAX, datagram_more: 32, rtt: RTT };
             let mut session = sessions.begin(kind, &start, now, &mut rng).expect("parameters");
             // What a link would find out.
             session.carries(DATAGRAM_MAX);

@@ -27,12 +27,11 @@ impl CarrierKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// The longest datagram that it moves on a path of 1,500 bytes over IPv4: less the headers of IP and UDP, or of IP
-    /// and TCP with timestamps.
-    pub const fn datagram_largest(self) -> u16 {
+    /// Bytes of the headers around a datagram, without those of IP: UDP's, or TCP's with timestamps.
+    pub const fn headers(self) -> u16 {
         match self {
-            Self::Udp => 1472,
-            Self::RawTcp => 1448,
+            Self::Udp => 8,
+            Self::RawTcp => 32,
         }
     }
 }

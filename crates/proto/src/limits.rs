@@ -5,6 +5,7 @@
 //! wanted to change so far. What is not here is no limit but a matter of one algorithm, such as the
 //! size of a batch, and stands beside it.
 
+mod rawtcp;
 pub mod settings;
 
 use crate::congestion::Congestion;
@@ -12,6 +13,7 @@ use crate::envelope::Version;
 use crate::envelope::hello::SessionKind;
 use crate::profile::Profile;
 use crate::session::kcp;
+pub use rawtcp::*;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 

@@ -262,7 +262,7 @@ fn a_session_counts_what_it_refuses_by_its_kind() {
     let (now, limits) = (Instant::now(), Limits::default());
     let params = kcp::params(&limits).encode();
     let rtt = Duration::from_millis(20);
-    let start = Start { side: Side::Server, params: &params, datagram_max: 1452, rtt };
+    let start = Start { side: Side::Server, params: &params, datagram_max: 1452, datagram_more: 32, rtt };
     let mut session = KcpSession::new(&start, &limits, now, &mut StdRng::seed_from_u64(1)).expect("good parameters");
     let mut hears = |lane: u32, command: u8, serial: u32, next: u32, data: &[u8]| {
         let mut datagram = segment(command, 9, serial, next, data);

@@ -93,7 +93,7 @@ fn without_lanes_there_is_one_order() {
 fn the_smaller_number_of_lanes_counts() {
     let (now, mut chance) = (Instant::now(), rng(1));
     let few = params(&limits(Settings { lanes: 2, ..Settings::default() })).encode();
-    let start = Start { side: Side::Client, params: &few, datagram_max: 1472, rtt: RTT };
+    let start = Start { side: Side::Client, params: &few, datagram_max: 1472, datagram_more: 32, rtt: RTT };
     let mut client = KcpSession::new(&start, &Limits::default(), now, &mut chance).unwrap();
     for _ in 0..10 {
         let id = client.open().unwrap();
@@ -118,7 +118,7 @@ fn parameters_that_are_none_are_refused() {
     let mut longer = good.clone();
     longer.extend([9; 100]);
     let mut try_out = |params: &[u8]| {
-        let start = Start { side: Side::Client, params, datagram_max: 1472, rtt: RTT };
+        let start = Start { side: Side::Client, params, datagram_max: 1472, datagram_more: 32, rtt: RTT };
         assert_eq!(
             Sessions::accepts(SessionKind::Kcp, params),
             KcpSession::new(&start, &Limits::default(), now, &mut chance).is_ok()

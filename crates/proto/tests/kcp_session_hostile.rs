@@ -139,7 +139,7 @@ fn a_peer_without_parts_gets_nothing_that_a_narrow_path_would_swallow() {
     let mut told = params(&Limits::default());
     told.extended = false;
     let told = told.encode();
-    let start = Start { side: Side::Client, params: &told, datagram_max: 1472, rtt: RTT };
+    let start = Start { side: Side::Client, params: &told, datagram_max: 1472, datagram_more: 32, rtt: RTT };
     let mut client = KcpSession::new(&start, &Limits::default(), now, &mut chance).unwrap();
     assert_eq!(client.wants_length(), None);
     client.carries(1472);
@@ -150,7 +150,7 @@ fn a_peer_without_parts_gets_nothing_that_a_narrow_path_would_swallow() {
 fn a_window_that_an_older_packet_tells_is_not_believed() {
     let (now, mut chance) = (Instant::now(), rng(1));
     let told = params(&Limits::default()).encode();
-    let start = Start { side: Side::Client, params: &told, datagram_max: 1472, rtt: RTT };
+    let start = Start { side: Side::Client, params: &told, datagram_max: 1472, datagram_more: 32, rtt: RTT };
     let mut client = KcpSession::new(&start, &Limits::default(), now, &mut chance).unwrap();
     let id = client.open().unwrap();
     let lane = 1;
@@ -172,7 +172,7 @@ fn short_segments_that_nobody_acknowledges_are_bounded_by_the_memory_they_take()
     let (now, mut chance) = (Instant::now(), rng(1));
     let small = Limits { send_window: 256 << 10, ..limits(Settings { mode: Mode::Fast3, window: 32_768, lanes: 1 }) };
     let told = params(&small).encode();
-    let start = Start { side: Side::Client, params: &told, datagram_max: 1472, rtt: RTT };
+    let start = Start { side: Side::Client, params: &told, datagram_max: 1472, datagram_more: 32, rtt: RTT };
     let mut client = KcpSession::new(&start, &small, now, &mut chance).unwrap();
     let tell = Segment { command: Command::Tell, window: u16::MAX, ..push(0) };
     client.handle(now, packet(&[(tell, b"")]));
@@ -192,7 +192,7 @@ fn short_segments_that_nobody_acknowledges_are_bounded_by_the_memory_they_take()
 fn a_peer_that_announces_no_window_for_ever_gets_questions_and_costs_little() {
     let (now, mut chance) = (Instant::now(), rng(1));
     let told = params(&Limits::default()).encode();
-    let start = Start { side: Side::Client, params: &told, datagram_max: 1472, rtt: RTT };
+    let start = Start { side: Side::Client, params: &told, datagram_max: 1472, datagram_more: 32, rtt: RTT };
     let mut client = KcpSession::new(&start, &Limits::default(), now, &mut chance).unwrap();
     for lane in 1..=8 {
         let tell = Segment { conversation: lane, command: Command::Tell, window: 0, ..push(0) };
@@ -221,7 +221,7 @@ fn a_peer_that_takes_everything_and_acknowledges_nothing_is_sent_a_bounded_part(
         let (now, mut chance) = (Instant::now(), rng(1));
         let small = Limits { send_window: 1 << 20, ..limits(Settings { mode, window: 32_768, lanes: 8 }) };
         let told = params(&small).encode();
-        let start = Start { side: Side::Client, params: &told, datagram_max: 1472, rtt: RTT };
+        let start = Start { side: Side::Client, params: &told, datagram_max: 1472, datagram_more: 32, rtt: RTT };
         let mut client = KcpSession::new(&start, &small, now, &mut chance).unwrap();
         let mut unacknowledged = 0;
         for lane in 1..=8 {

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 const RTT: Duration = Duration::from_millis(20);
 
 fn start(side: Side, params: &[u8]) -> Start<'_> {
-    Start { side, params, datagram_max: 1472, rtt: RTT }
+    Start { side, params, datagram_max: 1472, datagram_more: 32, rtt: RTT }
 }
 
 struct Pair {

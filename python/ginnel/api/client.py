@@ -18,17 +18,20 @@ from ginnel.api.stats import Stats
 from ginnel.api.streams import Stream, Streams, StreamWriter
 from ginnel.config import clock
 from ginnel.config.address import normal_host, parse_listen
+from ginnel.config.carrier import Carrier
 from ginnel.config.congestion import Congestion
 from ginnel.config.difference import ReloadReport
 from ginnel.config.kcp import KcpConfig
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
+from ginnel.config.places import carriers_of
 from ginnel.config.profile import Preset, ProfileConfig
+from ginnel.config.rawtcp import RawTcpConfig
 from ginnel.config.sharelink import Session, ShareLink
 from ginnel.config.values import ClientConfig, check_credential
 from ginnel.control.paths import client_socket, make_directory
 from ginnel.control.server import ControlServer
-from ginnel.errors import ClosedError, ConfigError, GinnelError, NoAnswer
+from ginnel.errors import ClosedError, ConfigError, GinnelError, NoAnswer, no_answer_hint
 
 STREAM_LIMIT_BYTES = 64 * 1024
 """Default bound of a reader's buffer, as in asyncio."""
@@ -49,7 +52,9 @@ class Client:
     `link` is a share link, as text or parsed. With `keep_trying` it starts although the server does not answer, and
     tries again for ever. `congestion` decides how fast the link sends, what is uploaded: "adaptive", "cubic", or
     "fixed" with its `rate_bits_per_second`, for a line that is known. `session` is what the link carries, "quic" or
-    "kcp", where that is to be otherwise than the share link says; `kcp` says how the latter sends. `links` is how many
+    "kcp", where that is to be otherwise than the share link says; `kcp` says how the latter sends. `carrier` is how
+    links travel, "udp" or "rawtcp": of the share link's servers those with it are tried, or all at the same ports if it
+    has none; `rawtcp` decides what raw TCP finds out otherwise. `links` is how many
     links there are to the server at the same time, up to 16: streams go on the one with the fewest. `profile` decides
     how what it sends is shaped, where that is to be otherwise than the share link says: "light", "balanced", or a
     `ProfileConfig`. `limits`, `timeouts`
@@ -69,6 +74,8 @@ class Client:
         congestion: Congestion = "adaptive",
         rate_bits_per_second: int | None = None,
         session: Session | None = None,
+        carrier: Carrier | None = None,
+        rawtcp: RawTcpConfig | None = None,
         kcp: KcpConfig | None = None,
         links: int = 1,
         profile: Preset | ProfileConfig | None = None,
@@ -87,6 +94,8 @@ class Client:
             congestion=congestion,
             rate_bits_per_second=rate_bits_per_second,
             session=session,
+            carrier=carrier,
+            rawtcp=rawtcp or RawTcpConfig(),
             kcp=kcp or KcpConfig(),
             links=links,
             profile=ProfileConfig.of(profile),
@@ -135,14 +144,16 @@ class Client:
             ClientSetup(
                 servers=[
                     (
+                        server.carrier,
                         server.host,
                         list(server.ports.ranges),
                         server.public_key,
                         server.psk.reveal(),
                         server.private_key.reveal(),
                     )
-                    for server in self.config.link.servers
+                    for server in self.config.own_servers()
                 ],
+                rawtcp=self.config.rawtcp.engine(),
                 limits=self.config.engine_limits(),
                 congestion=self.config.engine_congestion(),
                 profile=self.config.own_profile().pairs(),
@@ -164,7 +175,8 @@ class Client:
             self.link = event if isinstance(event, LinkUp) else None
         except BaseException as error:
             if isinstance(error, NoAnswer):
-                error.hint = "\n".join(filter(None, (error.hint, clock.hint())))
+                hint = no_answer_hint(carriers_of(self.config.own_servers()))
+                error.hint = "\n".join(filter(None, (hint, clock.hint())))
             await self._end_control()
             await native.shutdown(0.0)
             raise
@@ -261,7 +273,7 @@ class Client:
         await self.aclose()
 
     def __repr__(self) -> str:
-        servers = ", ".join(str(server.endpoint) for server in self.config.link.servers)
+        servers = ", ".join(str(server.endpoint) for server in self.config.own_servers())
         return f"<ginnel.Client of {servers}>"
 
     def _running(self) -> Native:

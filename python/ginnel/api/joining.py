@@ -10,8 +10,9 @@ def join_links(links: Sequence[ShareLink], label: str | None = None) -> tuple[Sh
     """Join links: their servers in their order, and what is worth a word.
 
     Profile and label are the first that are there, the session is that of the first link.
-    A server may stand in it with several addresses, which is one way to name its IPv4 and its IPv6 address. Raises
-    ConfigError for the same server at the same host twice, and for more servers than a link can have.
+    A server may stand in it with several addresses, which is one way to name its IPv4 and its IPv6 address, and with
+    several carriers. Raises ConfigError for the same server at the same host with the same carrier twice, and for more
+    servers than a link can have.
     """
     if len(links) < 2:
         raise ConfigError(
@@ -47,10 +48,13 @@ def _again(
     number: int, server: ServerEntry, first: int, known: ServerEntry, servers: Sequence[ServerEntry]
 ) -> list[str]:
     """What to say of a server that is there already. Raises ConfigError when it is no other way to it."""
-    if any(one.public_key == server.public_key and one.host == server.host for one in servers):
+    place = server.public_key, server.host, server.carrier
+    if any((one.public_key, one.host, one.carrier) == place for one in servers):
         links = f"links {first} and {number} lead" if first != number else f"link {number} leads twice"
         raise ConfigError(
             f"{links} to the same server, {server.host}",
             hint="Leave one of them out; of two links of one user, the newer one works.",
         )
+    if first == number and server.host == known.host:
+        return []  # another carrier of a server that listens with both: nothing that joining has done
     return [f"{server.endpoint} is another way to the server at {known.endpoint}"]

@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, cast
@@ -14,19 +15,21 @@ from ginnel._native import Native
 from ginnel._setup import ServerSetup
 from ginnel.api.controlled import common_handlers
 from ginnel.api.events import Event, EventHandler, LinkLost, LinkUp, pass_on
-from ginnel.api.links import share_link
+from ginnel.api.links import parse_advertise, share_link
 from ginnel.api.reach import Reachable, find_reachable
 from ginnel.api.reload import apply_to_server
 from ginnel.api.served import ServedUsers
 from ginnel.api.stats import Stats
-from ginnel.config.address import Address, Endpoint, parse_listen_ports, parse_reachable
+from ginnel.config.address import Address, Endpoint
 from ginnel.config.congestion import Congestion
 from ginnel.config.difference import ReloadReport
 from ginnel.config.kcp import KcpConfig
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
+from ginnel.config.places import Listen
 from ginnel.config.ports import ANY_PORT, Ports
 from ginnel.config.profile import DEFAULT_PRESET, Preset, Profile, ProfileConfig
+from ginnel.config.rawtcp import RawTcpConfig
 from ginnel.config.secret import Secret
 from ginnel.config.sharelink import Session
 from ginnel.config.state import ServerState, StateDirectory, state_directory
@@ -52,9 +55,11 @@ class Server:
         async with ginnel.Server(listen="0.0.0.0:4433") as server:
             print(server.share_link("laptop"))
 
-    `listen` is `[ADDR:]PORTS`, such as `4433` or `4433,5000-5100`; without it a port is drawn at the first start and
-    kept, or `ports` of them in a row. `state` is the directory of keys and users, made when it does not exist.
-    `advertise` is `HOST[:PORTS]` for share links, worked out when left out. `allow_private` lets clients reach loopback
+    `listen` is `[ADDR:]PORTS`, such as `4433` or `4433,5000-5100`, for UDP, `rawtcp://[ADDR:]PORTS` for raw TCP, or a
+    list of both; without it a UDP port is drawn at the first start and kept, or `ports` of them in a row. `state` is
+    the directory of keys and users, made when it does not exist. `advertise` is `HOST[:PORTS]` for share links, with a
+    scheme as well where it is for one carrier alone, or a list; worked out when left out. `rawtcp` decides what raw TCP
+    finds out otherwise. `allow_private` lets clients reach loopback
     and private addresses. `session` is what share links ask for, "quic" or "kcp": it serves both, and `kcp` says how
     the latter sends. `congestion` decides how fast links send, what clients download: "adaptive", "cubic", or "fixed"
     with its `rate_bits_per_second`, for a line that is known. `profile` decides how what it sends is shaped: a preset,
@@ -67,13 +72,13 @@ class Server:
     def __init__(
         self,
         *,
-        listen: str | None = None,
+        listen: str | Sequence[str] | None = None,
         ports: int | None = None,
         state: str | os.PathLike[str] | None = None,
-        advertise: str | None = None,
+        advertise: str | Sequence[str] | None = None,
+        rawtcp: RawTcpConfig | None = None,
         allow_private: bool = False,
         session: Session = "quic",
-        carrier: Literal["udp"] = "udp",
         drain_seconds: float = 4.0,
         congestion: Congestion = "adaptive",
         rate_bits_per_second: int | None = None,
@@ -87,12 +92,14 @@ class Server:
     ) -> None:
         config = ServerConfig.build(
             state=state_directory(state),
-            listen=None if listen is None else parse_listen_ports(listen, default_host=WILDCARD),
+            listen=None
+            if listen is None
+            else Listen(WILDCARD).read(list(listen) if isinstance(listen, tuple) else listen, "listen"),
             ports=ports,
-            advertise=None if advertise is None else parse_reachable(advertise),
+            advertise=parse_advertise(advertise) or None,
+            rawtcp=rawtcp or RawTcpConfig(),
             allow_private=allow_private,
             session=session,
-            carrier=carrier,
             drain_seconds=float(drain_seconds),
             congestion=congestion,
             rate_bits_per_second=rate_bits_per_second,
@@ -119,12 +126,12 @@ class Server:
         self._directory = StateDirectory(self.config.state)
         self._state: ServerState | None = None
         self._native: Native | None = None
-        self._reachable: Reachable | None = None
+        self._reachable: tuple[Reachable, ...] = ()
         self._served: ServedUsers | None = None
         self._control: ControlServer | None = None
         self._finishing: asyncio.Task[None] | None = None
         self._started = False
-        self._ports = ANY_PORT
+        self._listening: tuple[Endpoint, ...] = ()
         self.handlers = common_handlers("server", str(self.config.state), self.stats)
         """What the control socket answers, by the question's word."""
         self.handlers |= {"users": self._tell_users, "users_changed": self._users_changed}
@@ -132,7 +139,7 @@ class Server:
         self.new_keys = False
         """Whether this start made the keys."""
         self.port_origin: Literal["given", "drawn", "kept", "resized", "any"] = "any"
-        """Where the ports came from: all but `any` are kept for the next start. `resized`: more or fewer than they
+        """Where the UDP ports came from: all but `any` are kept for the next start. `resized`: more or fewer than they
         were, from the same first one on."""
 
     async def start(self) -> None:
@@ -151,7 +158,7 @@ class Server:
             self._served = self._open_users(state)
             self._native = self._bind(state, self._served.compiled())
             self._served.attach(self._native)
-            self._reachable = find_reachable(self.config.advertise, Endpoint(self.address.host, self.ports))
+            self._reachable = find_reachable(self.config.advertise, self.listening)
             # The keys reach the disk before any link with them is shown.
             self._remember(state)
             await self._listen()
@@ -198,20 +205,26 @@ class Server:
         return report
 
     @property
+    def listening(self) -> tuple[Endpoint, ...]:
+        """Where it listens: host, ports and carrier, one for each carrier."""
+        self._running()
+        return self._listening
+
+    @property
     def address(self) -> Address:
-        """The UDP address it listens on: a tuple of host and port; of several ports, the first."""
-        return Address(*self._running().local_address)
+        """The address it listens on: a tuple of host and port; of several carriers and ports, the first."""
+        return self.listening[0].address
 
     @property
     def ports(self) -> Ports:
-        """All UDP ports that it listens on."""
-        return self._ports if self._ports != ANY_PORT else Ports.one(self.address.port)
+        """All ports that it listens on; of several carriers, of the first."""
+        return self.listening[0].ports
 
     @property
-    def reachable(self) -> Reachable:
-        """The address that share links name, and where it comes from."""
+    def reachable(self) -> tuple[Reachable, ...]:
+        """What share links name, and where it comes from, one for each carrier."""
         self._running()
-        if self._reachable is None:
+        if not self._reachable:
             raise ClosedError("the server is still starting")
         return self._reachable
 
@@ -223,7 +236,7 @@ class Server:
         served = self._serving()
         if self._state is None:
             raise ClosedError("the server is still starting")
-        return share_link(self._state, served.ensure(user), self.reachable.endpoint).to_text()
+        return share_link(self._state, served.ensure(user), self._endpoints()).to_text()
 
     def users(self) -> tuple[str, ...]:
         """Return the names of the users."""
@@ -249,8 +262,12 @@ class Server:
         await self.aclose()
 
     def __repr__(self) -> str:
-        where = self.config.listen if self._native is None else self.address
-        return f"<ginnel.Server on {where or 'a port to be drawn'}>"
+        where = (self.config.listen or ()) if self._native is None else self._listening
+        return f"<ginnel.Server on {' and '.join(map(str, where)) or 'a port to be drawn'}>"
+
+    def _endpoints(self) -> list[Endpoint]:
+        """What share links name."""
+        return [one.endpoint for one in self.reachable]
 
     def _running(self) -> Native:
         if self._native is None:
@@ -284,30 +301,32 @@ class Server:
         return state.replaced(profile=Profile.fresh(wanted.preset))
 
     def _bind(self, state: ServerState, users: list[tuple[str, bytes]]) -> Native:
-        """Start the engine on the ports that were given, kept or drawn, in this order."""
-        listen = self.config.listen
-        if listen is not None:
-            self.port_origin = "any" if listen.ports == ANY_PORT else "given"
-            return self._start_engine(state, users, listen)
+        """Start the engine; UDP on the ports that were given, kept or drawn, in this order."""
+        given = self.config.listen or ()
+        udp = next((place for place in given if place.carrier == "udp"), None)
+        if "udp" not in self.config.carriers() or udp is not None:
+            self.port_origin = "any" if udp is None or udp.ports == ANY_PORT else "given"
+            return self._start_engine(state, users, given)
         if state.ports is not None:
             ports = self._resized(state.ports)
             self.port_origin = "kept" if ports == state.ports else "resized"
             try:
-                return self._start_engine(state, users, Endpoint(WILDCARD, ports))
+                return self._start_engine(state, users, (Endpoint(WILDCARD, ports), *given))
             except ListenError as error:
-                error.hint = (
-                    "It was kept because share links name it. Free it, or take others and make new links:\n"
-                    "  ginnel server --listen PORTS"
-                )
+                if error.carrier == "udp":
+                    error.hint = (
+                        "It was kept because share links name it. Free it, or take others and make new links:\n"
+                        "  ginnel server --listen PORTS"
+                    )
                 raise
         self.port_origin = "drawn"
         for _ in range(_DRAWS - 1):
             try:
-                return self._start_engine(state, users, Endpoint(WILDCARD, self._draw()))
+                return self._start_engine(state, users, (Endpoint(WILDCARD, self._draw()), *given))
             except ListenError as error:
-                if error.errno != errno.EADDRINUSE:
+                if error.errno != errno.EADDRINUSE or error.carrier != "udp":
                     raise
-        return self._start_engine(state, users, Endpoint(WILDCARD, self._draw()))
+        return self._start_engine(state, users, (Endpoint(WILDCARD, self._draw()), *given))
 
     def _draw(self) -> Ports:
         """Draw ports: in a row, so that whoever must open them in a firewall needs one rule."""
@@ -320,10 +339,12 @@ class Server:
         count = self.config.ports
         return kept if count is None or count == kept.count else Ports.run(kept.first, count)
 
-    def _start_engine(self, state: ServerState, users: list[tuple[str, bytes]], listen: Endpoint) -> Native:
+    def _start_engine(
+        self, state: ServerState, users: list[tuple[str, bytes]], listen: Sequence[Endpoint]
+    ) -> Native:
         setup = ServerSetup(
-            listen_host=listen.host,
-            listen_ports=list(listen.ports.ranges),
+            listen=[(place.carrier, place.host, list(place.ports.ranges)) for place in listen],
+            rawtcp=self.config.rawtcp.engine(),
             psk=state.psk.reveal(),
             previous_psk=None if state.previous_psk is None else state.previous_psk.reveal(),
             private_key=state.private_key.reveal(),
@@ -339,18 +360,22 @@ class Server:
             key_log=None if self.config.key_log is None else str(self.config.key_log),
         )
         native = Native.server(setup, self._take_event)
-        self._ports = listen.ports
+        # What the system chose is known now.
+        self._listening = tuple(
+            Endpoint(host, Ports.one(port) if place.ports == ANY_PORT else place.ports, place.carrier)
+            for place, (_, host, port) in zip(listen, native.local_addresses, strict=True)
+        )
         return native
 
     def _remember(self, state: ServerState) -> None:
         """Write the state as this start found and changed it."""
         changes: dict[str, Any] = {
-            "reachable": str(self.reachable.endpoint),
+            "reachable": tuple(map(str, self._endpoints())),
             "profile": state.profile,
             "session": self.config.session,
         }
         if self.port_origin != "any":
-            changes["ports"] = self.ports
+            changes["ports"] = next(place.ports for place in self._listening if place.carrier == "udp")
         self._state = self._directory.update(lambda now: (now or state).replaced(**changes))
 
     async def _listen(self) -> None:

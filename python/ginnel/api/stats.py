@@ -36,6 +36,8 @@ class LinkStats(TypedDict):
     """Address and port of the far end."""
     session: str
     """What it carries: "quic" or "kcp"."""
+    carrier: str
+    """What carries it: "udp" or "rawtcp"."""
     rtt_seconds: float
     """The round-trip time, smoothed."""
     window: int

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ginnel.cli._terminal import Terminal
+from ginnel.config.carrier import CARRIERS
 from ginnel.config.mistakes import cut
 from ginnel.config.profile import PRESETS
 from ginnel.config.sharelink import SESSIONS
@@ -106,6 +107,24 @@ def add_profile(parser: Parser) -> None:
 def add_session(parser: Parser, does: str) -> None:
     """Add --session; `does` says whose session it is."""
     parser.add_argument("--session", metavar="NAME", help=f"{does}: {' or '.join(SESSIONS)}")
+
+
+def add_carrier(parser: Parser) -> None:
+    """Add --carrier."""
+    parser.add_argument(
+        "--carrier",
+        metavar="NAME",
+        help=f"how it travels: {' or '.join(CARRIERS)}; of the link's servers those with it, or all at the same ports",
+    )
+
+
+def add_interface(parser: Parser) -> None:
+    """Add --interface."""
+    parser.add_argument(
+        "--interface",
+        metavar="IF",
+        help="interface for raw TCP, be it a VPN's (that of the route); see `ginnel interfaces`",
+    )
 
 
 def add_drain(parser: Parser) -> None:

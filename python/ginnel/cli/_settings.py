@@ -8,9 +8,12 @@ from pathlib import Path
 from ginnel.cli._log import Flags, all_levels, install
 from ginnel.cli._source import VARIABLE
 from ginnel.cli._terminal import Terminal
+from ginnel.config.carrier import CARRIERS, Carrier
 from ginnel.config.layers import PREFIX
 from ginnel.config.load import Loaded
 from ginnel.config.mistakes import is_link
+from ginnel.config.rawtcp import INTERFACE, RawTcpConfig
+from ginnel.config.settings import SETTINGS
 from ginnel.config.values import ClientConfig, Config, ServerConfig
 from ginnel.errors import ConfigError
 
@@ -40,6 +43,37 @@ def profile_flags(parsed: argparse.Namespace) -> Flags:
 def session_flags(parsed: argparse.Namespace) -> Flags:
     """The setting that --session gives, if it was given."""
     return {} if parsed.session is None else {"session": ("--session", parsed.session)}
+
+
+def carrier_flags(parsed: argparse.Namespace) -> Flags:
+    """The setting that --carrier gives, if it was given."""
+    return {} if parsed.carrier is None else {"carrier": ("--carrier", parsed.carrier)}
+
+
+def carrier_of(parsed: argparse.Namespace) -> Carrier | None:
+    """The carrier that --carrier names, of a command without further settings."""
+    if parsed.carrier is None:
+        return None
+    word = SETTINGS["client"]["carrier"].kind.read(parsed.carrier, "--carrier")
+    return next(carrier for carrier in CARRIERS if carrier == word)
+
+
+def rawtcp_of(parsed: argparse.Namespace) -> RawTcpConfig:
+    """What --interface decides, of a command without further settings."""
+    if parsed.interface is None:
+        return RawTcpConfig()
+    return RawTcpConfig(interface=INTERFACE.read(parsed.interface, "--interface"))
+
+
+def interface_flags(parsed: argparse.Namespace) -> Flags:
+    """The setting that --interface gives, if it was given."""
+    return {} if parsed.interface is None else {"rawtcp.interface": ("--interface", parsed.interface)}
+
+
+def listed_flags(parsed: argparse.Namespace, *keys: str) -> Flags:
+    """Settings whose flags may be given several times, those that were."""
+    given = {key: values for key in keys if (values := getattr(parsed, key))}
+    return {key: (f"--{key}", values if len(values) > 1 else values[0]) for key, values in given.items()}
 
 
 def key_log_flags(parsed: argparse.Namespace) -> Flags:

@@ -8,7 +8,9 @@ from ginnel.api.client import Client
 from ginnel.api.events import Event, LinkUp
 from ginnel.cli._arguments import (
     Parser,
+    add_carrier,
     add_drain,
+    add_interface,
     add_key_log,
     add_link,
     add_profile,
@@ -22,9 +24,12 @@ from ginnel.cli._lifetime import Ending, run_until_signal
 from ginnel.cli._listeners import OpenListeners
 from ginnel.cli._log import Flags, add_log, log_flags
 from ginnel.cli._settings import (
+    carrier_flags,
     client_config,
     drain_flags,
+    interface_flags,
     key_log_flags,
+    listed_flags,
     profile_flags,
     session_flags,
     take_environment,
@@ -64,6 +69,8 @@ def configure(parser: Parser) -> None:
         help="start although the server does not answer, and try for ever",
     )
     add_session(parser, "what the link carries, instead of what the share link asks for")
+    add_carrier(parser)
+    add_interface(parser)
     parser.add_argument(
         "--links", metavar="N", help=f"links to the server at the same time, 1 to {MAX_LINKS} (1)"
     )
@@ -82,8 +89,7 @@ def run(parsed: argparse.Namespace) -> int:
     flags |= log_flags(parsed) | key_log_flags(parsed)
     if parsed.link or not _names_link(variables, parsed.set):
         flags["link"] = ("LINK", resolve_link(parsed.link))
-    if parsed.socks5:
-        flags["socks5"] = ("--socks5", parsed.socks5 if len(parsed.socks5) > 1 else parsed.socks5[0])
+    flags |= listed_flags(parsed, "socks5") | carrier_flags(parsed) | interface_flags(parsed)
     if parsed.links is not None:
         flags["links"] = ("--links", parsed.links)
     if parsed.keep_trying:
@@ -128,7 +134,7 @@ async def _serve(source: Source, config: ClientConfig, terminal: Terminal) -> No
         if client.link is not None:
             terminal.fact("link up", f"{client.link.peer} · {link_facts(client.link)}")
         else:
-            servers = ", ".join(str(server.endpoint) for server in config.link.servers)
+            servers = ", ".join(str(server.endpoint) for server in config.own_servers())
             terminal.fact("link", f"not up yet; trying {servers}")
         await listeners.open(config.socks5)
         terminal.say()

@@ -6,7 +6,7 @@ import json
 from ginnel.api.links import stored_link
 from ginnel.cli._arguments import Parser
 from ginnel.cli._terminal import Terminal, short_path
-from ginnel.cli.user import print_link
+from ginnel.cli.user import link_facts, print_link
 from ginnel.config.roster import check_user_name
 from ginnel.config.state import state_directory
 from ginnel.policy.users import FIRST_USER
@@ -29,7 +29,10 @@ def configure(parser: Parser) -> None:
     )
     parser.add_argument("--state", metavar="DIR", help="the server's state directory")
     parser.add_argument(
-        "--advertise", metavar="HOST[:PORTS]", help="name this instead of the server's address"
+        "--advertise",
+        metavar="[CARRIER://]HOST[:PORTS]",
+        action="append",
+        help="name this instead of the server's address; with a carrier, instead of that one's",
     )
     parser.add_argument("--json", action="store_true", help="write user, address and link as JSON")
 
@@ -41,8 +44,7 @@ def run(parsed: argparse.Namespace) -> int:
     link, is_new = stored_link(directory, user, parsed.advertise)
     terminal = Terminal()
     if parsed.json:
-        address = str(link.servers[0].endpoint)
-        terminal.out(json.dumps({"user": user, "new": is_new, "address": address, "link": link.to_text()}))
+        terminal.out(json.dumps(link_facts(user, link, is_new=is_new)))
         return 0
     if is_new:
         terminal.fact(

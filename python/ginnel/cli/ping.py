@@ -8,12 +8,14 @@ import time
 
 from ginnel.api.client import Client
 from ginnel.api.events import Event
-from ginnel.cli._arguments import Parser, add_link
+from ginnel.cli._arguments import Parser, add_carrier, add_interface, add_link
 from ginnel.cli._events import link_facts, warn_of_clock
+from ginnel.cli._settings import carrier_of, rawtcp_of
 from ginnel.cli._source import resolve_link
 from ginnel.cli._terminal import Terminal
 from ginnel.config import clock
 from ginnel.config.mistakes import cut
+from ginnel.config.places import carriers_of
 from ginnel.config.units import format_duration, parse_duration
 from ginnel.config.values import MAX_CONNECT_SECONDS
 from ginnel.errors import ConfigError, LinkError
@@ -29,11 +31,15 @@ MAX_LINKS_OF_USER = 64
 """So many links of one user a server keeps by default; for one more a silent one makes room, or it is not answered. A
 client may have several."""
 _INTERVAL_SECONDS = 1.0
+_PROTOCOLS = {"udp": "UDP", "rawtcp": "TCP"}
+"""The carriers, as firewalls call what they let in."""
 
 
 def configure(parser: Parser) -> None:
     """Declare the arguments."""
     add_link(parser)
+    add_carrier(parser)
+    add_interface(parser)
     parser.add_argument("-c", "--count", metavar="N", default="3", help="how many round trips to measure (3)")
     parser.add_argument(
         "--timeout", metavar="TIME", default="10s", help="how long to wait for an answer (10s)"
@@ -54,7 +60,14 @@ def run(parsed: argparse.Namespace) -> int:
         if not parsed.json:
             warn_of_clock(event, terminal)
 
-    client = Client(link, connect_timeout_seconds=timeout, drain_seconds=0.0, on_event=on_event)
+    client = Client(
+        link,
+        connect_timeout_seconds=timeout,
+        drain_seconds=0.0,
+        carrier=carrier_of(parsed),
+        rawtcp=rawtcp_of(parsed),
+        on_event=on_event,
+    )
     wrong = clock.complaint()
     if wrong and not parsed.json:
         terminal.warn(wrong)
@@ -95,11 +108,16 @@ async def _measure(
 
 def _with_checks(error: LinkError, client: Client) -> LinkError:
     """Add what to check, in the order in which it is likely and easy."""
-    ports = ", ".join(str(server.ports) for server in client.config.link.servers)
+    servers = client.config.own_servers()
+    carriers = carriers_of(servers)
+    ports = ", ".join(f"{_PROTOCOLS[server.carrier]} port {server.ports}" for server in servers)
+    leaves = (
+        "does UDP leave this network at all?" if "udp" in carriers else "what does `ginnel doctor LINK` find?"
+    )
     error.hint = (error.hint + "\n" if error.hint else "") + (
         "Check, on the server:  is `ginnel server` running, and does `ginnel link` print this same share link?\n"
-        f"In between:            does every firewall, and the hoster's, let UDP port {ports} in?\n"
-        "Here:                  does UDP leave this network at all?\n"
+        f"In between:            does every firewall, and the hoster's, let {ports} in?\n"
+        f"Here:                  {leaves}\n"
         f"Or:                    are more than {MAX_LINKS_OF_USER} links of this user up at once? "
         "`ginnel link NAME` makes another user."
     )

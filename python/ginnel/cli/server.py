@@ -8,6 +8,7 @@ from ginnel.api.server import Server
 from ginnel.cli._arguments import (
     Parser,
     add_drain,
+    add_interface,
     add_key_log,
     add_profile,
     add_quiet,
@@ -21,7 +22,9 @@ from ginnel.cli._log import Flags, add_log, log_flags
 from ginnel.cli._output import send
 from ginnel.cli._settings import (
     drain_flags,
+    interface_flags,
     key_log_flags,
+    listed_flags,
     profile_flags,
     server_config,
     session_flags,
@@ -39,8 +42,8 @@ EXAMPLES = (
     ("ginnel server", "keys, port and address are found or made"),
     ("ginnel server --listen 443 --advertise vpn.example.net", "a known port, and a name in the share link"),
     (
-        "ginnel server --ports 20 --quiet > link.txt",
-        "20 ports to hop between; only the share link, into a file",
+        "ginnel server --listen 4433 --listen rawtcp://443",
+        "UDP, and raw TCP for networks that throttle UDP",
     ),
 )
 _PORT_NOTES = {
@@ -50,6 +53,7 @@ _PORT_NOTES = {
     "given": "kept for the next start",
     "any": "any free port, not kept",
 }
+_RAWTCP_NOTE = "raw TCP, while it is asked for: not kept for the next start"
 _REACH_NOTES = {
     "given": "as given",
     "listen": "the address it listens on",
@@ -62,8 +66,10 @@ def configure(parser: Parser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "--listen",
-        metavar="[ADDR:]PORTS",
-        help="UDP address and ports to listen on, such as 443 or 4433,5000-5100; kept for the next start unless port 0",
+        metavar="[CARRIER://][ADDR:]PORTS",
+        action="append",
+        help="where to listen: 443 or 4433,5000-5100 for UDP, kept for the next start unless port 0; rawtcp://443 for"
+        " raw TCP; once for each carrier",
     )
     parser.add_argument(
         "--ports",
@@ -74,11 +80,15 @@ def configure(parser: Parser) -> None:
         "--state", metavar="DIR", help="where keys and users are kept (see `ginnel link --help`)"
     )
     parser.add_argument(
-        "--advertise", metavar="HOST[:PORTS]", help="what share links name instead of our address"
+        "--advertise",
+        metavar="[CARRIER://]HOST[:PORTS]",
+        action="append",
+        help="what share links name instead of our address; with a carrier, for that one alone",
     )
     parser.add_argument(
         "--allow-private", action="store_true", help="let clients reach loopback and private addresses too"
     )
+    add_interface(parser)
     add_session(parser, "what share links ask for (quic); the server serves both")
     add_profile(parser)
     add_drain(parser)
@@ -91,10 +101,9 @@ def configure(parser: Parser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Serve until a signal."""
     flags: Flags = {
-        key: (f"--{key}", value)
-        for key in ("listen", "ports", "state", "advertise")
-        if (value := getattr(parsed, key)) is not None
+        key: (f"--{key}", value) for key in ("ports", "state") if (value := getattr(parsed, key)) is not None
     }
+    flags |= listed_flags(parsed, "listen", "advertise") | interface_flags(parsed)
     if parsed.allow_private:
         flags["allow_private"] = ("--allow-private", True)
     flags |= session_flags(parsed) | profile_flags(parsed)
@@ -131,16 +140,16 @@ async def _introduce(server: Server, terminal: Terminal) -> None:
     """Say what was found out, and print the share link."""
     users = server.users()
     shown_user = FIRST_USER if FIRST_USER in users else next(iter(users), None)
-    listening = Endpoint(server.address.host, server.ports)
-    terminal.note("serving", listening=str(listening), reachable=str(server.reachable.endpoint))
+    for listening, reachable in zip(server.listening, server.reachable, strict=True):
+        terminal.note("serving", listening=str(listening), reachable=str(reachable.endpoint))
     terminal.title(f"ginnel {program_version()} · server on {socket.gethostname()}")
     where = f"in {short_path(server.config.state)} (only you can read them)"
     terminal.fact("keys", f"new, {where}" if server.new_keys else where)
-    terminal.fact("listening", f"udp {listening}", _PORT_NOTES[server.port_origin])
-    if server.ports.count > 1:
-        terminal.fact("", "", f"{server.ports.count} ports to hop between: let UDP in on all of them")
-    terminal.fact("reachable", str(server.reachable.endpoint), _REACH_NOTES[server.reachable.origin])
-    if server.reachable.is_private and server.reachable.origin == "route":
+    for place in server.listening:
+        _show_listening(terminal, place, _PORT_NOTES[server.port_origin])
+    for reachable in server.reachable:
+        terminal.fact("reachable", str(reachable.endpoint), _REACH_NOTES[reachable.origin])
+    if any(one.is_private and one.origin == "route" for one in server.reachable):
         terminal.fact(
             "", "", "a private address: from outside, forward the port and --advertise the outer one"
         )
@@ -165,3 +174,12 @@ async def _introduce(server: Server, terminal: Terminal) -> None:
     terminal.say(f"  On the other machine:   ginnel client {shown}")
     terminal.say("  One more user:          ginnel user add NAME")
     terminal.say("  Ctrl-C stops it.\n")
+
+
+def _show_listening(terminal: Terminal, place: Endpoint, note_of_udp: str) -> None:
+    is_udp = place.carrier == "udp"
+    where = place._replace(carrier="udp")  # without its scheme: the carrier stands before it
+    terminal.fact("listening", f"{place.carrier} {where}", note_of_udp if is_udp else _RAWTCP_NOTE)
+    if place.ports.count > 1:
+        let_in = "UDP" if is_udp else "TCP"
+        terminal.fact("", "", f"{place.ports.count} ports to hop between: let {let_in} in on all of them")

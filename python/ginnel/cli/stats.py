@@ -104,7 +104,7 @@ def _path(stats: Mapping[str, Any]) -> str:
     if not isinstance(links, list) or len(links) != 1 or not isinstance(links[0], Mapping):
         return ""
     link = links[0]
-    session = link.get("session")
+    session, carrier = link.get("session"), link.get("carrier")
     pace, sent, lost = link.get("pace"), link.get("sent", 0), link.get("lost", 0)
     shown = [
         format_duration(float(link.get("rtt_seconds", 0))),
@@ -113,7 +113,7 @@ def _path(stats: Mapping[str, Any]) -> str:
         f"{lost:,} of {sent:,} packets lost",
     ]
     if isinstance(session, str):
-        shown.insert(1, session)
+        shown.insert(1, f"{session} over {carrier}" if isinstance(carrier, str) else session)
     return ", ".join(shown)
 
 

@@ -5,11 +5,10 @@ import difflib
 import json
 from collections.abc import Callable, Sequence
 
-from ginnel.api.links import StoredUsers, Told
+from ginnel.api.links import StoredUsers, Told, parse_advertise
 from ginnel.cli._arguments import Parser
 from ginnel.cli._table import moment, rough_size, table
 from ginnel.cli._terminal import Terminal, qr_code
-from ginnel.config.address import parse_reachable
 from ginnel.config.mistakes import cut
 from ginnel.config.roster import Record, check_user_name
 from ginnel.config.sharelink import ShareLink
@@ -38,7 +37,10 @@ def configure(parser: Parser) -> None:
     parser.add_argument("names", metavar="NAME", nargs="*", help="whom it is about")
     parser.add_argument("--state", metavar="DIR", help="the server's state directory")
     parser.add_argument(
-        "--advertise", metavar="HOST[:PORTS]", help="name this in share links instead of the server's address"
+        "--advertise",
+        metavar="[CARRIER://]HOST[:PORTS]",
+        action="append",
+        help="name this in share links instead of the server's address; with a carrier, instead of that one's",
     )
     parser.add_argument("--json", action="store_true", help="write JSON, a line for each user")
 
@@ -55,9 +57,9 @@ def run(parsed: argparse.Namespace) -> int:
             f"unknown action {cut(parsed.action)!r}.{guess}", hint=f"Actions: {', '.join(ACTIONS)}."
         )
     _check_names(parsed)
-    if parsed.advertise is not None:
-        parse_reachable(parsed.advertise)  # before anything is changed
+    parsed.advertise = parse_advertise(parsed.advertise, "--advertise")
     with StoredUsers(state_directory(parsed.state)) as users:
+        users.check(parsed.advertise)  # before anything is changed
         action(users, parsed, Terminal())
     return 0
 
@@ -151,7 +153,7 @@ def _print_links(
     for name in parsed.names:
         link = users.link(name, parsed.advertise)
         if parsed.json:
-            terminal.out(json.dumps(_link_facts(name, link, is_new=parsed.action == "add")))
+            terminal.out(json.dumps(link_facts(name, link, is_new=parsed.action == "add")))
             continue
         if name in notes:
             terminal.fact("user", name, notes[name])
@@ -166,9 +168,16 @@ def print_link(link: ShareLink, terminal: Terminal) -> None:
         terminal.say("\n" + qr_code(text))
 
 
-def _link_facts(name: str, link: ShareLink, *, is_new: bool) -> dict[str, object]:
-    address = str(link.servers[0].endpoint)
-    return {"user": name, "new": is_new, "address": address, "link": link.to_text()}
+def link_facts(name: str, link: ShareLink, *, is_new: bool) -> dict[str, object]:
+    """A user's share link for programs; `address` is the first of `addresses`, of which each carrier has one."""
+    addresses = [str(server.endpoint) for server in link.servers]
+    return {
+        "user": name,
+        "new": is_new,
+        "address": addresses[0],
+        "addresses": addresses,
+        "link": link.to_text(),
+    }
 
 
 def _known(told: Told) -> str:

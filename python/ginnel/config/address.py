@@ -1,9 +1,13 @@
-"""Addresses as people write them: `[ADDR:]PORT` or `[ADDR:]PORTS`, with IPv6 in brackets, and host names."""
+"""Addresses as people write them: `[ADDR:]PORT` or `[ADDR:]PORTS`, with IPv6 in brackets, and host names.
+
+Where a server is has a carrier too, as a scheme before it: `rawtcp://ADDR:PORTS`. No scheme means UDP.
+"""
 
 import ipaddress
 import re
 from typing import NamedTuple
 
+from ginnel.config.carrier import Carrier, split_scheme
 from ginnel.config.mistakes import Unusable
 from ginnel.config.ports import ANY_PORT, Ports
 from ginnel.errors import ConfigError
@@ -37,10 +41,11 @@ class Address(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """A host (IP address or name, IPv6 without brackets) and a set of UDP ports: where a server is."""
+    """A host (IP address or name, IPv6 without brackets), a set of ports, and the carrier: where a server is."""
 
     host: str
     ports: Ports
+    carrier: Carrier = "udp"
 
     @property
     def address(self) -> Address:
@@ -48,7 +53,23 @@ class Endpoint(NamedTuple):
         return Address(self.host, self.ports.first)
 
     def __str__(self) -> str:
-        return _joined(self.host, self.ports)
+        scheme = "" if self.carrier == "udp" else f"{self.carrier}://"
+        return f"{scheme}{_joined(self.host, self.ports)}"
+
+
+class Advertised(NamedTuple):
+    """What share links are to name instead of what was found out."""
+
+    host: str
+    ports: Ports | None = None
+    """None: those that the server listens on."""
+    carrier: Carrier | None = None
+    """Whose place it is. None: the host of all; the ports those of UDP, or of the only carrier."""
+
+    def __str__(self) -> str:
+        scheme = "" if self.carrier is None else f"{self.carrier}://"
+        host = f"[{self.host}]" if ":" in self.host and scheme else self.host
+        return f"{scheme}{host if self.ports is None else _joined(self.host, self.ports)}"
 
 
 def parse_listen(text: str, *, default_host: str, setting: str = "listen") -> Address:
@@ -63,13 +84,14 @@ def parse_listen(text: str, *, default_host: str, setting: str = "listen") -> Ad
 
 
 def parse_listen_ports(text: str, *, default_host: str, setting: str = "listen") -> Endpoint:
-    """Read an address and ports to listen on, `[ADDR:]PORTS`, such as `4433` or `[::1]:4433,5000-5100`.
+    """Read where a server listens, `[udp://|rawtcp://][ADDR:]PORTS`, such as `4433` or `rawtcp://[::1]:443,5000-5100`.
 
     As `parse_listen` in all else.
     """
-    host, port = _split_listen(text, setting, "[ADDR:]PORTS, such as 0.0.0.0:4433 or 4433,5000-5100")
+    carrier, place = split_scheme(text, setting)
+    host, port = _split_listen(place, setting, "[ADDR:]PORTS, such as 0.0.0.0:4433 or 4433,5000-5100")
     ports = Ports.parse(port, setting=setting, whole=text)
-    return Endpoint(_listen_host(host, text, setting, default_host), ports)
+    return Endpoint(_listen_host(host, text, setting, default_host), ports, carrier or "udp")
 
 
 def _split_listen(text: str, setting: str, form: str) -> tuple[str, str]:
@@ -96,6 +118,15 @@ def _listen_host(host: str, text: str, setting: str, default_host: str) -> str:
             "Such as 127.0.0.1:1080, [::1]:1080, or only the port.",
         )
     return str(address)
+
+
+def parse_advertised(text: str, *, setting: str = "advertise") -> Advertised:
+    """Read `[udp://|rawtcp://]HOST[:PORTS]`, under which others reach a server.
+
+    Raises ConfigError that says what would be right.
+    """
+    carrier, place = split_scheme(text, setting)
+    return Advertised(*parse_reachable(place, setting=setting), carrier)
 
 
 def parse_reachable(text: str, *, setting: str = "advertise") -> tuple[str, Ports | None]:

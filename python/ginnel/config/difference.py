@@ -1,10 +1,11 @@
 """What a new configuration changes about the old one, setting by setting, and when each change takes effect."""
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ginnel.config.bounds import Role
-from ginnel.config.settings import SETTINGS, Effect
+from ginnel.config.setting import Effect
+from ginnel.config.settings import SETTINGS
 from ginnel.config.values import ClientConfig, Config, ServerConfig
 
 C = TypeVar("C", ServerConfig, ClientConfig)
@@ -79,9 +80,11 @@ def running(old: C, new: C) -> C:
     """The configuration that holds after a reload: the new one, but for what waits for the next start."""
     settings = SETTINGS[role_of(old)]
     waiting = [change.key for change in difference(old, new) if change.effect == "at the next start"]
-    kept = {settings[key].name: settings[key].of(old) for key in waiting}
-    format_before = kept.pop("log.format", None)
-    result = new.model_copy(update=kept)
-    if format_before is not None:
-        result = result.model_copy(update={"log": new.log.model_copy(update={"format": format_before})})
-    return result
+    kept: dict[str, Any] = {}
+    tables: dict[str, dict[str, Any]] = {}
+    for setting in (settings[key] for key in waiting):
+        table, _, name = setting.name.rpartition(".")
+        (tables.setdefault(table, {}) if table else kept)[name] = setting.of(old)
+    for table, values in tables.items():
+        kept[table] = getattr(new, table).model_copy(update=values)
+    return new.model_copy(update=kept)

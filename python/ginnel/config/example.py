@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from ginnel.config.bounds import Role
-from ginnel.config.settings import SETTINGS, Setting
+from ginnel.config.setting import Setting
+from ginnel.config.settings import SETTINGS
 
 _HEADS: dict[Role, str] = {
     "server": """\

@@ -10,9 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from ginnel.config.address import Endpoint, parse_listen_ports, parse_reachable
 from ginnel.config.mistakes import Unusable, did_you_mean, is_link, written
-from ginnel.config.ports import MAX_PORT, Ports
 from ginnel.config.units import (
     duration_range,
     format_rate,
@@ -315,47 +313,6 @@ class Choice(Kind):
     def schema(self) -> dict[str, Any]:
         """An enumeration."""
         return {"enum": list(self.words)}
-
-
-@dataclass(frozen=True, slots=True)
-class Listen(Kind):
-    """An address and ports to listen on."""
-
-    default_host: str
-    example = '"127.0.0.1:4433"'
-
-    def read(self, value: object, name: str) -> Endpoint:
-        """Read `[ADDR:]PORTS`; a bare port may go without quotes."""
-        if type(value) is int:
-            value = written(value)
-        return parse_listen_ports(self.text(value, name), default_host=self.default_host, setting=name)
-
-    def schema(self) -> dict[str, Any]:
-        """A string or a port."""
-        return {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0, "maximum": MAX_PORT}]}
-
-
-class Reachable(Kind):
-    """An address under which others reach this machine."""
-
-    example = '"vpn.example.net"'
-
-    def read(self, value: object, name: str) -> tuple[str, Ports | None]:
-        """Read `HOST[:PORTS]`."""
-        return parse_reachable(self.text(value, name), setting=name)
-
-    def spell(self, value: tuple[str, Ports | None]) -> str:
-        """Write it in quotes."""
-        return json.dumps(self.show(value))
-
-    def show(self, value: tuple[str, Ports | None]) -> str:
-        """Write host and ports."""
-        host, ports = value
-        return host if ports is None else str(Endpoint(host, ports))
-
-    def schema(self) -> dict[str, Any]:
-        """A string."""
-        return {"type": "string"}
 
 
 @dataclass(frozen=True, slots=True)

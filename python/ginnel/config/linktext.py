@@ -106,7 +106,8 @@ def _claimed_length(first: bytes, formats: Lengths) -> int:
     if len(first) < 3 or first[0] == 0:
         raise ShareLinkError("the share link is damaged: its beginning makes no sense", hint=_AGAIN)
     if first[0] not in formats:
-        known = " and ".join(map(str, sorted(formats)))
+        *others, last = map(str, sorted(formats))
+        known = f"{', '.join(others)} and {last}"
         raise ShareLinkError(
             f"the share link was made by a newer ginnel: it has format {first[0]}, this one reads {known}",
             hint="Update ginnel on this machine.",

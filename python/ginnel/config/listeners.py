@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from ginnel.config.address import parse_listen
 from ginnel.config.files import read_text
 from ginnel.config.kinds import Kind
-from ginnel.config.mistakes import Unusable, cut, did_you_mean, written
+from ginnel.config.mistakes import EntryMistake, Unusable, cut, did_you_mean, written
 from ginnel.config.values import MAX_CREDENTIAL_BYTES, MAX_LISTENERS, Socks5Config
 from ginnel.errors import ConfigError
 
@@ -20,12 +20,8 @@ _RIGHT = (
 )
 
 
-class ListenerMistake(ConfigError):
-    """A mistake in one of several listeners; `place` is the way to it below `socks5`."""
-
-    def __init__(self, message: str, place: tuple[str | int, ...], hint: str = "") -> None:
-        super().__init__(message, hint=hint, setting="socks5")
-        self.place = place
+def _mistake(message: str, place: tuple[str | int, ...], hint: str = "") -> EntryMistake:
+    return EntryMistake("socks5", message, place, hint)
 
 
 class Listeners(Kind):
@@ -91,13 +87,13 @@ class Listeners(Kind):
         for key in table:
             if key not in _KEYS:
                 message = f"unknown key {cut(key)!r} in {shown}.{did_you_mean(key, _KEYS)}"
-                raise ListenerMistake(message, (*place, key), f"Known: {', '.join(_KEYS)}.")
+                raise _mistake(message, (*place, key), f"Known: {', '.join(_KEYS)}.")
         if "listen" not in table:
-            raise ListenerMistake(f"{shown} has no listen", place, _RIGHT)
+            raise _mistake(f"{shown} has no listen", place, _RIGHT)
         where: tuple[str | int, ...] = (*place, "listen") if isinstance(entry, dict) else place
         listen = table["listen"]
         if type(listen) not in (str, int):
-            raise ListenerMistake(f"{shown} is not an address", where, _RIGHT)
+            raise _mistake(f"{shown} is not an address", where, _RIGHT)
         try:
             address = parse_listen(
                 listen if isinstance(listen, str) else written(listen),
@@ -105,16 +101,14 @@ class Listeners(Kind):
                 setting=shown,
             )
         except ConfigError as error:
-            raise ListenerMistake(str(error), where, error.hint) from None
+            raise _mistake(str(error), where, error.hint) from None
         username, password = (
             self._text(table, "username", place, shown),
             self._text(table, "password", place, shown),
         )
         if "password_file" in table:
             if password is not None:
-                raise ListenerMistake(
-                    f"{shown} has both password and password_file", (*place, "password_file")
-                )
+                raise _mistake(f"{shown} has both password and password_file", (*place, "password_file"))
             password = _first_line(table["password_file"], (*place, "password_file"), shown, base)
         try:
             return Socks5Config.build(
@@ -123,23 +117,23 @@ class Listeners(Kind):
                 password=None if password is None else SecretStr(password),
             )
         except ConfigError as error:
-            raise ListenerMistake(f"{shown}: {error}", place, error.hint) from None
+            raise _mistake(f"{shown}: {error}", place, error.hint) from None
 
     def _text(self, table: dict[str, Any], key: str, place: tuple[int, ...], shown: str) -> str | None:
         value = table.get(key)
         if value is not None and not isinstance(value, str):
-            raise ListenerMistake(f"{shown}.{key} is not a string", (*place, key), "Put it in quotes.")
+            raise _mistake(f"{shown}.{key} is not a string", (*place, key), "Put it in quotes.")
         return value
 
 
 def _first_line(given: object, place: tuple[str | int, ...], shown: str, base: Path | None) -> str:
     """The password in a file: its first line."""
     if not isinstance(given, str) or not given.strip() or "\0" in given:
-        raise ListenerMistake(f"{shown}.password_file is not a path", place, 'Such as "password".')
+        raise _mistake(f"{shown}.password_file is not a path", place, 'Such as "password".')
     try:
         text = read_text(Path(given), base, f"{shown}.password_file", maximum_bytes=4096)
     except ConfigError as error:
-        raise ListenerMistake(str(error), place, error.hint) from None
+        raise _mistake(str(error), place, error.hint) from None
     return text.splitlines()[0] if text else ""
 
 

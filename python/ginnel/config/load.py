@@ -14,14 +14,16 @@ from ginnel.config.kinds import FilePath, resolve
 from ginnel.config.layers import DEFAULT, Given, Layer, Mistake, Origin, environment_layer, flags_layer
 from ginnel.config.limits import tables
 from ginnel.config.linktext import MAX_TEXT
-from ginnel.config.listeners import ListenerMistake, Listeners
+from ginnel.config.listeners import Listeners
 from ginnel.config.logs import LogConfig
-from ginnel.config.mistakes import Unusable, quoted, written
+from ginnel.config.mistakes import EntryMistake, Unusable, quoted, written
 from ginnel.config.profile import ProfileConfig
-from ginnel.config.settings import SETTINGS, TABLES, Setting
+from ginnel.config.rawtcp import RawTcpConfig
+from ginnel.config.setting import Setting
+from ginnel.config.settings import SETTINGS, TABLES
 from ginnel.config.sharelink import ShareLink
 from ginnel.config.state import state_directory
-from ginnel.config.values import ClientConfig, Config, ServerConfig
+from ginnel.config.values import ClientConfig, Config, ServerConfig, clashes
 from ginnel.errors import ConfigError
 
 
@@ -90,7 +92,7 @@ class _Reading:
         """Read all values, check them together, and make the configuration."""
         settings = SETTINGS[role]
         for layer in self._layers:
-            self._choose(layer, *_EITHER[role])
+            self._choose(layer, role)
             for key, given in layer.items():
                 self._read(settings[key], given)
         self._check_rules(role)
@@ -98,6 +100,8 @@ class _Reading:
         self._check_window(settings["kcp.mode"], settings["kcp.window"])
         if role == "client":
             self._check_link()
+        else:
+            self._check_places()
         mistakes = tuple(sorted(self.mistakes, key=_order))
         origins = {key: given.origin for key, given in self._given.items()}
         config = None if mistakes else self._build(role)
@@ -111,7 +115,7 @@ class _Reading:
         prefix = f"{origin}: " if origin.kind == "file" else ""
         try:
             value = self._value(setting, given, name)
-        except ListenerMistake as error:
+        except EntryMistake as error:
             place = Origin(
                 origin.kind, origin.name, self._document.lines.get((key, *error.place), origin.line)
             )
@@ -144,10 +148,11 @@ class _Reading:
             self.warnings.append(f"{path} holds a share link and is open to others; chmod 600 '{path}'")
         return ShareLink.parse(text)
 
-    def _choose(self, layer: Layer, *either: str) -> None:
-        """Of two settings of which only one can be: a layer that has either overrides both of the layers below."""
+    def _choose(self, layer: Layer, role: Role) -> None:
+        """Of two settings that say the same: a layer that has either overrides both of the layers below."""
+        either = _EITHER[role]
         both = [layer[key] for key in either if key in layer]
-        if len(both) > 1:
+        if len(both) > 1 and role == "client":
             origin = both[1].origin
             message = f"{origin}: both {' and '.join(either)} are given"
             self.mistakes.append(Mistake(origin, message, "Take one of them out.", either[1]))
@@ -163,6 +168,16 @@ class _Reading:
         place = f"{origin}: " if self._document.lines else ""
         right = 'Write link_file = "link.txt", the file that holds it; or give it in $GINNEL_LINK.'
         self.mistakes.append(Mistake(origin, f"{place}no share link is given", right, "link_file"))
+
+    def _check_places(self) -> None:
+        """Whether what is said of where a server listens fits together; a mistake stands where it was made."""
+        keys = "listen", "ports", "advertise"
+        if any(mistake.key in keys for mistake in self.mistakes):
+            return  # what was meant is not known
+        listen, ports, advertise = (self._values.get(key) for key in keys)
+        for key, what, right in clashes(listen, ports, advertise):
+            origin = self._given[key].origin
+            self.mistakes.append(Mistake(origin, f"{origin}: {what}", right, key))
 
     def _check_rules(self, role: Role) -> None:
         """Check the settings that must fit together; a mistake stands where the last of them was given."""
@@ -233,6 +248,7 @@ class _Reading:
             table, _, name = setting.name.rpartition(".")
             (nested[table] if table else flat)[name] = value
         flat["kcp"] = KcpConfig(**nested["kcp"])
+        flat["rawtcp"] = RawTcpConfig.build(**nested["rawtcp"])
         flat["profile"] = ProfileConfig.build(**nested["profile"])
         flat["log"] = LogConfig.build(**nested["log"], areas=nested["log.areas"])
         for one in tables():

@@ -27,6 +27,14 @@ class Unusable(ConfigError):
         self.what = what
 
 
+class EntryMistake(ConfigError):
+    """A mistake in one of several values of a setting; `place` is the way to it below the setting."""
+
+    def __init__(self, setting: str, message: str, place: tuple[str | int, ...], hint: str = "") -> None:
+        super().__init__(message, hint=hint, setting=setting)
+        self.place = place
+
+
 def quoted(value: object) -> str:
     """Repeat a value as Python writes it, cut short, and without any piece of a secret."""
     if isinstance(value, str):

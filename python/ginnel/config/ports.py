@@ -1,4 +1,4 @@
-"""Sets of UDP ports: one, or ranges of them, between which a client can hop."""
+"""Sets of ports: one, or ranges of them, between which a client can hop."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

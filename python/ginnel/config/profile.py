@@ -1,8 +1,9 @@
 """How an end shapes what it sends: drawn for each deployment, so that no two look alike.
 
-A profile has ten fields, each a pair of bounds between which the engine draws anew each time; their ranges are the
+A profile has eleven fields, each a pair of bounds between which the engine draws anew each time; their ranges are the
 engine's own (`crates/proto/src/profile.rs`). Each end shapes what it sends, and the other need not know: a client's
-profile comes with its share link, but may be another.
+profile comes with its share link, but may be another. The last field is raw TCP's alone, and share links for UDP alone
+do not carry it.
 """
 
 import hashlib
@@ -176,8 +177,15 @@ FIELDS: dict[str, FieldOf] = {
         light=(0, 0, 12, 30),
         balanced=(0, 4, 30, 70),
     ),
+    "printable": _field(
+        6,
+        64,
+        "Printable letters with which the first payload of a client's flow of raw TCP begins.",
+        light=(6, 10, 12, 32),
+        balanced=(6, 10, 12, 32),
+    ),
 }
-"""Every field by its name, in the order in which share links carry them."""
+"""Every field by its name, in the order in which share links carry them, and in which they are drawn."""
 
 
 class _Fields(Value):
@@ -209,6 +217,8 @@ class Profile(_Fields):
     small_padding: Pair
     control_padding: Pair
     segment_cut: Pair
+    printable: Pair | None = None
+    """None: as the deployment's secret says, see `completed`."""
 
     @classmethod
     def draw(cls, preset: Preset, source: random.Random) -> "Profile":
@@ -232,6 +242,14 @@ class Profile(_Fields):
         # No secret is drawn here; the digest, under a label of its own, says nothing about the secret.
         return cls.draw(preset, random.Random(int.from_bytes(seed, "big")))  # noqa: S311 - repeatable on purpose
 
+    def completed(self, psk: Secret) -> "Profile":
+        """With the field that share links for UDP alone do not carry: drawn from the deployment's secret."""
+        if self.printable is not None:
+            return self
+        return self.model_copy(
+            update={"printable": Profile.derive(psk, self.preset or DEFAULT_PRESET).printable}
+        )
+
     def to_toml(self) -> str:
         """Write it as the table of a configuration file."""
         lines = ["[profile]"] + ([f'preset = "{self.preset}"'] if self.preset else [])
@@ -253,6 +271,7 @@ class ProfileConfig(_Fields):
     small_padding: Pair | None = None
     control_padding: Pair | None = None
     segment_cut: Pair | None = None
+    printable: Pair | None = None
 
     @classmethod
     def of(cls, given: "Preset | ProfileConfig | None") -> "ProfileConfig":

@@ -3,7 +3,8 @@
 from typing import Any
 
 from ginnel.config.bounds import Role
-from ginnel.config.settings import SETTINGS, SHORT, TABLES, Setting
+from ginnel.config.setting import Setting
+from ginnel.config.settings import SETTINGS, SHORT, TABLES
 
 
 def schema(role: Role) -> dict[str, Any]:

@@ -5,22 +5,23 @@ from here; the keys of the tables `timeouts` and `limits` come from their classe
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from ginnel.config.address import Address
 from ginnel.config.bounds import ROLES, Role
+from ginnel.config.carrier import CARRIERS
 from ginnel.config.congestion import CONTROLLERS, RATE
 from ginnel.config.kcp import DEFAULT_WINDOW, LANES, MODE, WINDOW, KcpConfig
-from ginnel.config.kinds import Choice, Count, Duration, FilePath, Flag, Kind, Listen, Reachable
+from ginnel.config.kinds import Choice, Count, Duration, FilePath, Flag, Kind
 from ginnel.config.limits import tables
-from ginnel.config.linktext import SCHEME
 from ginnel.config.listeners import DEFAULT_HOST, Listeners
 from ginnel.config.logs import AREAS, FORMATS, LEVELS, LogConfig
+from ginnel.config.places import Advertise, Listen
 from ginnel.config.ports import MAX_PORTS
 from ginnel.config.profile import FIELDS, PRESETS
-from ginnel.config.secret import MASK
-from ginnel.config.sharelink import SESSIONS, ShareLink
+from ginnel.config.rawtcp import GATEWAY, INTERFACE, SOURCE
+from ginnel.config.setting import Effect, Link, Setting
+from ginnel.config.sharelink import SESSIONS
 from ginnel.config.units import spell_duration
 from ginnel.config.values import (
     LINKS,
@@ -39,74 +40,6 @@ class _PortCount(Count):
     """How many ports."""
 
     example = "20"
-
-
-Effect = Literal["at once", "for new links and streams", "at the next start"]
-"""When a change of a setting takes effect in a program that runs."""
-
-
-class Link(Kind):
-    """A share link."""
-
-    example = f'"{SCHEME}…"'
-
-    def read(self, value: object, name: str) -> ShareLink:
-        """Read a share link; no error repeats it."""
-        return value if isinstance(value, ShareLink) else ShareLink.parse(self.text(value, name))
-
-    def spell(self, value: ShareLink) -> str:  # noqa: ARG002 - that it is not written is the point
-        """Write a mask."""
-        return f'"{MASK}"'
-
-    def show(self, value: ShareLink) -> str:
-        """Write where it leads."""
-        return f"{', '.join(str(server.endpoint) for server in value.servers)} {MASK}"
-
-    def schema(self) -> dict[str, Any]:
-        """A string that nobody reads back."""
-        return {"type": "string", "minLength": 1, "writeOnly": True}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One setting of a role."""
-
-    key: str
-    """As in a file, with its table: `limits.tcp_buffer`."""
-    kind: Kind
-    does: str
-    """A sentence for people."""
-    effect: Effect
-    default: Any = None
-    """None: see `without`."""
-    without: str = ""
-    """What happens without it, where no default says it."""
-    name: str = ""
-    """The field of the configuration that it becomes; empty for one that only helps another."""
-    secret: bool = False
-    active: bool = field(default=False)
-    """Whether the example file sets it, because no program runs without."""
-
-    @property
-    def variable(self) -> str:
-        """The variable of the environment that sets it."""
-        return "GINNEL_" + self.key.upper().replace(".", "_")
-
-    @property
-    def example(self) -> str:
-        """A value that is right, as TOML writes it: the default, if there is one."""
-        return self.kind.example if self.default is None else self.kind.spell(self.default)
-
-    def of(self, config: Config) -> Any:
-        """Its value in a configuration."""
-        value: Any = config
-        for part in self.name.split("."):
-            value = value.get(part) if isinstance(value, dict) else getattr(value, part)
-        return value
-
-    def show(self, value: Any) -> str:
-        """Write a value for people, secrets masked."""
-        return self.kind.absent if value is None else self.kind.show(value)
 
 
 _NEW: Effect = "for new links and streams"
@@ -137,16 +70,18 @@ def _server() -> list[Setting]:
             key="listen",
             name="listen",
             kind=Listen(WILDCARD),
-            does="UDP address and ports to listen on, [ADDR:]PORTS, such as 4433 or 4433,5000-5100.\n"
-            "Clients hop between the ports. Port 0 takes any free one, which is not kept.",
-            without="all addresses, and ports drawn at the first start and kept.",
+            does="Where to listen: [ADDR:]PORTS for UDP, such as 4433 or 4433,5000-5100, and rawtcp://[ADDR:]PORTS\n"
+            'for raw TCP; for both a list, such as ["udp://0.0.0.0:4433", "rawtcp://0.0.0.0:443"].\n'
+            "Clients hop between the ports of a carrier. Port 0 takes any free one, which is not kept.",
+            without="UDP on all addresses, and ports drawn at the first start and kept.",
             effect=_START,
         ),
         Setting(
             key="ports",
             name="ports",
             kind=_PortCount(1, MAX_PORTS),
-            does="How many ports to draw, in a row, so that a firewall opens them with one rule. Not beside `listen`.",
+            does="How many UDP ports to draw, in a row, so that a firewall opens them with one rule. Not where\n"
+            "`listen` names UDP ports itself; beside one that names raw TCP alone it adds UDP.",
             without="those of the last start; at the first, one.",
             effect=_START,
         ),
@@ -161,8 +96,10 @@ def _server() -> list[Setting]:
         Setting(
             key="advertise",
             name="advertise",
-            kind=Reachable(),
-            does="Host, and ports when they differ, that share links name: HOST or HOST:PORTS.",
+            kind=Advertise(),
+            does="Host, and ports when they differ, that share links name: HOST or HOST:PORTS. The host is that of\n"
+            "every carrier, the ports are those of UDP, or of the only carrier. rawtcp://HOST:PORTS or udp://HOST:PORTS\n"
+            'is for one carrier; several stand in a list: ["vpn.example.net", "rawtcp://vpn.example.net:8443"].',
             without="worked out: the address it listens on, or that of the default route.",
             effect=_START,
         ),
@@ -238,6 +175,15 @@ def _client() -> list[Setting]:
             kind=_SESSION,
             does=_WHAT_SESSION,
             without="what the share link asks for.",
+            effect=_START,
+        ),
+        Setting(
+            key="carrier",
+            name="carrier",
+            kind=Choice(CARRIERS, '"rawtcp"'),
+            does="How the links travel: udp, or rawtcp where UDP is throttled or blocked. Of the share link's servers\n"
+            "those with this carrier are tried; if it has none, all of them, at the same ports.",
+            without="as the share link says.",
             effect=_START,
         ),
         Setting(
@@ -337,6 +283,35 @@ def _kcp() -> list[Setting]:
     ]
 
 
+def _rawtcp() -> list[Setting]:
+    return [
+        Setting(
+            key="rawtcp.interface",
+            name="rawtcp.interface",
+            kind=INTERFACE,
+            does="Interface that raw TCP uses, be it a VPN's, which is refused otherwise.",
+            without="that of the route; see `ginnel interfaces`.",
+            effect=_START,
+        ),
+        Setting(
+            key="rawtcp.source",
+            name="rawtcp.source",
+            kind=SOURCE,
+            does="IP address that raw TCP sends from.",
+            without="that of the route.",
+            effect=_START,
+        ),
+        Setting(
+            key="rawtcp.gateway",
+            name="rawtcp.gateway",
+            kind=GATEWAY,
+            does="Hardware address that raw TCP sends to.",
+            without="that of the next machine on the route.",
+            effect=_START,
+        ),
+    ]
+
+
 def _common(role: Role) -> list[Setting]:
     settings = [
         Setting(
@@ -400,6 +375,7 @@ def _common(role: Role) -> list[Setting]:
         for area, what in AREAS.items()
     )
     settings += _kcp()
+    settings += _rawtcp()
     settings += _profile(role)
     for table in tables():
         for key, field_name in table.keys(role).items():
@@ -428,7 +404,14 @@ SETTINGS: Mapping[Role, Mapping[str, Setting]] = {
 SHORT: Mapping[str, str] = {"profile": "profile.preset"}
 """Tables of which one value may stand for the whole, and the key of that value."""
 
-TABLES: tuple[str, ...] = ("log", "log.areas", "kcp", "profile", *(table.name for table in tables()))
+TABLES: tuple[str, ...] = (
+    "log",
+    "log.areas",
+    "kcp",
+    "rawtcp",
+    "profile",
+    *(table.name for table in tables()),
+)
 """The tables of a file."""
 
 

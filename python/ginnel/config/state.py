@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError
 
+from ginnel.config.carrier import CARRIERS
 from ginnel.config.database import BUSY_SECONDS
 from ginnel.config.mistakes import is_link
 from ginnel.config.ports import Ports
@@ -34,9 +35,10 @@ from ginnel.errors import ConfigError, StateError, StateInUse
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 """A longer state file is refused unread; one of version 1 with `MAX_USERS` fits in a third of it."""
-VERSION: Literal[4] = 4
-"""Of `server.json`. Version 1 kept the users too, 1 and 2 had one port and no profile, and 1 to 3 no session; they are
-brought up to date when such a file is first read."""
+VERSION: Literal[5] = 5
+"""Of `server.json`. Version 1 kept the users too, 1 and 2 had one port and no profile, 1 to 3 no session, and 1 to 4
+one place that links name and a profile without `printable`; they are brought up to date when such a file is first
+read."""
 
 _FILE, _USERS, _LOCK, _REPLAY, _CONTROL = "server.json", "users.sqlite3", "lock", "replay", "control"
 
@@ -55,6 +57,13 @@ StoredSecret = Annotated[
 
 def _from_text(value: Any) -> Any:
     return Ports.parse(value, setting="ports") if isinstance(value, str) else value
+
+
+def _from_one(value: Any) -> Any:
+    """Before version 5 there was one place, or none. What JSON has as a list is a tuple here."""
+    if value is None or isinstance(value, str):
+        return () if value is None else (value,)
+    return tuple(value) if isinstance(value, list) else value
 
 
 class _FirstUser(Value):
@@ -81,8 +90,12 @@ class _Kept(Value):
         PlainSerializer(lambda secret: secret and secret.reveal().hex(), when_used="json"),
     ] = None
     private_key: StoredSecret
-    reachable: str | None = None
-    """`HOST:PORTS` that the last start put into its share links."""
+    reachable: Annotated[
+        tuple[Annotated[str, Field(max_length=4096)], ...],
+        BeforeValidator(_from_one),
+        Field(max_length=len(CARRIERS)),
+    ] = ()
+    """Each `[CARRIER://]HOST:PORTS` that the last start put into its share links."""
 
 
 class _Shaped(_Kept):
@@ -93,7 +106,7 @@ class _Shaped(_Kept):
         BeforeValidator(_from_text),
         PlainSerializer(lambda ports: ports and str(ports), when_used="json"),
     ] = None
-    """UDP ports that were drawn or given, for the next start."""
+    """UDP ports that were drawn or given, for the next start. Those of raw TCP are given at each start."""
     profile: Profile
     """The deployment's: how server and clients shape what they send, unless they are told otherwise."""
 
@@ -101,7 +114,7 @@ class _Shaped(_Kept):
 class ServerState(_Shaped):
     """All that a server must remember, but for its users."""
 
-    version: Literal[4] = VERSION
+    version: Literal[5] = VERSION
     session: Session = "quic"
     """What the last start, or a reload since, was told that share links ask for."""
 
@@ -123,9 +136,21 @@ class _ThirdState(_Shaped):
     version: Literal[3]
 
     def moved(self) -> ServerState:
-        """Return it as it is written now."""
-        names = _Shaped.model_fields.keys() - {"version"}
-        return ServerState.build(**{name: getattr(self, name) for name in names})
+        """Return it as it is written now: with all fields of the profile.
+
+        The one that is new is drawn from the secret, as clients draw it whose links do not carry it.
+        """
+        names = type(self).model_fields.keys() - {"version", "profile"}
+        return ServerState.build(
+            **{name: getattr(self, name) for name in names}, profile=self.profile.completed(self.psk)
+        )
+
+
+class _FourthState(_ThirdState):
+    """The same as version 4 wrote it."""
+
+    version: Literal[4]  # type: ignore[assignment]  # each version has its number
+    session: Session = "quic"
 
 
 class _OldState(_Kept):
@@ -403,7 +428,15 @@ def _parse(path: Path, text: bytes) -> ServerState | _ThirdState | _OldState:
             hint="Update ginnel on this machine.",
             path=str(path),
         )
-    form = _OldState if version in (1, 2) else _ThirdState if version == 3 else ServerState
+    forms: dict[int, type[_OldState | _ThirdState]] = {
+        1: _OldState,
+        2: _OldState,
+        3: _ThirdState,
+        4: _FourthState,
+    }
+    form: type[ServerState | _ThirdState | _OldState] = ServerState
+    if isinstance(version, int):
+        form = forms.get(version, ServerState)
     try:
         # From JSON, where a list stands for a tuple.
         return form.model_validate_json(text)

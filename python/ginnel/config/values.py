@@ -1,19 +1,23 @@
 """What a person decides about a server and a client."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from ginnel.config.address import Address, Endpoint
+from ginnel.config.address import Address, Advertised, Endpoint
+from ginnel.config.carrier import Carrier
 from ginnel.config.congestion import Sending
 from ginnel.config.kcp import KcpConfig
 from ginnel.config.kinds import Count
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.logs import LogConfig
-from ginnel.config.ports import MAX_PORTS, Ports
+from ginnel.config.places import carriers_of
+from ginnel.config.ports import MAX_PORTS
 from ginnel.config.profile import DEFAULT_PRESET, Profile, ProfileConfig
-from ginnel.config.sharelink import Session, ShareLink
+from ginnel.config.rawtcp import RawTcpConfig
+from ginnel.config.sharelink import ServerEntry, Session, ShareLink
 from ginnel.config.value import Value
 from ginnel.errors import ConfigError
 
@@ -38,18 +42,19 @@ class ServerConfig(Sending):
 
     state: Path
     """Directory that keeps keys, users and the port."""
-    listen: Endpoint | None = None
-    """UDP address and ports to listen on. None: all addresses, and ports drawn at the first start and kept.
-    Port 0: any free port, not kept."""
+    listen: tuple[Endpoint, ...] | None = None
+    """Where to listen, one place for each carrier. None: UDP on all addresses, and ports drawn at the first start and
+    kept. Port 0: any free port, not kept."""
     ports: Annotated[int, Field(ge=1, le=MAX_PORTS)] | None = None
-    """How many ports in a row are drawn, where `listen` does not say which. None: one, or those that were kept."""
-    advertise: tuple[str, Ports | None] | None = None
+    """How many UDP ports in a row are drawn, where `listen` does not say which. None: one, or those that were kept."""
+    advertise: tuple[Advertised, ...] | None = None
     """Host (and ports, when they differ) that go into share links. None: worked out."""
+    rawtcp: RawTcpConfig = RawTcpConfig()
+    """The way of raw TCP, where it is not to be found out."""
     allow_private: bool = False
     """Whether targets may be loopback, link-local, private or metadata addresses."""
     session: Session = "quic"
     """What share links ask for. Clients get whichever session they ask for."""
-    carrier: Literal["udp"] = "udp"
     drain_seconds: Drain = 4.0
     """How long a shutdown waits for streams."""
     kcp: KcpConfig = KcpConfig()
@@ -70,15 +75,43 @@ class ServerConfig(Sending):
         """Times and limits as the engine takes them: key, and seconds, bytes or count."""
         return self.timeouts.engine("server") | self.limits.engine("server")
 
+    def carriers(self) -> tuple[Carrier, ...]:
+        """The carriers that it listens with: UDP where nothing else is said, and where `ports` asks for it."""
+        return carriers_listened(self.listen, self.ports)
+
     @model_validator(mode="after")
-    def _check_ports(self) -> Self:
-        if self.listen is not None and self.ports is not None:
+    def _check_places(self) -> Self:
+        listen = self.listen or ()
+        if self.listen == () or len(carriers_of(listen)) != len(listen):
             raise ConfigError(
-                "both listen and ports are given",
-                hint="listen says which ports, ports how many to draw: take one of them out.",
-                setting="ports",
+                "listen has none or several places for a carrier",
+                hint="One for each, or None for UDP on a port that is drawn.",
+                setting="listen",
             )
+        for setting, what, hint in clashes(self.listen, self.ports, self.advertise):
+            raise ConfigError(what, hint=hint, setting=setting)
         return self
+
+
+def carriers_listened(listen: tuple[Endpoint, ...] | None, ports: int | None) -> tuple[Carrier, ...]:
+    """The carriers of a server that is told to listen there, and to draw so many UDP ports."""
+    given = carriers_of(listen or ())
+    draws = listen is None or (ports is not None and "udp" not in given)
+    return ("udp", *given) if draws else given
+
+
+def clashes(
+    listen: tuple[Endpoint, ...] | None, ports: int | None, advertise: tuple[Advertised, ...] | None
+) -> Iterator[tuple[str, str, str]]:
+    """What does not fit together of where a server listens: setting, what is wrong, what would be right."""
+    if ports is not None and "udp" in carriers_of(listen or ()):
+        right = "listen says which ports, ports how many to draw: take one of them out."
+        yield "ports", "both listen and ports are given", right
+    carriers = carriers_listened(listen, ports)
+    for place in advertise or ():
+        if place.carrier is not None and place.carrier not in carriers:
+            what = f"advertise names {place}, and the server does not listen with {place.carrier}"
+            yield "advertise", what, f"It listens with {' and '.join(carriers)}: see listen."
 
 
 class Socks5Config(Value):
@@ -120,6 +153,10 @@ class ClientConfig(Sending):
     """How long a shutdown waits for streams."""
     session: Session | None = None
     """What the links carry. None: what the share link asks for."""
+    carrier: Carrier | None = None
+    """How the links travel. None: as the share link says, server by server."""
+    rawtcp: RawTcpConfig = RawTcpConfig()
+    """The way of raw TCP, where it is not to be found out."""
     kcp: KcpConfig = KcpConfig()
     """How links of the session `kcp` send."""
     links: Annotated[int, BeforeValidator(lambda value: LINKS.read(value, "links"))] = 1
@@ -144,12 +181,23 @@ class ClientConfig(Sending):
         """What the links carry: as the share link asks, unless it is told otherwise here."""
         return self.session or self.link.session
 
+    def own_servers(self) -> tuple[ServerEntry, ...]:
+        """The servers to try: those of the share link with the carrier that is wanted.
+
+        Where it has none with that, all of them are tried at the same hosts and ports with it.
+        """
+        carrier, servers = self.carrier, self.link.servers
+        if carrier is None:
+            return servers
+        chosen = tuple(server for server in servers if server.carrier == carrier)
+        return chosen or tuple(server.model_copy(update={"carrier": carrier}) for server in servers)
+
     def own_profile(self) -> Profile:
         """How this client shapes what it sends: as its share link says, unless it is told otherwise here."""
         own, psk = self.link.profile, self.link.servers[0].psk
         if own is None or self.profile.wants_another(own):
             own = Profile.derive(psk, self.profile.preset or DEFAULT_PRESET)
-        return self.profile.over(own)
+        return self.profile.over(own.completed(psk))
 
 
 Config = ServerConfig | ClientConfig

@@ -1,11 +1,40 @@
 //! TCP segments below the kernel's TCP, in batches (Linux, packet(7)).
 
+#[cfg(target_os = "linux")]
+mod alarm;
+#[cfg(target_os = "linux")]
+mod carrier;
+#[cfg(target_os = "linux")]
+mod cut;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
+mod filter;
+#[cfg(target_os = "linux")]
+pub mod firewall;
+#[cfg(target_os = "linux")]
+mod frame;
+#[cfg(target_os = "linux")]
+mod hold;
 pub mod network;
+#[cfg(all(test, target_os = "linux"))]
+mod packets;
+#[cfg(target_os = "linux")]
+mod socket;
+#[cfg(target_os = "linux")]
+mod surroundings;
+#[cfg(target_os = "linux")]
+mod ways;
+#[cfg(target_os = "linux")]
+mod wire;
 
-use crate::batch::{Received, SendOptions, Sent};
+use crate::batch::SendOptions;
+#[cfg(target_os = "linux")]
+pub use carrier::RawTcpCarrier;
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::RawTcpCarrier;
 use ginnel_proto::rawtcp;
-use std::net::{IpAddr, SocketAddr};
-use std::task::{Context, Poll};
+use std::net::IpAddr;
 
 /// How a peer is reached: through which interface, and to which hardware address there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,69 +93,23 @@ pub enum Error {
     Io(#[from] std::io::Error),
 }
 
-/// Moves batches as TCP segments.
-pub struct RawTcpCarrier {}
-
-impl RawTcpCarrier {
-    /// Listens on ports of an address (unspecified: all of its family; the IPv6 one takes IPv4 as well). Port 0, alone:
-    /// the system chooses. `key`: 32 bytes that answers to strangers follow from, the same after a restart.
-    pub fn listen(
-        _address: IpAddr,
-        _ports: impl IntoIterator<Item = u16>,
-        _key: &[u8; 32],
-        _config: Config,
-    ) -> Result<Self, Error> {
-        unimplemented!()
-    }
-
-    /// Dials; holds ports only as long as it uses them.
-    pub fn dialler(_config: Config) -> Result<Self, Error> {
-        unimplemented!()
-    }
-
-    /// The address that it listens on, with the lowest of its ports; of one that dials unspecified.
-    pub fn local_address(&self) -> SocketAddr {
-        unimplemented!()
-    }
-
-    /// All ports that it listens on, ascending.
-    pub fn ports(&self) -> Vec<u16> {
-        unimplemented!()
-    }
-
-    /// Sends in another way from now on.
-    pub fn set_options(&mut self, _send: SendOptions, _flows: rawtcp::Settings) {
-        unimplemented!()
-    }
-
-    /// Receives what is there, one system call's worth, into `out`; does what is due, too. Pending: nothing is there.
-    pub fn poll_receive(&mut self, _cx: &mut Context<'_>, _out: &mut Vec<Received>) -> Poll<std::io::Result<()>> {
-        unimplemented!()
-    }
-
-    /// What became of what was received: any of its datagrams was ours, or none. Every mark is to be judged.
-    pub fn judged(&mut self, _mark: &Mark, _ours: bool) {
-        unimplemented!()
-    }
-
-    /// Sends datagrams of `segment` bytes (the last may be shorter), at most `BATCH_PACKETS` of them. `local`: on a
-    /// server, the address and port that the peer uses.
-    pub fn try_send(&mut self, _remote: SocketAddr, _local: Option<SocketAddr>, _data: &[u8], _segment: usize) -> Sent {
-        unimplemented!()
-    }
-
-    /// Ready when the socket takes more. One caller at a time: only one waker is kept.
-    pub fn poll_writable(&self, _cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        unimplemented!()
-    }
-
-    /// Ends all flows, as far as the socket takes it now.
-    pub fn close(&mut self) {
-        unimplemented!()
-    }
-
-    /// How many flows there are, and what was counted.
-    pub fn counts(&self) -> (usize, rawtcp::Counts) {
-        unimplemented!()
-    }
+/// Why there is no way to a server, for now.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// The system knows none.
+    #[error("no route: {0}")]
+    Way(std::io::Error),
+    /// It leads through a VPN or another tunnel, which packets of ours would leave in a way that its owner did not
+    /// mean: the local firewall does not see them.
+    #[error("the route leads through the tunnel {0}, which raw TCP uses only if it is named as its interface")]
+    Tunnel(String),
+    /// The interface's frames are of a kind that we cannot write.
+    #[error("the interface {0} is of a kind that raw TCP cannot use")]
+    Link(String),
+    /// Nobody says who has the next hop's address.
+    #[error("the next hop does not answer: its hardware address is not known")]
+    Neighbour,
+    /// No port can be held.
+    #[error("no port to send from: {0}")]
+    Port(std::io::Error),
 }

@@ -1,6 +1,8 @@
 //! One UDP socket of a carrier.
 
 use super::{Received, SendOptions, Sent};
+use crate::batch::is_passing;
+use crate::buffers::{set_receive_buffer, set_send_buffer};
 use bytes::BytesMut;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, SockRef, Type};
@@ -18,9 +20,6 @@ const RECEIVE_BYTES: usize = 64 << 10;
 
 /// Where a datagram went to, on systems that do not tell.
 const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-
-/// What a full datagram costs of the send buffer: its bytes, and the kernel's own around them.
-const PACKET_COST: usize = 2048;
 
 /// What one system call receives into. All sockets of a carrier share it.
 pub(super) struct Buffers([Vec<u8>; RECEIVE_BATCHES]);
@@ -46,7 +45,7 @@ impl Socket {
         if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
             socket.set_only_v6(false)?;
         }
-        set_receive_buffer(&socket, receive_buffer);
+        set_receive_buffer(SockRef::from(&socket), receive_buffer);
         set_send_buffer(SockRef::from(&socket), queue);
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
@@ -150,11 +149,6 @@ impl Socket {
     }
 }
 
-/// Whether the same batch may be taken the next time.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM | libc::EINTR))
-}
-
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
@@ -164,42 +158,4 @@ fn mapped(address: SocketAddr) -> SocketAddr {
         IpAddr::V4(v4) => SocketAddr::new(v4.to_ipv6_mapped().into(), address.port()),
         IpAddr::V6(_) => address,
     }
-}
-
-/// Asks for a large buffer: first by right, then within the system's cap. Without it everything works, only less
-/// smoothly.
-fn set_receive_buffer(socket: &socket2::Socket, size: usize) {
-    #[cfg(target_os = "linux")]
-    force(SockRef::from(socket), libc::SO_RCVBUFFORCE, size);
-    if socket.recv_buffer_size().is_ok_and(|now| now < size) {
-        let _ = socket.set_recv_buffer_size(size);
-    }
-}
-
-/// Makes room for so many packets that wait to be sent.
-fn set_send_buffer(socket: SockRef<'_>, queue: usize) {
-    let size = queue.saturating_mul(PACKET_COST);
-    #[cfg(target_os = "linux")]
-    force(SockRef::from(&*socket), libc::SO_SNDBUFFORCE, size);
-    // The system keeps twice what is asked, for what it needs itself.
-    if socket.send_buffer_size().is_ok_and(|now| now != 2 * size) {
-        let _ = socket.set_send_buffer_size(size);
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[expect(unsafe_code, reason = "socket2 has no SO_RCVBUFFORCE and SO_SNDBUFFORCE")]
-fn force(socket: SockRef<'_>, option: libc::c_int, size: usize) {
-    use std::os::fd::AsRawFd;
-    let size = size as libc::c_int;
-    // SAFETY: the descriptor lives as long as `socket`, and the kernel reads one int from `size`.
-    let _ = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            option,
-            std::ptr::from_ref(&size).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
 }

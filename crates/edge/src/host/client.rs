@@ -2,17 +2,15 @@
 
 use super::command::{Command, Event, Fact, Failure, Outcome, Value};
 use super::key_log::KeyLog;
-use super::{ClientSpec, Commands, Common, Inbox, Started, driver_ended, hub_config, links, send_options};
+use super::{ClientSpec, Commands, Common, Inbox, Started, carriers, driver_ended, hub_config, links};
 use crate::inbound::handover::{HandoverError, hand_over};
 use crate::inbound::newcomers::Doorman;
 use crate::inbound::socks5::Socks5Inbound;
 use crate::opening::OpenFailure;
 use crate::places::Places;
-use ginnel_carrier::udp::UdpCarrier;
 use ginnel_engine::client::{Client, ProbeError, Report};
 use ginnel_engine::memory::MemoryGauge;
 use ginnel_engine::shard::{self, Shard};
-use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::hub::Hub;
 use ginnel_proto::limits::Limits;
 use ginnel_proto::open::OpenReply;
@@ -43,19 +41,18 @@ struct Loop {
 }
 
 pub(super) async fn run(
-    spec: ClientSpec,
+    mut spec: ClientSpec,
     limits: Limits,
     gauge: MemoryGauge,
     mut commands: Commands,
     inbox: &Arc<Inbox>,
     started: &Started,
 ) -> io::Result<()> {
-    let carrier = UdpCarrier::bind_any(send_options(&limits))?;
-    let address = carrier.local_address()?;
+    let (carriers, addresses) = carriers::dial(&mut spec.servers, &limits, spec.rawtcp)?;
     let key_log = KeyLog::open_where_asked(spec.key_log.as_deref())?;
     let hub = Hub::client(hub_config(&limits), shard::now());
     let places = Places::new(&limits);
-    let (shard, driving) = Shard::start(hub, carrier, limits, gauge);
+    let (shard, driving) = Shard::start(hub, carriers, limits, gauge);
     if let Some(key_log) = key_log {
         key_log.start(&shard);
     }
@@ -65,8 +62,8 @@ pub(super) async fn run(
     let reports = inbox.clone();
     let report = move |report| reports.push_event(event(report));
     let client = Client::start(shard.clone(), spec.servers, spec.links, report);
-    debug!(target: "engine", role = "client", %address, version = env!("CARGO_PKG_VERSION"), "engine started");
-    let _ = started.send(Ok(vec![(CarrierKind::Udp, address)]));
+    debug!(target: "engine", role = "client", address = %addresses[0].1, version = env!("CARGO_PKG_VERSION"), "engine started");
+    let _ = started.send(Ok(addresses));
 
     let doorman = Doorman::new(shard.clone(), places);
     let common = Rc::new(Common { shard, inbox: inbox.clone() });
@@ -180,8 +177,9 @@ impl Loop {
 async fn connect(client: &Client, server: String, timeout: Duration) -> Outcome {
     match client.proven_link(timeout).await {
         Some((link, peer, rtt)) => {
-            let session = client.shard().with_hub(|hub, _| hub.session_kind(link)).unwrap_or_default();
-            Ok(Value::Link { peer, session, rtt })
+            let (session, carrier) = client.shard().with_hub(|hub, _| (hub.session_kind(link), hub.carrier_kind(link)));
+            let (session, carrier) = (session.unwrap_or_default(), carrier.unwrap_or_default());
+            Ok(Value::Link { peer, session, carrier, rtt })
         }
         None => Err(no_answer(server, timeout)),
     }
@@ -213,13 +211,13 @@ fn failure(error: &HandoverError, target: &Target) -> Failure {
 
 fn event(report: Report) -> Event {
     match report {
-        Report::Up { link, peer, session, rtt, clock_ahead } => {
+        Report::Up { link, peer, session, carrier, rtt, clock_ahead } => {
             let mut facts = vec![
                 ("link", link.to_string().into()),
                 ("peer", peer.into()),
                 ("rtt", rtt.into()),
                 ("session", session.name().into()),
-                ("carrier", "udp".into()),
+                ("carrier", carrier.name().into()),
             ];
             if clock_ahead.abs() > CLOCK_OFF {
                 facts.push(("clock_off", Fact::Seconds(clock_ahead)));

@@ -2,6 +2,7 @@
 
 use super::links::LinkFigures;
 use ginnel_engine::counters::Stats;
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::envelope::hello::SessionKind;
 use ginnel_proto::envelope::keys::Psk;
 use ginnel_proto::hub::gate::Users;
@@ -66,6 +67,8 @@ pub enum Value {
     Link {
         /// Its session.
         session: SessionKind,
+        /// How its datagrams travel.
+        carrier: CarrierKind,
         /// The server's address.
         peer: SocketAddr,
         /// How long the handshake took.

@@ -1,6 +1,7 @@
 //! What links have learnt about their paths, for whoever asks.
 
 use ginnel_engine::shard::Shard;
+use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::envelope::hello::SessionKind;
 use ginnel_proto::hub::LinkId;
 use ginnel_proto::session::PathStats;
@@ -19,6 +20,8 @@ pub struct LinkFigures {
     pub peer: SocketAddr,
     /// Its session.
     pub session: SessionKind,
+    /// How its datagrams travel.
+    pub carrier: CarrierKind,
     /// What its session has learnt.
     pub path: PathStats,
 }
@@ -30,7 +33,8 @@ pub(super) fn figures(shard: &Shard) -> Vec<LinkFigures> {
         let links = ids.into_iter().filter_map(|id| {
             let link = hub.link(id).filter(|link| !link.is_lost())?;
             let session = hub.session_kind(id)?;
-            Some(LinkFigures { link: id, peer: link.path().remote, session, path: link.stats() })
+            let at = link.path();
+            Some(LinkFigures { link: id, peer: at.remote, session, carrier: at.carrier, path: link.stats() })
         });
         links.take(LINKS_TOLD).collect()
     })

@@ -4,6 +4,7 @@
 //! calls back. A command has a ticket, and each ticket one reply; room for the reply is set aside
 //! when the command is taken, so that only events can ever be dropped, and are counted.
 
+mod carriers;
 mod client;
 mod command;
 mod inbox;
@@ -20,7 +21,6 @@ pub use inbox::Inbox;
 pub use links::{LINKS_TOLD, LinkFigures};
 pub use log::{AREAS, LEVELS, LogError, LogLevels};
 
-use ginnel_carrier::batch::SendOptions;
 pub use ginnel_carrier::rawtcp::Overrides;
 use ginnel_engine::client::ServerAddress;
 pub use ginnel_engine::counters::Stats;
@@ -296,6 +296,7 @@ impl Common {
             }
         };
         let _ = tokio::time::timeout(FAREWELL_TIME, quiet).await;
+        self.shard.close_carriers();
         commands.close();
         while let Ok((ticket, command)) = commands.try_recv() {
             match command {
@@ -319,10 +320,6 @@ impl Common {
             _ => self.reply(ticket, Err(Failure::new("closed", "the engine is shutting down"))),
         }
     }
-}
-
-fn send_options(limits: &Limits) -> SendOptions {
-    SendOptions { queue: limits.packet_queue, retries: limits.packet_retries }
 }
 
 fn hub_config(limits: &Limits) -> HubConfig {

@@ -3,15 +3,13 @@
 use super::command::{Command, Event, Fact, Value};
 use super::journal::FileJournal;
 use super::key_log::KeyLog;
-use super::{Commands, Common, Inbox, ServerSpec, Started, driver_ended, hub_config, links, send_options};
+use super::{Commands, Common, Inbox, ServerSpec, Started, carriers, driver_ended, hub_config, links};
 use crate::outbound::{AddressPolicy, Outbound, OutboundOptions};
 use crate::places::Places;
 use crate::resolver::{Resolver, ResolverLimits};
 use crate::serve::serve;
-use ginnel_carrier::udp::UdpCarrier;
 use ginnel_engine::memory::MemoryGauge;
 use ginnel_engine::shard::{self, Shard};
-use ginnel_proto::carrier::CarrierKind;
 use ginnel_proto::hub::gate::GateConfig;
 use ginnel_proto::hub::{self, Hub, LinkId};
 use ginnel_proto::limits::Limits;
@@ -30,8 +28,7 @@ pub(super) async fn run(
     inbox: &Arc<Inbox>,
     started: &Started,
 ) -> io::Result<()> {
-    let carrier = UdpCarrier::bind(spec.listen[0].address, spec.listen[0].ports.iter(), send_options(&limits))?;
-    let address = carrier.local_address()?;
+    let (carriers, addresses) = carriers::listen(&spec.listen, &spec.key, &limits, &spec.rawtcp)?;
     let time = shard::now();
     // Without an error number: this is about a file, not about the socket.
     let (journal, replay) = FileJournal::open(&spec.replay_file, time.wall_ns).map_err(|error| {
@@ -40,7 +37,7 @@ pub(super) async fn run(
     let key_log = KeyLog::open_where_asked(spec.key_log.as_deref())?;
     let gate = GateConfig { psks: spec.psks, key: spec.key, users: spec.users, replay, journal: Box::new(journal) };
     let hub = Hub::server(hub_config(&limits), gate, time);
-    let (shard, driving) = Shard::start(hub, carrier, limits.clone(), gauge);
+    let (shard, driving) = Shard::start(hub, carriers, limits.clone(), gauge);
     if let Some(key_log) = key_log {
         key_log.start(&shard);
     }
@@ -49,8 +46,8 @@ pub(super) async fn run(
     let places = Places::new(&limits);
     let serving = tokio::task::spawn_local(serve(shard.clone(), outbound.clone(), places.clone()));
     tokio::task::spawn_local(report(shard.clone(), inbox.clone()));
-    debug!(target: "engine", role = "server", %address, version = env!("CARGO_PKG_VERSION"), "engine started");
-    let _ = started.send(Ok(vec![(CarrierKind::Udp, address)]));
+    debug!(target: "engine", role = "server", address = %addresses[0].1, version = env!("CARGO_PKG_VERSION"), "engine started");
+    let _ = started.send(Ok(addresses));
 
     let common = Common { shard, inbox: inbox.clone() };
     let mut state = Loop { common, outbound, places, allow_private: spec.allow_private, serving };

@@ -225,7 +225,10 @@ impl Dial {
     pub(super) fn complete(&mut self, time: Time, path: Path, datagram: &[u8]) -> Option<Completed> {
         let outer = &self.outer;
         // An answer that has waited for us too long, while we were stopped, is forgotten over there.
-        let fresh = |attempt: &Attempt| time.now < attempt.sent + HELD_TIME && same_address(path.remote, attempt.to);
+        let carrier = self.path.carrier;
+        let fresh = |attempt: &Attempt| {
+            time.now < attempt.sent + HELD_TIME && path.carrier == carrier && same_address(path.remote, attempt.to)
+        };
         let mut attempts = self.attempts.iter_mut().rev().filter(|attempt| fresh(attempt));
         let (welcome, keys, sent, kind) = attempts.find_map(|attempt| {
             let (welcome, keys) = attempt.initiation.complete(outer, datagram).ok()?;

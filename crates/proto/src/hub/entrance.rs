@@ -78,19 +78,21 @@ impl Hub {
     /// The first data of a half-open handshake: it becomes a link, on the path of the handshake.
     /// Who sends this data has received the answer there, while the data itself may be a copy
     /// that somebody sends from elsewhere.
-    pub(super) fn confirm(&mut self, time: Time, path: Path, header: &Header, mut datagram: BytesMut) {
-        let Role::Server { gate, identities } = &mut self.role else { return };
+    ///
+    /// Whether it is authentic and became one.
+    pub(super) fn confirm(&mut self, time: Time, path: Path, header: &Header, mut datagram: BytesMut) -> bool {
+        let Role::Server { gate, identities } = &mut self.role else { return false };
         let length = datagram.len();
         let Some(pending) = gate.open_pending(header, &mut datagram) else {
             self.drops.forged += 1;
-            return;
+            return false;
         };
         let Pending { user, name, identity, epoch, path: proven, since, kind, params, secret, .. } = pending;
         let (sealer, opener, chain, logged) = (pending.sealer, pending.opener, pending.chain, pending.logged);
         if let Some(&older) = identities.get(&(user, identity)) {
             if self.entries[older].epoch() >= Some(epoch) {
                 self.drops.replayed += 1;
-                return;
+                return false;
             }
             self.close_slot(time, older, close::REPLACED);
         } else {
@@ -99,14 +101,14 @@ impl Hub {
                 Room::InPlaceOf(stale) => self.close_slot(time, stale, close::CROWDED),
                 Room::None => {
                     self.drops.no_room += 1;
-                    return;
+                    return false;
                 }
             }
         }
         let rtt = time.now - since;
-        let datagram_max = self.datagram_max(proven);
-        let start = Start { side: Side::Server, params: &params, datagram_max, rtt };
-        let Ok(session) = self.sessions.begin(kind, &start, time.now, &mut self.rng) else { return };
+        let (datagram_max, datagram_more) = (self.datagram_max(proven), proven.datagram_more());
+        let start = Start { side: Side::Server, params: &params, datagram_max, datagram_more, rtt };
+        let Ok(session) = self.sessions.begin(kind, &start, time.now, &mut self.rng) else { return false };
         let begin = Begin { side: Side::Server, sealer, opener, chain, path: proven, ports: None, logged };
         let link = Link::new(begin, session, &self.limits, time.now, &mut self.rng);
         let living = Living { link, kind, header: None, owner: Some((user, identity, epoch)), secret };
@@ -120,15 +122,19 @@ impl Hub {
             living.link.handle_opened(time.now, path, header, length, datagram, &mut self.rng);
         }
         self.touch(slot);
+        true
     }
 
-    pub(super) fn handle_handshake(&mut self, time: Time, path: Path, datagram: &[u8]) {
+    /// Whether it was a handshake that this end has taken.
+    pub(super) fn handle_handshake(&mut self, time: Time, path: Path, datagram: &[u8]) -> bool {
         match &mut self.role {
             Role::Server { gate, identities } => {
                 let (by_session, entries, limits) = (&self.by_session, &self.entries, &self.limits);
                 let crowded = Cell::new(None);
                 let links = Table { by_session, identities, entries, limits, now: time.now, crowded: &crowded };
-                match gate.handle(time, path, datagram, &self.sessions, &links, &mut self.rng) {
+                let outcome = gate.handle(time, path, datagram, &self.sessions, &links, &mut self.rng);
+                let taken = outcome.is_ok();
+                match outcome {
                     Ok(answer) => self.send_handshake(path, answer),
                     Err(gate::Refusal::NotOurs) => self.drops.not_ours += 1,
                     Err(_) => {}
@@ -136,13 +142,14 @@ impl Hub {
                 if let Some(user) = crowded.take() {
                     self.ask_crowd(time, user, path.remote.ip());
                 }
+                taken
             }
             Role::Client { .. } => self.complete(time, path, datagram),
         }
     }
 
-    /// An answer to a handshake of ours, perhaps.
-    pub(super) fn complete(&mut self, time: Time, path: Path, datagram: &[u8]) {
+    /// An answer to a handshake of ours, perhaps: whether it is.
+    pub(super) fn complete(&mut self, time: Time, path: Path, datagram: &[u8]) -> bool {
         let found = self.entries.iter_mut().find_map(|(slot, entry)| match &mut entry.state {
             State::Dialing(dial) => {
                 dial.complete(time, path, datagram).map(|completed| (slot, completed, dial.is_held()))
@@ -151,18 +158,19 @@ impl Hub {
         });
         let Some((slot, completed, hold)) = found else {
             self.drops.not_ours += 1;
-            return;
+            return false;
         };
         self.learn_clock(time, &completed);
         if !hold {
             self.come_up(time, slot, completed);
-            return;
+            return true;
         }
         let rtt = completed.rtt;
         let until = time.now + HELD_TIME;
         self.entries[slot].state = State::Held(Box::new(Held { completed: Some(completed), until }));
         self.events.push_back((self.id(slot), Event::Answered { rtt }));
         self.schedule(slot);
+        true
     }
 
     /// Has a link use the port at which a handshake that is held was answered: it is open.
@@ -192,9 +200,9 @@ impl Hub {
     /// A handshake of ours becomes a link.
     fn come_up(&mut self, time: Time, slot: usize, completed: Completed) -> bool {
         let (rtt, path) = (completed.rtt, completed.path);
-        let datagram_max = self.datagram_max(path);
+        let (datagram_max, datagram_more) = (self.datagram_max(path), path.datagram_more());
         let (kind, params) = (completed.kind, &completed.welcome.params);
-        let start = Start { side: Side::Client, params, datagram_max, rtt };
+        let start = Start { side: Side::Client, params, datagram_max, datagram_more, rtt };
         let session = self.sessions.begin(kind, &start, time.now, &mut self.rng);
         let Ok(session) = session else {
             self.drops.handshakes.malformed += 1;

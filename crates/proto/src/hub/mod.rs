@@ -15,6 +15,7 @@ mod room;
 mod table;
 mod upkeep;
 
+use crate::carrier::CarrierKind;
 use crate::envelope::data::OpenError;
 use crate::envelope::header::{Header, HeaderKey};
 use crate::envelope::hello::{LinkIdentity, SessionKind};
@@ -110,6 +111,17 @@ pub struct Tables {
     pub remembered: usize,
     /// Source prefixes remembered, on a server.
     pub prefixes: usize,
+}
+
+/// What a datagram turned out to be.
+#[derive(Debug)]
+pub enum Heard {
+    /// Authentic, and never seen before: data of a link.
+    Ours,
+    /// Meant for a link, but forged, or seen before. It is dropped and counted.
+    Dropped,
+    /// No data. It comes back.
+    Stranger(BytesMut),
 }
 
 /// Datagrams that were dropped, by cause, since the hub began.
@@ -238,7 +250,7 @@ impl Hub {
 
     /// Takes in one datagram from the carrier.
     pub fn handle(&mut self, time: Time, path: Path, datagram: BytesMut) {
-        if let Some(stranger) = self.handle_known(time, path, datagram) {
+        if let Heard::Stranger(stranger) = self.handle_known(time, path, datagram) {
             self.handle_stranger(time, path, &stranger);
         }
     }
@@ -246,19 +258,20 @@ impl Hub {
     /// Takes in one datagram from the carrier, if it is data of a link or the first data of a half-open handshake. What
     /// is neither comes back, after one AES block and a look-up a secret: [`handle_stranger`](Self::handle_stranger)
     /// costs a hundred times that, and is for when there is time.
-    pub fn handle_known(&mut self, time: Time, path: Path, datagram: BytesMut) -> Option<BytesMut> {
+    pub fn handle_known(&mut self, time: Time, path: Path, datagram: BytesMut) -> Heard {
         let path = self.local(path);
-        match self.find(&datagram) {
+        let ours = match self.find(&datagram) {
             Some((Found::Link(slot), header)) => self.handle_data(time, path, slot, &header, datagram),
             Some((Found::Pending, header)) => self.confirm(time, path, &header, datagram),
-            None => return Some(datagram),
-        }
-        None
+            None => return Heard::Stranger(datagram),
+        };
+        if ours { Heard::Ours } else { Heard::Dropped }
     }
 
-    /// Takes in one datagram that [`handle_known`](Self::handle_known) gave back: a handshake, perhaps.
-    pub fn handle_stranger(&mut self, time: Time, path: Path, datagram: &[u8]) {
-        self.handle_handshake(time, self.local(path), datagram);
+    /// Takes in one datagram that [`handle_known`](Self::handle_known) gave back: a handshake, perhaps. Whether it was
+    /// one of ours, and taken.
+    pub fn handle_stranger(&mut self, time: Time, path: Path, datagram: &[u8]) -> bool {
+        self.handle_handshake(time, self.local(path), datagram)
     }
 
     fn local(&self, path: Path) -> Path {
@@ -285,13 +298,16 @@ impl Hub {
         }
     }
 
-    fn handle_data(&mut self, time: Time, path: Path, slot: usize, header: &Header, datagram: BytesMut) {
-        let State::Living(living) = &mut self.entries[slot].state else { return };
-        match living.link.handle(time.now, path, header, datagram, &mut self.rng) {
+    /// Whether it was authentic, and new.
+    fn handle_data(&mut self, time: Time, path: Path, slot: usize, header: &Header, datagram: BytesMut) -> bool {
+        let State::Living(living) = &mut self.entries[slot].state else { return false };
+        let outcome = living.link.handle(time.now, path, header, datagram, &mut self.rng);
+        match outcome {
             Ok(()) => self.touch(slot),
             Err(OpenError::Replayed) => self.drops.replayed += 1,
             Err(OpenError::Forged | OpenError::Malformed) => self.drops.forged += 1,
         }
+        outcome.is_ok()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
@@ -375,6 +391,11 @@ impl Hub {
             State::Living(living) => Some(living.kind),
             State::Dialing(_) | State::Held(_) => None,
         }
+    }
+
+    /// How a link's datagrams travel, for whoever tells people of it.
+    pub fn carrier_kind(&self, id: LinkId) -> Option<CarrierKind> {
+        self.link(id).map(|link| link.path().carrier)
     }
 
     /// The link itself, to look at.
@@ -464,12 +485,5 @@ impl Entry {
             State::Living(living) => living.owner.map(|(_, _, epoch)| epoch),
             State::Dialing(_) | State::Held(_) => None,
         }
-    }
-}
-
-impl Path {
-    /// The longest datagram to try: 1500 bytes less the headers of IP and UDP.
-    fn datagram_max(&self) -> u16 {
-        if self.remote.is_ipv4() { 1472 } else { 1452 }
     }
 }

@@ -24,7 +24,7 @@ use crate::envelope::keys::Chain;
 use crate::limits::{CONTROL_QUEUE, Limits};
 use crate::ports::Ports;
 use crate::profile::Span;
-use crate::session::{self, PathStats, Session};
+use crate::session::{self, DATAGRAM_MIN, PathStats, Session};
 use hop::Hopper;
 use key_log::Logged;
 use length::{Known, Length};
@@ -42,8 +42,16 @@ use width::Width;
 /// The most packets in one batch: what the kernel takes in one call of segmentation offload.
 pub const BATCH_PACKETS: usize = 44;
 
-/// The longest datagram that is ever sent.
-pub const DATAGRAM_LARGEST: u16 = CarrierKind::Udp.datagram_largest();
+/// What most paths carry, bytes of IP packets, and what all of them do that carry IPv6.
+const PATH_USUAL: u16 = 1500;
+const PATH_LEAST: u16 = 1280;
+
+/// Bytes of the headers of IPv4 and of IPv6.
+const IPV4: u16 = 20;
+const IPV6: u16 = 40;
+
+/// The longest datagram that is ever sent: over UDP and IPv4.
+pub const DATAGRAM_LARGEST: u16 = PATH_USUAL - IPV4 - CarrierKind::Udp.headers();
 
 /// A whole batch is no more than the largest UDP payload over IPv4.
 const _: () = assert!(BATCH_PACKETS * DATAGRAM_LARGEST as usize <= 65_507);
@@ -64,6 +72,17 @@ impl Path {
     /// A path of UDP datagrams.
     pub const fn udp(remote: SocketAddr, local: Option<SocketAddr>) -> Self {
         Self { carrier: CarrierKind::Udp, remote, local }
+    }
+
+    /// The longest datagram to try.
+    pub(crate) const fn datagram_max(&self) -> u16 {
+        let ip = if self.remote.is_ipv4() { IPV4 } else { IPV6 };
+        PATH_USUAL - ip - self.carrier.headers()
+    }
+
+    /// What passes beyond the least that a path must carry, wherever IPv6 does.
+    pub(crate) const fn datagram_more(&self) -> u16 {
+        PATH_LEAST - IPV6 - self.carrier.headers() - DATAGRAM_MIN
     }
 }
 

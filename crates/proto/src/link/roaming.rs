@@ -89,8 +89,12 @@ impl Roaming {
 
     /// The proven path or, on a client, another port of the server there.
     fn is_home(&self, path: &Path) -> bool {
-        let current = self.current.remote;
-        let sibling = |ports: &Ports| path.remote.ip() == current.ip() && ports.contains(path.remote.port());
+        let current = self.current;
+        let sibling = |ports: &Ports| {
+            path.carrier == current.carrier
+                && path.remote.ip() == current.remote.ip()
+                && ports.contains(path.remote.port())
+        };
         *path == self.current || self.ports.as_ref().is_some_and(sibling)
     }
 

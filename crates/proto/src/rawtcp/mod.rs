@@ -4,16 +4,32 @@
 //! datagram. What is not authenticated changes no flow: the carrier hands up what segments bring, and tells what became
 //! of it ([`Flows::judged`]).
 
+mod checksum;
+mod client;
+mod cookie;
+mod flow;
+mod greeting;
+mod handshake;
+mod outbox;
+mod peer;
+mod renewal;
 pub mod segment;
+mod server;
+mod stamp;
+mod strangers;
+mod tuple;
+mod window;
 
-use crate::link::DATAGRAM_LARGEST;
 use crate::profile::Span;
+use client::Client;
+use outbox::Outbox;
 pub use segment::{BadSegment, Checksum, Segment};
-use std::net::SocketAddr;
+use server::Server;
+pub use stamp::Stamp;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::{Duration, Instant};
-
-const _: u16 = DATAGRAM_LARGEST;
+use tuple::Tuple;
 
 /// How a machine's flows behave.
 #[derive(Clone, Copy, Debug)]
@@ -55,28 +71,18 @@ pub struct Mark<H> {
     pub timestamps: Option<(u32, u32)>,
 }
 
-/// IP and TCP headers for what is to be sent.
-#[derive(Clone, Copy, Debug)]
-pub struct Stamp<H> {
-    /// How it gets there.
-    pub hop: H,
-    /// The headers. The checksum of TCP is that of the pseudo header alone, as segmentation and checksum offload
-    /// want it, until [`finish`](Self::finish).
-    headers: [u8; 100],
-    length: u8,
-    /// Bytes of the IP header.
-    pub ip_length: u8,
-}
-
-impl<H> Stamp<H> {
-    /// The headers.
-    pub fn headers(&self) -> &[u8] {
-        &self.headers[..usize::from(self.length)]
-    }
-
-    /// Makes the checksum of TCP whole, for a system that has no offload.
-    pub fn finish(&mut self, _payload: &[u8]) {
-        unimplemented!()
+impl<H> Mark<H> {
+    fn new(hop: H, segment: &Segment) -> Self {
+        Self {
+            local: segment.destination,
+            remote: segment.source,
+            hop,
+            sequence: segment.sequence,
+            length: segment.payload.len() as u32,
+            acknowledgement: segment.acknowledgement,
+            window: segment.window,
+            timestamps: segment.options.timestamps,
+        }
     }
 }
 
@@ -132,111 +138,179 @@ pub struct Counts {
 
 /// All flows of one end. `H` is how the next hop is reached: interface and hardware address, which the carrier knows.
 pub struct Flows<H> {
-    hop: std::marker::PhantomData<H>,
+    role: Role<H>,
+    out: Outbox<H>,
+    closed: bool,
+}
+
+enum Role<H> {
+    Server(Server<H>),
+    Client(Client<H>),
 }
 
 impl<H: Copy + PartialEq> Flows<H> {
     /// Flows of an end that is dialled. `key`: 32 bytes that answers to strangers follow from; `seed`: 32 bytes of the
     /// system's generator.
-    pub fn server(_now: Instant, _settings: Settings, _key: &[u8; 32], _seed: [u8; 32]) -> Self {
-        unimplemented!()
+    pub fn server(now: Instant, settings: Settings, key: &[u8; 32], seed: [u8; 32]) -> Self {
+        Self { role: Role::Server(Server::new(key)), out: Outbox::new(now, settings, seed), closed: false }
     }
 
     /// Flows of an end that dials.
-    pub fn client(_now: Instant, _settings: Settings, _seed: [u8; 32]) -> Self {
-        unimplemented!()
+    pub fn client(now: Instant, settings: Settings, seed: [u8; 32]) -> Self {
+        Self { role: Role::Client(Client::new()), out: Outbox::new(now, settings, seed), closed: false }
     }
 
     /// Other settings from now on.
-    pub fn set_settings(&mut self, _settings: Settings) {
-        unimplemented!()
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.out.settings = settings;
     }
 
     /// Takes in a packet, its IP header first. `mtu`: of the interface that it came by. What comes back is a payload of
     /// datagrams (where in the packet it is) that is to be judged; a client gets only those of its flows.
     pub fn handle(
         &mut self,
-        _now: Instant,
-        _hop: H,
-        _mtu: u32,
-        _packet: &[u8],
-        _checksum: Checksum,
+        now: Instant,
+        hop: H,
+        mtu: u32,
+        packet: &[u8],
+        checksum: Checksum,
     ) -> Option<(Mark<H>, Range<usize>)> {
-        unimplemented!()
+        if self.closed {
+            return None;
+        }
+        let counts = &mut self.out.counts;
+        let counter = match Segment::parse(packet, checksum) {
+            Ok(segment) => {
+                return match &mut self.role {
+                    Role::Server(server) => server.handle(now, hop, mtu, &segment, &mut self.out),
+                    Role::Client(client) => client.handle(now, hop, &segment, &mut self.out),
+                };
+            }
+            Err(BadSegment::Malformed) => &mut counts.malformed,
+            Err(BadSegment::Fragment) => &mut counts.fragments,
+            Err(BadSegment::Checksum) => &mut counts.checksums,
+        };
+        *counter += 1;
+        None
     }
 
     /// What became of a payload: any datagram of it was `ours`, or none.
-    pub fn judged(&mut self, _now: Instant, _mark: &Mark<H>, _ours: bool) {
-        unimplemented!()
+    pub fn judged(&mut self, now: Instant, mark: &Mark<H>, ours: bool) {
+        match &mut self.role {
+            _ if self.closed => {}
+            Role::Server(server) => server.judged(now, mark, ours, &mut self.out),
+            Role::Client(client) => client.judged(now, mark, ours, &mut self.out),
+        }
     }
 
     /// Headers for datagrams of `segment` bytes each (the last may be shorter), that leave as one packet to be cut by
     /// the system. `local`: on a server, our end. `push`: nothing follows at once.
     pub fn send(
         &mut self,
-        _now: Instant,
-        _remote: SocketAddr,
-        _local: Option<SocketAddr>,
-        _data: &[u8],
-        _segment: usize,
-        _push: bool,
+        now: Instant,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+        data: &[u8],
+        segment: usize,
+        push: bool,
     ) -> Sending<H> {
-        unimplemented!()
+        let sending = match (&mut self.role, local) {
+            _ if self.closed || data.is_empty() || segment == 0 => Sending::Refused,
+            (Role::Client(client), _) => client.send(now, remote, data, segment, push, &mut self.out),
+            (Role::Server(server), Some(local)) => {
+                server.send(now, &Tuple::new(local, remote), data.len(), segment, push, &mut self.out)
+            }
+            (Role::Server(_), None) => Sending::Refused,
+        };
+        self.out.counts.refused += u64::from(matches!(sending, Sending::Refused));
+        sending
     }
 
     /// A client's port is held, and the way to its server is known: the handshake begins.
-    pub fn dial(&mut self, _now: Instant, _remote: SocketAddr, _local: SocketAddr, _hop: H, _mtu: u32) {
-        unimplemented!()
+    pub fn dial(&mut self, now: Instant, remote: SocketAddr, local: SocketAddr, hop: H, mtu: u32) {
+        if let Role::Client(client) = &mut self.role {
+            client.dial(now, remote, local, hop, mtu, &mut self.out);
+        }
     }
 
     /// There is no way to this server now. What waits for it is dropped; the next datagram asks again.
-    pub fn no_way(&mut self, _now: Instant, _remote: SocketAddr) {
-        unimplemented!()
+    pub fn no_way(&mut self, now: Instant, remote: SocketAddr) {
+        if let Role::Client(client) = &mut self.role {
+            client.no_way(now, remote, &mut self.out);
+        }
     }
 
     /// A client's way to a server may have changed: from now on it leads by `local` and `hop`. A flow from another local
     /// address is replaced, one by another hop goes on.
-    pub fn way(&mut self, _now: Instant, _remote: SocketAddr, _local: std::net::IpAddr, _hop: H) {
-        unimplemented!()
+    pub fn way(&mut self, now: Instant, remote: SocketAddr, local: IpAddr, hop: H) {
+        if let Role::Client(client) = &mut self.role {
+            client.way(now, remote, local, hop, &mut self.out);
+        }
     }
 
     /// The servers that a client has flows to.
     pub fn remotes(&self) -> Vec<SocketAddr> {
-        unimplemented!()
+        match &self.role {
+            Role::Server(_) => Vec::new(),
+            Role::Client(client) => client.remotes(),
+        }
     }
 
     /// The next packet of the machine's own.
     pub fn poll_transmit(&mut self, _now: Instant) -> Option<Outgoing<H>> {
-        unimplemented!()
+        self.out.poll()
     }
 
     /// The next thing to be done for it.
     pub fn poll_action(&mut self) -> Option<Action> {
-        unimplemented!()
+        match &mut self.role {
+            Role::Server(_) => None,
+            Role::Client(client) => client.poll_action(),
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        unimplemented!()
+        let due = match &self.role {
+            Role::Server(server) => server.due(),
+            Role::Client(client) => client.due(),
+        };
+        [due, self.out.due()].into_iter().flatten().min()
     }
 
     /// Takes note that the time of [`poll_timeout`](Self::poll_timeout) has come.
-    pub fn handle_timeout(&mut self, _now: Instant) {
-        unimplemented!()
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(tuple) = self.out.poll_due(now) {
+            match &mut self.role {
+                Role::Server(server) => server.tell(now, tuple, &mut self.out),
+                Role::Client(client) => client.tell(now, tuple, &mut self.out),
+            }
+        }
+        match &mut self.role {
+            Role::Server(server) => server.handle_timeout(now, &mut self.out),
+            Role::Client(client) => client.handle_timeout(now, &mut self.out),
+        }
     }
 
     /// Ends all flows: what is to be sent for that comes out of [`poll_transmit`](Self::poll_transmit).
-    pub fn close(&mut self, _now: Instant) {
-        unimplemented!()
+    pub fn close(&mut self, now: Instant) {
+        match &mut self.role {
+            Role::Server(server) => server.close(now, &mut self.out),
+            Role::Client(client) => client.close(now, &mut self.out),
+        }
+        self.closed = true;
     }
 
     /// How many flows there are.
     pub fn count(&self) -> usize {
-        unimplemented!()
+        match &self.role {
+            Role::Server(server) => server.count(),
+            Role::Client(client) => client.count(),
+        }
     }
 
     /// What was counted.
     pub fn counts(&self) -> Counts {
-        unimplemented!()
+        self.out.counts
     }
 }

@@ -18,9 +18,6 @@ use thiserror::Error;
 /// Every path carries datagrams of this size (1280 less the headers of IPv6 and UDP is 1232).
 pub const DATAGRAM_MIN: u16 = 1200;
 
-/// What passes beyond that wherever IPv6 does: 1280 bytes less the headers of IPv6 and UDP.
-const DATAGRAM_MORE: u16 = 32;
-
 /// Names one two-way stream of a session. Never used twice in one session.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct StreamId(pub u64);

@@ -24,6 +24,8 @@ pub struct Start<'a> {
     pub params: &'a [u8],
     /// The longest datagram to try on the path, envelope included.
     pub datagram_max: u16,
+    /// By how much its first ones may be longer than [`DATAGRAM_MIN`](crate::session::DATAGRAM_MIN).
+    pub datagram_more: u16,
     /// The handshake's round trip. On a server it is how long the client's first packet took to come
     /// after the handshake's answer: what is lost of the first flight is sent again soon.
     pub rtt: Duration,

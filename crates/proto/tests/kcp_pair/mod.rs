@@ -45,7 +45,7 @@ impl Pair {
         let (now, mut chance) = (Instant::now(), rng(seed));
         let told = params(limits).encode();
         let mut end = |side| {
-            let start = Start { side, params: &told, datagram_max: 1472, rtt: RTT };
+            let start = Start { side, params: &told, datagram_max: 1472, datagram_more: 32, rtt: RTT };
             KcpSession::new(&start, limits, now, &mut chance).expect("parameters")
         };
         let ends = [end(Side::Client), end(Side::Server)];

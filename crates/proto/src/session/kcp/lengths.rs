@@ -1,6 +1,6 @@
 //! How long the datagrams of a session may be, where the link finds out what the path carries.
 
-use crate::session::{DATAGRAM_MIN, DATAGRAM_MORE};
+use crate::session::DATAGRAM_MIN;
 use rand::{Rng, RngExt};
 
 /// The lengths of a path, bytes, envelope included.
@@ -12,9 +12,9 @@ pub(super) struct Lengths {
 }
 
 impl Lengths {
-    /// Up to `max` may be tried. With `shaped` the first is drawn, so that it says nothing.
-    pub(super) fn new(max: u16, shaped: bool, rng: &mut impl Rng) -> Self {
-        let more = if shaped { rng.random_range(0..=DATAGRAM_MORE) } else { 0 };
+    /// Up to `max` may be tried. With `shaped` the first is drawn, up to `more` above the least, so that it says nothing.
+    pub(super) fn new(max: u16, more: u16, shaped: bool, rng: &mut impl Rng) -> Self {
+        let more = if shaped { rng.random_range(0..=more) } else { 0 };
         let first = DATAGRAM_MIN + more;
         Self { first, now: first, max: max.max(first) }
     }

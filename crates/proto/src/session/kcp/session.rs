@@ -64,7 +64,7 @@ impl KcpSession {
         let shaped = limits.profile.segment_cut.high > 0;
         // To a peer that takes no parts nothing is sent that a path might not carry one day.
         let longest = if peer.extended { start.datagram_max } else { 0 };
-        let lengths = Lengths::new(longest, shaped, rng);
+        let lengths = Lengths::new(longest, start.datagram_more, shaped, rng);
         let seed = rng.random();
         let controller = controller(limits, now, lengths.now(), seed);
         let transit = Transit::new(settings.mode, controller, Some(start.rtt), now);

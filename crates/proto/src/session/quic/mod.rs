@@ -12,9 +12,10 @@ mod windows;
 
 pub use session::QuicSession;
 
-use super::{DATAGRAM_MIN, DATAGRAM_MORE, Gone, StreamId};
+use super::{DATAGRAM_MIN, Gone, StreamId};
 use crate::envelope::hello::PARAMS_MAX;
 use crate::limits::Limits;
+use crate::session::sessions::Start;
 use congestion::Factory;
 use quinn_proto as quic;
 use quinn_proto::{Endpoint, EndpointConfig, VarInt};
@@ -96,9 +97,9 @@ impl QuicConfig {
 
     /// The longest datagrams at first and at last. The first one is drawn, too, so that what lies
     /// between them says nothing.
-    fn lengths(&self, datagram_max: u16, rng: &mut impl CryptoRng) -> (u16, u16) {
-        let more = if self.is_shaped() { rng.random_range(0..=DATAGRAM_MORE) } else { 0 };
-        (DATAGRAM_MIN + more, datagram_max.max(DATAGRAM_MIN + more))
+    fn lengths(&self, start: &Start<'_>, rng: &mut impl CryptoRng) -> (u16, u16) {
+        let more = if self.is_shaped() { rng.random_range(0..=start.datagram_more) } else { 0 };
+        (DATAGRAM_MIN + more, start.datagram_max.max(DATAGRAM_MIN + more))
     }
 
     /// Without a controller it is only good for learning what it amounts to.

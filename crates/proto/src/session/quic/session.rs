@@ -111,7 +111,7 @@ impl QuicSession {
         let crypto = null::Client { remote: Some(remote), learn: None, room: room.clone() };
         let allowed = Arc::new(Allowed::default());
         let controller = Factory::new(config, &allowed, rng);
-        let transport = config.transport(config.lengths(start.datagram_max, rng), Some(start.rtt), Some(controller));
+        let transport = config.transport(config.lengths(start, rng), Some(start.rtt), Some(controller));
         let client = client_with(quic::ClientConfig::new(Arc::new(crypto)), transport);
         let mut endpoint = Endpoint::new(config.endpoint.clone(), None, true, Some(rng.random()));
         // Refuses only an unusable address or version, and both are constants.
@@ -129,7 +129,7 @@ impl QuicSession {
         let room = Arc::new(Room::default());
         let mut server =
             quic::ServerConfig::new(Arc::new(null::Server { room: room.clone() }), Arc::new(null::NoTokens));
-        server.transport = config.transport(config.lengths(start.datagram_max, rng), Some(start.rtt), Some(controller));
+        server.transport = config.transport(config.lengths(start, rng), Some(start.rtt), Some(controller));
         server.migration(false).max_incoming(1);
         let endpoint = Endpoint::new(config.endpoint.clone(), Some(Arc::new(server)), true, Some(rng.random()));
         Self::with(endpoint, config, allowed, room, start.rtt, now)

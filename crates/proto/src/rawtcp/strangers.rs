@@ -1,0 +1,133 @@
+//! What an open port answers to those of whom nothing is known, out of what they have sent alone: as a kernel whose
+//! service waits, and never reads.
+
+use super::cookie::{Cookies, Offer};
+use super::flow::{STAMPS, stamps};
+use super::segment::{Options, flag};
+use super::stamp::{Network, Stamp, Transport};
+use super::tuple::Tuple;
+use super::window::{SCALE, ahead};
+use super::{Mark, Segment};
+use std::net::SocketAddr;
+
+/// Initial sequence numbers are remembered without their last bits: a client's may be greater by this.
+const FORGOTTEN: u32 = 0xff;
+
+/// The longest segment that fits an interface. Linux takes none for larger than an IP packet can be.
+pub(super) fn largest_segment(address: SocketAddr, mtu: u32) -> u16 {
+    match address.ip().to_canonical().is_ipv4() {
+        true => (mtu.clamp(128, 65_535) - 40) as u16,
+        false => (mtu.clamp(148, 65_536) - 60) as u16,
+    }
+}
+
+/// The window that goes with the first segment of an end: whole segments, and not scaled (RFC 7323, 2.2).
+pub(super) const fn first_window(segment: u16) -> u16 {
+    u16::MAX / segment * segment
+}
+
+/// The options of a first segment, in Linux's order; how many bytes they have.
+pub(super) fn first_options(options: &Options) -> ([u8; 20], usize) {
+    let (mut out, mut length) = ([0; 20], 0);
+    let mut put = |bytes: &[u8]| {
+        out[length..length + bytes.len()].copy_from_slice(bytes);
+        length += bytes.len();
+    };
+    if let Some(mss) = options.mss {
+        let [high, low] = mss.to_be_bytes();
+        put(&[2, 4, high, low]);
+    }
+    match (options.selective, options.timestamps) {
+        (true, Some((value, echo))) => {
+            put(&[4, 2]);
+            put(&stamps(value, echo)[2..]);
+        }
+        (false, Some((value, echo))) => put(&stamps(value, echo)),
+        (true, None) => put(&[1, 1, 4, 2]),
+        (false, None) => {}
+    }
+    if let Some(scale) = options.scale {
+        put(&[1, 3, 3, scale]);
+    }
+    (out, length)
+}
+
+/// To a request for a connection. `clock`: the time of our timestamps without what a flow adds.
+pub(super) fn greet<H>(cookies: &Cookies, hop: H, mtu: u32, clock: u32, segment: &Segment) -> Stamp<H> {
+    let derived = cookies.derive(&Tuple::new(segment.destination, segment.source));
+    let (ours, offered) = (largest_segment(segment.destination, mtu), &segment.options);
+    // Without the option, what every host takes (RFC 9293, 3.7.1; RFC 8200, 5).
+    let default = if segment.source.is_ipv4() { 536 } else { 1220 };
+    let mss = offered.mss.unwrap_or(default).min(ours);
+    let offer = Offer { number: segment.sequence, scale: offered.scale, mss };
+    let options = Options {
+        mss: Some(ours),
+        scale: offered.scale.map(|_| SCALE),
+        selective: offered.selective,
+        timestamps: offered.timestamps.map(|(value, _)| (clock.wrapping_add(derived.clock), value)),
+    };
+    let (bytes, length) = first_options(&options);
+    let transport = Transport {
+        sequence: cookies.seal(&derived, offer),
+        acknowledgement: segment.sequence.wrapping_add(1),
+        flags: flag::SYN | flag::ACK,
+        window: greeting_window(ours, options.timestamps.is_some()),
+        options: &bytes[..length],
+    };
+    Stamp::write(hop, &towards(segment.destination, segment.source, derived.label), &transport, 0)
+}
+
+fn greeting_window(segment: u16, timestamps: bool) -> u16 {
+    first_window(segment - if timestamps { STAMPS } else { 0 })
+}
+
+/// What a server finds out about a segment of a stranger.
+pub(super) struct Stranger {
+    /// It knows the number that we answered its request with: what it offered then.
+    pub(super) offer: Option<Offer>,
+    /// What its flow adds to the clock.
+    pub(super) clock: u32,
+    /// The label of its flow.
+    pub(super) label: u32,
+}
+
+impl Stranger {
+    /// `length`: numbers that the segment takes.
+    pub(super) fn of(cookies: &Cookies, tuple: &Tuple, sequence: u32, acknowledgement: u32) -> Self {
+        let derived = cookies.derive(tuple);
+        let offer = cookies.open(&derived, acknowledgement.wrapping_sub(1));
+        // No window of a first segment is larger. One in 60,000 that guess is right; it is told what it says itself.
+        let near = (1..=i32::from(u16::MAX) + FORGOTTEN as i32).contains(&ahead(sequence, offer.number));
+        Self { offer: near.then_some(offer), clock: derived.clock, label: derived.label }
+    }
+
+    /// To data, or to an end, up to a number: it has come, and waits for someone who reads.
+    pub(super) fn acknowledge<H: Copy>(&self, clock: u32, mark: &Mark<H>, end: u32) -> Stamp<H> {
+        let options = mark.timestamps.map(|(value, _)| stamps(clock.wrapping_add(self.clock), value));
+        let Some(offer) = self.offer else { return reset(mark, self.label) };
+        let scale = offer.scale.map_or(0, |_| SCALE);
+        // The window closes from the left, as of somebody who does not read.
+        let edge = offer.number.wrapping_add(FORGOTTEN + 1 + u32::from(u16::MAX));
+        let open = ahead(edge, end).max(0) as u32;
+        let transport = Transport {
+            sequence: mark.acknowledgement,
+            acknowledgement: end,
+            flags: flag::ACK,
+            window: open.div_ceil(1 << scale).min(u32::from(u16::MAX)) as u16,
+            options: options.as_ref().map_or(&[], |options| &options[..]),
+        };
+        Stamp::write(mark.hop, &towards(mark.local, mark.remote, self.label), &transport, 0)
+    }
+}
+
+/// To a segment with an acknowledgement that fits nothing (RFC 9293, 3.10.7.2).
+pub(super) fn reset<H: Copy>(mark: &Mark<H>, label: u32) -> Stamp<H> {
+    let transport =
+        Transport { sequence: mark.acknowledgement, acknowledgement: 0, flags: flag::RST, window: 0, options: &[] };
+    Stamp::write(mark.hop, &towards(mark.local, mark.remote, label), &transport, 0)
+}
+
+/// Linux numbers no packet that belongs to no socket.
+fn towards(source: SocketAddr, destination: SocketAddr, label: u32) -> Network {
+    Network { source, destination, id: 0, label }
+}
