@@ -43,7 +43,8 @@ class Namespace:
     @property
     def wrap(self) -> tuple[str, ...]:
         """What to put before a command so that it runs in here."""
-        return "ip", "netns", "exec", self.name
+        # With its path, for a test may give the command another PATH.
+        return shutil.which("ip") or "ip", "netns", "exec", self.name
 
     def ip(self, *words: str) -> None:
         """Run `ip` in here."""

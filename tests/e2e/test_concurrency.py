@@ -7,7 +7,7 @@ import resource
 
 import pytest
 
-from .program import Client, over_sessions
+from .program import Client, over_carriers, over_sessions
 from .socks import connected
 from .streams import payload
 from .targets import echo, serve
@@ -15,6 +15,7 @@ from .targets import echo, serve
 CONNECTIONS = 1000
 
 
+@over_carriers
 @over_sessions
 async def test_a_thousand_connections_at_once(client: Client) -> None:
     """All of them are open at the same moment, each echoes its own bytes, and all end cleanly."""

@@ -143,7 +143,7 @@ async def test_a_forged_reset_ends_a_connection_of_the_kernels_tcp(number: int) 
                 writer.write(b"hello")
                 assert await reader.readexactly(5) == b"hello"
                 # The acknowledgement of the echo is the last.
-                await until(lambda: seen[-1].flags == ACK and not seen[-1].payload)
+                await until(lambda: seen and seen[-1].flags == ACK and not seen[-1].payload)
             victim = victims(near, seen, target.port)[number]
             far = replace(victim.next, sequence=victim.next.sequence + 0x4000_0000, flags=RST)
             victim.hear([far.packet()])

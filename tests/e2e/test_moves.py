@@ -17,7 +17,7 @@ from .program import over_carriers, over_raw, over_sessions
 from .streams import Progress, payload
 from .tunnel import Tunnel, unbroken
 
-SIZE = 60_000_000
+SIZE = 20_000_000
 AWAY_SECONDS = 3.0
 
 
@@ -41,7 +41,7 @@ async def test_another_address_in_mid_download(tunnel: Tunnel, network: Network)
     try:
         with unbroken(tunnel):
             async with tunnel.talking() as talk, asyncio.TaskGroup() as group:
-                group.create_task(tunnel.download(data, progress, pause=0.001))
+                group.create_task(tunnel.download(data, progress, pause=0.003))
                 await progress.reached(SIZE // 5)
                 # The old one first: for a moment there is no way to the server at all.
                 space.ip("address", "delete", f"{network.client.address}/24", "dev", WIRE)

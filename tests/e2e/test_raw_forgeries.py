@@ -19,6 +19,9 @@ from .victims import victims
 
 pytestmark = [over_raw, over_sessions]
 
+QUIET_SECONDS = 0.2
+"""Real time that must pass: what the session acknowledges later is data, too, and the forgery is to fit behind it."""
+
 FAR = 0x4000_0000
 """Outside every window."""
 
@@ -70,7 +73,7 @@ async def test_a_forged_segment_ends_nothing(tunnel: Tunnel, network: Network, f
             for number in range(2):
                 with sniffed(network.client.space, WIRE) as seen:
                     await talk.ask()
-                    await asyncio.sleep(0.2)  # the last acknowledgements
+                    await asyncio.sleep(QUIET_SECONDS)
                 victim = victims(network, seen, PORT)[number]
                 victim.hear([ENDS[forgery](victim.next).packet()])
                 await talk.ask()
@@ -83,7 +86,7 @@ async def test_a_client_whose_flow_was_reset_takes_another(tunnel: Tunnel, netwo
         async with tunnel.talking() as talk:
             with sniffed(network.client.space, WIRE) as seen:
                 await talk.ask()
-                await asyncio.sleep(0.2)  # the last acknowledgements
+                await asyncio.sleep(QUIET_SECONDS)
             _, client = victims(network, seen, PORT)
             with sniffed(network.client.space, WIRE) as seen:
                 client.hear([ENDS["a reset that fits exactly"](client.next).packet()])
@@ -143,7 +146,7 @@ async def test_absurd_packets_are_harmless(tunnel: Tunnel, network: Network) -> 
             for number in range(2):
                 with sniffed(network.client.space, WIRE) as seen:
                     await talk.ask()
-                    await asyncio.sleep(0.2)  # the last acknowledgements
+                    await asyncio.sleep(QUIET_SECONDS)
                 victim = victims(network, seen, PORT)[number]
                 victim.hear(list(absurd(victim.next)))
                 for _ in range(3):

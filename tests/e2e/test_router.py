@@ -1,4 +1,4 @@
-"""Each carrier through a router that tracks connections, translates addresses, loses packets and has narrower wires."""
+"""Carriers, raw TCP above all, through a router that tracks connections, translates addresses and loses packets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from .network import Network, routed
-from .program import over_carriers, over_sessions
+from .program import over_carriers, over_raw, over_sessions
 from .streams import Progress, payload
 from .tunnel import Tunnel, unbroken
 
-pytestmark = [over_carriers, over_sessions]
+pytestmark = over_sessions
 
 SIZE = 6_000_000
 ENDED = {"TIME_WAIT", "CLOSE"}
@@ -33,6 +33,7 @@ def network(module_network: Network) -> Network:
     return module_network
 
 
+@over_raw
 @pytest.mark.parametrize("offloads", [True, False], ids=["offloads", "plain"])
 @pytest.mark.parametrize("loose", [False, True], ids=["strict", "loose"])
 async def test_connection_tracking_finds_nothing_invalid(
@@ -45,7 +46,7 @@ async def test_connection_tracking_finds_nothing_invalid(
     try:
         with Tunnel(network, carrier, session, tmp_path) as tunnel, unbroken(tunnel):
             await tunnel.both_ways(SIZE)
-            assert router.states() == ({"ESTABLISHED": 1} if carrier == "rawtcp" else {})
+            assert router.states() == {"ESTABLISHED": 1}
             assert router.counted("seen") > 20
             assert router.invalid() == (0, 0)
         assert router.invalid() == (0, 0), "the end of the connection"
@@ -54,6 +55,7 @@ async def test_connection_tracking_finds_nothing_invalid(
         network.offloads(True)
 
 
+@over_raw
 async def test_translated_addresses(network: Network, carrier: str, session: str, tmp_path: Path) -> None:
     network.router.masquerade()
     with Tunnel(network, carrier, session, tmp_path) as tunnel, unbroken(tunnel):
@@ -62,25 +64,27 @@ async def test_translated_addresses(network: Network, carrier: str, session: str
         assert network.router.invalid() == (0, 0)
 
 
+@over_carriers
 @pytest.mark.parametrize("firewall", ["loose", "strict"])
 async def test_a_router_that_forgets_its_connections(
     network: Network, carrier: str, session: str, tmp_path: Path, firewall: str
 ) -> None:
     """Twice in mid-transfer. One gives the client another port, one that is strict lets nothing through any more."""
-    router, progress, data = network.router, Progress(), payload(10 * SIZE)
+    router, progress, data = network.router, Progress(), payload(3 * SIZE)
     router.watch(loose=firewall == "loose")
     router.masquerade()
     if firewall == "strict":
         router.refuse_invalid()
     with Tunnel(network, carrier, session, tmp_path) as tunnel, unbroken(tunnel):
         async with asyncio.TaskGroup() as group:
-            group.create_task(tunnel.download(data, progress, pause=0.001))
+            group.create_task(tunnel.download(data, progress, pause=0.003))
             for part in (1, 2):
                 await progress.reached(len(data) * part // 5)
                 await asyncio.to_thread(router.forget)
         assert "is now" in tunnel.server.process.stderr, "nothing was forgotten"
 
 
+@over_raw
 async def test_one_in_a_hundred_is_lost(network: Network, carrier: str, session: str, tmp_path: Path) -> None:
     """Without offloads: with them one loss would be of many segments. And still nothing is invalid."""
     network.offloads(False)
@@ -94,6 +98,7 @@ async def test_one_in_a_hundred_is_lost(network: Network, carrier: str, session:
         network.offloads(True)
 
 
+@over_raw
 async def test_narrow_wires(network: Network, carrier: str, session: str, tmp_path: Path) -> None:
     """Every wire takes 1,300 bytes; nothing is cut into fragments."""
     network.mtu(1300)
@@ -105,6 +110,7 @@ async def test_narrow_wires(network: Network, carrier: str, session: str, tmp_pa
         network.mtu(1500)
 
 
+@over_carriers
 async def test_a_narrow_wire_behind_the_router(
     network: Network, carrier: str, session: str, tmp_path: Path
 ) -> None:
@@ -117,6 +123,7 @@ async def test_a_narrow_wire_behind_the_router(
             network.router.space.ip("link", "set", "right", "mtu", "1500")
 
 
+@over_raw
 async def test_by_ipv6(network: Network, carrier: str, session: str, tmp_path: Path) -> None:
     with Tunnel(network, carrier, session, tmp_path, ipv6=True) as tunnel, unbroken(tunnel):
         await tunnel.both_ways(SIZE)

@@ -1,4 +1,4 @@
-"""A link has the session that its server's share link asks for: without this, all the other tests prove nothing."""
+"""A link has the session and carrier that its server's share link asks for: else all other tests prove nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .program import FIRST_SESSION, SESSIONS, Client, Server, over_sessions
+from .program import FIRST_CARRIER, FIRST_SESSION, SESSIONS, Client, Server, over_carriers, over_sessions
 
 
 def said_by_both(server: Server, client: Client) -> list[str]:
@@ -14,16 +14,17 @@ def said_by_both(server: Server, client: Client) -> list[str]:
     return [process.wait_said("link up") for process in (server.process, client.process)]
 
 
+@over_carriers
 @over_sessions
-def test_a_client_follows_the_share_link(session: str, server: Server, client: Client) -> None:
+def test_a_client_follows_the_share_link(carrier: str, session: str, server: Server, client: Client) -> None:
     for line in said_by_both(server, client):
-        assert f"{session} over udp" in line
+        assert f"{session} over {carrier}" in line
 
 
 def test_who_asks_for_none_gets_the_first(server: Server, client: Client) -> None:
     """Also after another one in the same module: fixtures are not mixed up."""
     for line in said_by_both(server, client):
-        assert f"{FIRST_SESSION} over udp" in line
+        assert f"{FIRST_SESSION} over {FIRST_CARRIER}" in line
 
 
 @pytest.mark.parametrize("other", SESSIONS)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from .program import Client, over_sessions
+from .program import Client, over_carriers, over_sessions
 from .socks import Connection, connected
 from .streams import Received, close, payload, read_to_end, reset, send
 from .targets import (
@@ -25,7 +25,7 @@ from .targets import (
     source,
 )
 
-pytestmark = over_sessions
+pytestmark = [over_carriers, over_sessions]
 
 UP, DOWN = 1, 2
 """Seeds: what goes up is never what comes down, so that an echo cannot pass for an answer."""
