@@ -168,18 +168,20 @@ fn right_edges_never_come_back_and_windows_move() {
 fn timestamps_are_a_clock_and_echo_what_is_authentic() {
     let mut net = Net::new(5);
     net.connect();
-    net.faults = Faults { loss: 0.02, swapped: 0.2, doubled: 0.02 };
+    net.faults = Faults { loss: 0.02, swapped: 0.5, doubled: 0.1 };
     net.log = Some(Vec::new());
     let start = net.now;
-    for _ in 0..200 {
+    for _ in 0..600 {
         net.client_sends(&datagrams(4000, 1000), 1000, true);
         net.server_sends(&datagrams(4000, 1000), 1000, true);
-        net.run(ms(7));
+        net.run(ms(3));
     }
     let sides = [net.logged(To::Client), net.logged(To::Server)];
     for (side, other) in [(0, 1), (1, 0)] {
         let stamps: Vec<_> = sides[side].iter().map(|segment| segment.options.timestamps.expect("some")).collect();
         assert!(stamps.is_sorted_by(|a, b| b.0.wrapping_sub(a.0) as i32 >= 0 && b.1.wrapping_sub(a.1) as i32 >= 0));
+        let told = sides[side].iter().map(|segment| segment.acknowledgement);
+        assert!(told.is_sorted_by(|a, b| b.wrapping_sub(*a) as i32 >= 0), "no acknowledgement goes back");
         let passed = stamps[stamps.len() - 1].0.wrapping_sub(stamps[0].0);
         assert!(u128::from(passed).abs_diff((net.now - start).as_millis()) <= 10, "{passed}");
         let of_other: Vec<_> = sides[other].iter().map(|segment| segment.options.timestamps.expect("some").0).collect();
