@@ -48,6 +48,8 @@ class Tunnel:
         self.server = self._start_server()
         try:
             self.client = self.start_client(*client)
+            # Said beside the line that shows it ready, in no order: links are counted by it.
+            self.client.process.wait_said("link up")
         except BaseException:
             self.server.process.kill()
             raise
