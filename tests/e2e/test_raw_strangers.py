@@ -27,6 +27,8 @@ pytestmark = [over_raw, over_sessions]
 
 QUIET_SECONDS = 1.0
 """How long an answer is waited for that must not come."""
+IN_WINDOW = 60_000
+"""Bytes that fit the first window of a current Linux."""
 FLOOD = 100_000
 MOST_MEMORY = 32 << 20
 SIOCOUTQ = 0x5411
@@ -66,6 +68,11 @@ def state(connection: socket.socket) -> int:
 async def waiting(connections: list[socket.socket]) -> None:
     """All that was said has been acknowledged, and then comes nothing: no byte, no end, no reset."""
     await until(lambda: all(map(acknowledged, connections)))
+    await quiet(connections)
+
+
+async def quiet(connections: list[socket.socket]) -> None:
+    """For a while, nothing comes; and they are still connections."""
     await asyncio.sleep(QUIET_SECONDS)
     for connection in connections:
         connection.setblocking(False)
@@ -81,11 +88,35 @@ async def test_whatever_a_stranger_says_is_acknowledged_and_never_answered(
     with ExitStack() as stack, unbroken(tunnel):
         connections = [stack.enter_context(stranger(network)) for _ in SHAPES]
         for connection, shape in zip(connections, SHAPES.values(), strict=True):
-            await asyncio.to_thread(connection.sendall, b"".join(shape(draw)))
-        much, nothing = (stack.enter_context(stranger(network)) for _ in range(2))
-        await asyncio.to_thread(much.sendall, payload(2_000_000))
-        await waiting([*connections, much, nothing])
+            await asyncio.to_thread(connection.sendall, b"".join(shape(draw))[:IN_WINDOW])
+        connections.append(stack.enter_context(stranger(network)))
+        await waiting(connections)
         await tunnel.flows_again()
+
+
+async def test_a_stranger_with_much_to_say_finds_the_window_closed(tunnel: Tunnel, network: Network) -> None:
+    """As of a service that does not read; and asks now and then whether it is open again."""
+    with unbroken(tunnel), stranger(network) as connection, sniffed(network.client.space, WIRE) as seen:
+        connection.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                connection.send(payload(1_000_000))
+        name = connection.getsockname()
+        await until(lambda: any(one.destination == name and one.window == 0 for one in seen))
+        await quiet([connection])
+
+
+async def test_a_stranger_that_asks_whether_anybody_is_there_hears_so(
+    tunnel: Tunnel, network: Network
+) -> None:
+    """By keep-alives of its kernel, which gives up when nobody answers two of them."""
+    with stranger(network) as connection:
+        connection.sendall(payload(1_000))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 2)):
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
+        await asyncio.sleep(3 * QUIET_SECONDS)  # two of them, and their answers
+        await quiet([connection])
 
 
 async def test_the_end_of_a_stranger_is_acknowledged(tunnel: Tunnel, network: Network) -> None:

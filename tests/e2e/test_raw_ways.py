@@ -59,9 +59,15 @@ async def test_devices_without_ethernet_have_to_be_asked_for(
         asked = "--set", f"rawtcp.interface={WIRE}"
         with Tunnel(network, carrier, session, tmp_path, client=asked) as tunnel, unbroken(tunnel):
             await tunnel.both_ways(300_000)
-        with Tunnel(network, carrier, session, tmp_path) as tunnel:
-            assert WIRE in tunnel.client.process.wait_said("VPN")
-            assert tunnel.links == 0
+            words = command("client", "-", "-D", f"{LOOPBACK}:0")
+            other = Process(
+                words,
+                stdin=tunnel.server.link + "\n",
+                env=environment(tmp_path),
+                namespace=network.client.space,
+            )
+            assert f"through the tunnel {WIRE}" in other.wait_said("no way to the server")
+            other.kill()
 
 
 def without_frames(*words: str, home: Path, stdin: str | None = None) -> Process:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 import signal
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -17,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from .network import Network
-from .program import LOOPBACK, Client, Server
+from .program import LOOPBACK, Client, Server, ginnel
 from .socks import Connection, Refused, connected
 from .streams import Progress, Received, close, payload, read_to_end, send
 from .targets import Script, Target, echo, serve, sink, source
@@ -48,6 +50,8 @@ class Tunnel:
         self.server = self._start_server()
         try:
             self.client = self.start_client(*client)
+            # Said beside the line that shows it ready, in no order: links are counted by it.
+            self.client.process.wait_said("link up")
         except BaseException:
             self.server.process.kill()
             raise
@@ -117,6 +121,17 @@ class Tunnel:
                     async with self.stream(target) as connection:
                         await Talk(connection).ask()
                         return time.monotonic() - began
+
+    def dropped(self, end: str) -> Counter[str]:
+        """What the `server` or the `client` says that it has dropped, by cause."""
+        which = (
+            ("--state", str(self._directory / "state"))
+            if end == "server"
+            else ("--pid", str(self.client.process.pid))
+        )
+        said = ginnel("stats", *which, "--json", home=self._directory)
+        assert said.exit_code == 0, said.describe()
+        return Counter(json.loads("\n".join(said.stdout))["drops"])
 
     @property
     def links(self) -> int:
