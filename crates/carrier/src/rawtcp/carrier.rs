@@ -2,7 +2,7 @@
 
 use super::alarm::Alarm;
 use super::firewall::EarlyDrop;
-use super::frame::{self, Head};
+use super::frame;
 use super::hold::Hold;
 use super::socket::Arrival;
 use super::surroundings::Surroundings;
@@ -160,7 +160,7 @@ impl RawTcpCarrier {
         }
         let now = Instant::now();
         let sent = match self.flows.send(now, remote, local, data, segment, true) {
-            Sending::Now(stamp) => self.wire.send(&Head::of(&stamp), data, segment),
+            Sending::Now(stamp) => self.wire.send(&stamp, data, segment),
             Sending::Later => Sent::Taken,
             Sending::Refused => Sent::Refused,
         };

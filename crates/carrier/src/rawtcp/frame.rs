@@ -72,25 +72,6 @@ pub(super) fn destination(packet: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// A packet without its payload.
-#[derive(Clone, Copy)]
-pub(super) struct Head<'a> {
-    pub(super) hop: Hop,
-    /// IP's header, of `ip_length` bytes, and TCP's, whose checksum is that of the pseudo header alone.
-    pub(super) headers: &'a [u8],
-    pub(super) ip_length: u8,
-}
-
-impl<'a> Head<'a> {
-    pub(super) fn of(stamp: &'a Stamp<Hop>) -> Self {
-        Self { hop: stamp.hop, headers: stamp.headers(), ip_length: stamp.ip_length }
-    }
-
-    pub(super) fn is_v4(&self) -> bool {
-        is_v4(self.headers)
-    }
-}
-
 /// What is written in front of a payload.
 pub(super) struct Front {
     bytes: [u8; FRONT_MAX],
@@ -99,8 +80,8 @@ pub(super) struct Front {
 
 impl Front {
     /// For a payload that the system makes a checksum for and, with a `segment`, cuts.
-    pub(super) fn new(head: &Head<'_>, segment: Option<usize>) -> Self {
-        let &Head { hop, headers, ip_length } = head;
+    pub(super) fn new(stamp: &Stamp<Hop>, segment: Option<usize>) -> Self {
+        let (hop, headers, ip_length) = (stamp.hop, stamp.headers(), stamp.ip_length);
         let is_v4 = is_v4(headers);
         let link = if hop.hardware.is_some() { ETHERNET } else { 0 };
         let length = OFFLOAD + link + headers.len();

@@ -15,7 +15,7 @@ fn a_batch_says_how_it_is_to_be_cut_and_where_its_checksum_goes() {
     let hop = Hop { interface: 3, hardware: Some((OURS, THEIRS)) };
     for (version, ip_length, kind, ether) in [(4, 20, 1, [0x08, 0x00]), (6, 40, 4, [0x86, 0xdd])] {
         let headers = headers(version);
-        let front = Front::new(&Head { hop, headers: &headers, ip_length }, Some(1448));
+        let front = Front::new(&Stamp::of(hop, &headers, ip_length).unwrap(), Some(1448));
         let (offload, rest) = front.bytes().split_at(OFFLOAD);
         let number = |at: usize| usize::from(u16::from_ne_bytes([offload[at], offload[at + 1]]));
         assert_eq!((offload[0], offload[1]), (1, kind));
@@ -29,7 +29,7 @@ fn a_batch_says_how_it_is_to_be_cut_and_where_its_checksum_goes() {
 fn a_single_segment_is_not_cut_and_a_bare_device_has_no_header() {
     let hop = Hop { interface: 3, hardware: None };
     let headers = headers(4);
-    let front = Front::new(&Head { hop, headers: &headers, ip_length: 20 }, None);
+    let front = Front::new(&Stamp::of(hop, &headers, 20).unwrap(), None);
     let (offload, rest) = front.bytes().split_at(OFFLOAD);
     assert_eq!(offload[..6], [1, 0, 0, 0, 0, 0]);
     assert_eq!(u16::from_ne_bytes([offload[6], offload[7]]), 20);

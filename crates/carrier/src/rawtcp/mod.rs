@@ -4,8 +4,6 @@
 mod alarm;
 #[cfg(target_os = "linux")]
 mod carrier;
-#[cfg(target_os = "linux")]
-mod cut;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(target_os = "linux")]

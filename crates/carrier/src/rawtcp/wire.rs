@@ -1,11 +1,10 @@
 //! A carrier's packet sockets, and what waits to be sent by them.
 
 use super::Hop;
-use super::cut::Headers;
-use super::frame::{Front, Head};
+use super::frame::{Front, is_v4};
 use super::socket::{Arrival, Buffers, PacketSocket};
 use crate::batch::{SendOptions, Sent, is_passing};
-use ginnel_proto::rawtcp::Outgoing;
+use ginnel_proto::rawtcp::{Outgoing, Stamp};
 use libc::sock_filter;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -92,14 +91,14 @@ impl Wire {
 
     /// Sends a batch. If the socket is full it is kept, and nothing more taken until it has gone: its headers have
     /// been written, and are not written again.
-    pub(super) fn send(&mut self, head: &Head<'_>, data: &[u8], segment: usize) -> Sent {
-        let (interface, is_v4) = (head.hop.interface, head.is_v4());
+    pub(super) fn send(&mut self, stamp: &Stamp<Hop>, data: &[u8], segment: usize) -> Sent {
+        let (interface, is_v4) = (stamp.hop.interface, is_v4(stamp.headers()));
         let is_many = data.len() > segment;
         if is_many && (self.all_plain || self.plain.contains(&interface)) {
-            return self.send_cut(head, data, segment);
+            return self.send_cut(stamp, data, segment);
         }
         let Some(socket) = self.sockets.iter().find(|socket| socket.is_v4() == is_v4) else { return Sent::Refused };
-        let front = Front::new(head, is_many.then_some(segment));
+        let front = Front::new(stamp, is_many.then_some(segment));
         let mut tries = 0;
         loop {
             match socket.send(interface, [front.bytes(), data]) {
@@ -112,20 +111,19 @@ impl Wire {
                 Err(error) if is_passing(&error) && tries < self.options.retries => tries += 1,
                 Err(error) if is_many && refuses_to_cut(&error) => {
                     self.plain.insert(interface);
-                    return self.send_cut(head, data, segment);
+                    return self.send_cut(stamp, data, segment);
                 }
                 Err(_) => return Sent::Refused,
             }
         }
     }
 
-    fn send_cut(&mut self, head: &Head<'_>, data: &[u8], segment: usize) -> Sent {
-        let (interface, is_v4) = (head.hop.interface, head.is_v4());
+    fn send_cut(&mut self, stamp: &Stamp<Hop>, data: &[u8], segment: usize) -> Sent {
+        let (interface, is_v4) = (stamp.hop.interface, is_v4(stamp.headers()));
         let count = data.len().div_ceil(segment);
         for (index, piece) in data.chunks(segment).enumerate() {
             let is_last = index + 1 == count;
-            let headers = Headers::of(head, index as u16, index * segment, piece.len(), is_last);
-            let front = Front::new(&Head { headers: headers.bytes(), ..*head }, None);
+            let front = Front::new(&stamp.part(index as u16, index * segment, piece.len(), is_last), None);
             self.waiting.push_back(Waiting { is_v4, interface, bytes: [front.bytes(), piece].concat() });
         }
         self.flush();
@@ -138,9 +136,9 @@ impl Wire {
             self.dropped += 1;
             return;
         }
-        let head = Head::of(&packet.stamp);
-        let (is_v4, interface) = (head.is_v4(), head.hop.interface);
-        let bytes = [Front::new(&head, None).bytes(), &packet.payload].concat();
+        let stamp = &packet.stamp;
+        let (is_v4, interface) = (is_v4(stamp.headers()), stamp.hop.interface);
+        let bytes = [Front::new(stamp, None).bytes(), &packet.payload].concat();
         self.waiting.push_back(Waiting { is_v4, interface, bytes });
     }
 

@@ -44,7 +44,7 @@ impl End {
     /// Sends datagrams as one batch.
     async fn send(&mut self, hop: Hop, to: SocketAddr, data: &[u8], segment: usize) {
         let headers = headers(self.address, to, 7, 1000, 0x18, data.len());
-        let head = Head { hop, headers: &headers, ip_length: if to.is_ipv4() { 20 } else { 40 } };
+        let head = Stamp::of(hop, &headers, if to.is_ipv4() { 20 } else { 40 }).unwrap();
         assert_eq!(self.wire.send(&head, data, segment), Sent::Taken);
         poll_fn(|cx| {
             self.wire.poll_flush(cx);
@@ -266,7 +266,7 @@ fn an_interface_that_is_gone_refuses_and_one_that_is_there_goes_on() {
     runtime.block_on(async {
         near.send(cable.hop(), far.address, b"first", 5).await;
         let headers = headers(near.address, far.address, 7, 1000, 0x18, 4);
-        let head = Head { hop: gone, headers: &headers, ip_length: 20 };
+        let head = Stamp::of(gone, &headers, 20).unwrap();
         assert_eq!(near.wire.send(&head, b"lost", 4), Sent::Refused);
         near.send(cable.hop(), far.address, b"next!", 5).await;
         assert_eq!(datagrams(&far.receive(10).await), [b"first", b"next!"]);
@@ -282,7 +282,7 @@ fn a_socket_that_is_full_keeps_one_batch_and_sends_it_later() {
     runtime.block_on(async {
         // The runtime does not know yet that the socket takes anything.
         let headers = headers(near.address, far.address, 7, 1000, 0x18, 2 * 1448);
-        let head = Head { hop: cable.hop(), headers: &headers, ip_length: 20 };
+        let head = Stamp::of(cable.hop(), &headers, 20).unwrap();
         assert_eq!(near.wire.send(&head, &[1; 2 * 1448], 1448), Sent::Taken);
         assert!(!near.wire.flush());
         poll_fn(|cx| near.wire.poll_writable(cx)).await.unwrap();

@@ -87,6 +87,16 @@ impl<H> Stamp<H> {
         stamp
     }
 
+    /// Headers that are there already. None: they are longer than any that are written, or too short.
+    pub fn of(hop: H, headers: &[u8], ip_length: u8) -> Option<Self> {
+        if headers.len() > LONGEST || headers.len() < usize::from(ip_length) + 20 {
+            return None;
+        }
+        let mut stamp = Self { hop, headers: [0; LONGEST], length: headers.len() as u8, ip_length };
+        stamp.headers[..headers.len()].copy_from_slice(headers);
+        Some(stamp)
+    }
+
     /// The headers.
     pub fn headers(&self) -> &[u8] {
         &self.headers[..usize::from(self.length)]
