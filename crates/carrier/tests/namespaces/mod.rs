@@ -1,4 +1,5 @@
 //! Network namespaces for tests: made with `ip`, left again with the test.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;

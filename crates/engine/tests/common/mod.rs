@@ -2,7 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use bytes::Bytes;
-use ginnel_carrier::udp::{SendOptions, UdpCarrier};
+use ginnel_carrier::batch::SendOptions;
+use ginnel_carrier::udp::UdpCarrier;
 use ginnel_engine::client::{Client, Report, ServerAddress};
 use ginnel_engine::memory::{MemoryGauge, uncounted};
 use ginnel_engine::shard::{self, Shard};
@@ -77,7 +78,26 @@ fn config(seed: u8, limits: &Limits) -> HubConfig {
     HubConfig { limits: limits.clone(), aes: true, seed: [seed; 32] }
 }
 
-fn keys() -> (Psk, PrivateKey, PrivateKey) {
+/// A client's hub.
+pub(crate) fn hub(seed: u8, limits: &Limits) -> Hub {
+    Hub::client(config(seed, limits), shard::now())
+}
+
+/// The hub of the server that all clients here know.
+pub(crate) fn server_hub(limits: &Limits) -> Hub {
+    let (psk, key, user) = keys();
+    let gate = GateConfig {
+        psks: vec![psk],
+        key,
+        users: [(user.public(), "laptop".into())].into_iter().collect(),
+        replay: ReplayCache::default(),
+        journal: Box::new(NoJournal),
+    };
+    Hub::server(config(1, limits), gate, shard::now())
+}
+
+/// The deployment's secret, the server's key and its user's.
+pub(crate) fn keys() -> (Psk, PrivateKey, PrivateKey) {
     (Psk::new([1; 32]), PrivateKey::new([2; 32]), PrivateKey::new([3; 32]))
 }
 
@@ -87,16 +107,8 @@ fn server(
     limits: Limits,
     gauge: MemoryGauge,
 ) -> (Shard, JoinHandle<()>) {
-    let (psk, key, user) = keys();
-    let gate = GateConfig {
-        psks: vec![psk],
-        key,
-        users: [(user.public(), "laptop".into())].into_iter().collect(),
-        replay: ReplayCache::default(),
-        journal: Box::new(NoJournal),
-    };
     let carrier = UdpCarrier::bind(address.ip(), [address.port()], SEND).and_then(change).unwrap();
-    Shard::start(Hub::server(config(1, &limits), gate, shard::now()), carrier, limits, gauge)
+    Shard::start(server_hub(&limits), carrier, limits, gauge)
 }
 
 impl Pair {
@@ -109,8 +121,8 @@ impl Pair {
         let (psk, key, user) = keys();
         let (server, driving) = server(LOOPBACK, change, limits.clone(), gauge);
         let address = server.local_address().unwrap();
-        let hub = Hub::client(config(2, &limits), shard::now());
-        let (shard, _) = Shard::start(hub, UdpCarrier::bind_any(SEND).and_then(change).unwrap(), limits, gauge);
+        let (shard, _) =
+            Shard::start(hub(2, &limits), UdpCarrier::bind_any(SEND).and_then(change).unwrap(), limits, gauge);
         let keys = ClientKeys { psk, server: key.public(), user };
         let servers = vec![ServerAddress {
             carrier: CarrierKind::Udp,
