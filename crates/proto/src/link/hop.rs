@@ -4,6 +4,7 @@
 //! and goes on sending from the old one meanwhile. A client hops when it has something to send and
 //! the time on a port is over, or when what it has asked there is not answered.
 
+use crate::carrier::CarrierKind;
 use crate::limits::{JUNK_IDLE, Limits};
 use crate::ports::Ports;
 use crate::profile::Profile;
@@ -13,6 +14,9 @@ use std::time::{Duration, Instant};
 /// Draws ports, and junk for each new pair of addresses.
 pub(super) struct Hopper {
     ports: Ports,
+    /// Whether it hops as time passes. Over raw TCP another port is another connection, which what is sent would have to
+    /// wait for: there flows are renewed instead, and a link hops when it is not answered.
+    as_time_passes: bool,
     interval: Duration,
     next: Instant,
     profile: Profile,
@@ -23,9 +27,16 @@ pub(super) struct Hopper {
 
 impl Hopper {
     /// Begins on a pair of addresses that the handshake has used just now.
-    pub(super) fn new(ports: Ports, limits: &Limits, now: Instant, rng: &mut impl CryptoRng) -> Self {
+    pub(super) fn new(
+        ports: Ports,
+        carrier: CarrierKind,
+        limits: &Limits,
+        now: Instant,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
         let (interval, profile) = (limits.hop_interval, limits.profile);
-        let mut hopper = Self { ports, interval, next: now, profile, junk: 0, last_sent: now };
+        let as_time_passes = carrier == CarrierKind::Udp && ports.count() > 1;
+        let mut hopper = Self { ports, as_time_passes, interval, next: now, profile, junk: 0, last_sent: now };
         hopper.rest(now, rng);
         hopper
     }
@@ -37,7 +48,7 @@ impl Hopper {
 
     /// Something is about to be sent to `port`. Returns the port to use instead, if it is time to hop.
     pub(super) fn before_sending(&mut self, now: Instant, port: u16, rng: &mut impl CryptoRng) -> Option<u16> {
-        if now >= self.next && self.ports.count() > 1 {
+        if self.as_time_passes && now >= self.next {
             return self.hop(now, port, rng);
         }
         if now.saturating_duration_since(self.last_sent) >= JUNK_IDLE {

@@ -221,7 +221,7 @@ impl Link {
             shaper: Shaper::new(&limits.profile, chain.is_some(), rng),
             rekey: Rekey::new(side, chain, limits, now, rng),
             roaming: Roaming::new(path, ports.clone(), limits),
-            hopper: ports.map(|ports| Hopper::new(ports, limits, now, rng)),
+            hopper: ports.map(|ports| Hopper::new(ports, path.carrier, limits, now, rng)),
             control_padding: limits.profile.control_padding,
             session,
             liveness,

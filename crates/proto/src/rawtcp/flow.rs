@@ -8,7 +8,7 @@ use rand::{RngExt, rngs::StdRng};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Bytes without acknowledgement after which there is one at once…
+/// Bytes without acknowledgement, or a quarter of the window if that is less, after which there is one at once…
 const TELL_AFTER: u32 = 256 << 10;
 
 /// …and how long it waits otherwise for data that take it along.
@@ -229,7 +229,7 @@ impl<H: Copy> Flow<H> {
 
     /// So much is owed that it is to be told now.
     pub(super) fn owes_much(&self) -> bool {
-        self.received.wrapping_sub(self.told) >= TELL_AFTER
+        self.received.wrapping_sub(self.told) >= TELL_AFTER.min(self.window.size() / 4)
     }
 
     /// Whether a segment without payload fits this flow. If it does, it may raise what the peer has acknowledged and its

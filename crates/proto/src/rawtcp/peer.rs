@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 /// Datagrams that wait for a flow: a whole batch, and what goes ahead of it. What comes then is dropped.
 const WAITING_MAX: usize = 64;
 
-/// How long a replaced flow goes on while its successor has brought nothing; and how long its end may take.
+/// How long the end of a replaced flow may take. While its successor has brought nothing it goes on: it may be the only one
+/// that the server knows.
 const OLD_FOR: Duration = Duration::from_secs(10);
 
 /// Replaced flows. Beyond it the oldest is cut off.
@@ -228,7 +229,8 @@ impl<H: Copy> Peer<H> {
         }
         if let Some(replaced) = self.current.replace(flow) {
             out.counts.renewed += 1;
-            self.retire(now, replaced, OLD_FOR, actions, out);
+            let idle = out.settings.idle;
+            self.retire(now, replaced, idle, actions, out);
         }
     }
 

@@ -58,6 +58,11 @@ impl Window {
         told as u16
     }
 
+    /// How much is open, or is to be.
+    pub(super) fn size(&self) -> u32 {
+        self.size
+    }
+
     /// Whether a segment with this number may be one of the peer's.
     pub(super) fn covers(&self, received: u32, sequence: u32) -> bool {
         ahead(sequence, received) > -FAR && ahead(sequence, self.edge) <= 0
