@@ -53,8 +53,9 @@ CARRIERS: dict[str, Callable[[], str | None]] = {"udp": lambda: None, "rawtcp": 
 """Each carrier that the tests run over, and what says why it cannot be had here.
 
 `over_carriers` runs a test, a class or a module over all of them, and skips those that cannot be had, aloud: what
-depends on how packets reach the other end. That is whether streams come through whole, in crowds and after a restart,
-and whatever a network on the way does to packets (`network`). The rest runs over the first alone.
+depends on how packets reach the other end. That is whether streams come through whole, end rightly, and go on after
+a restart or a move; and what is left of a killed program. The rest runs over the first alone, and what only raw TCP
+has to fear from a network, over that (`over_raw`).
 """
 
 FIRST_CARRIER = next(iter(CARRIERS))

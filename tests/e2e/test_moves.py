@@ -55,7 +55,7 @@ async def test_another_address_in_mid_download(tunnel: Tunnel, network: Network)
         space.ip("address", "add", f"{network.client.address6}/64", "dev", WIRE, "nodad")
 
 
-@over_carriers
+@over_raw
 @over_sessions
 @pytest.mark.parametrize("end", ["client", "server"])
 async def test_a_device_goes_down_and_comes_back(tunnel: Tunnel, network: Network, end: str) -> None:
@@ -71,7 +71,7 @@ async def test_a_device_goes_down_and_comes_back(tunnel: Tunnel, network: Networ
             await asking
 
 
-@over_carriers
+@over_raw
 @over_sessions
 async def test_a_device_that_is_removed_and_made_again(carrier: str, session: str, tmp_path: Path) -> None:
     """Under the same name and with the same address, but to the system it is another one."""

@@ -9,7 +9,6 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -42,9 +41,11 @@ def network() -> Iterator[Network]:
         yield made
 
 
-@pytest.fixture
-def tunnel(network: Network, carrier: str, session: str, tmp_path: Path) -> Iterator[Tunnel]:
-    with Tunnel(network, carrier, session, tmp_path) as running:
+@pytest.fixture(scope="module")
+def tunnel(
+    network: Network, carrier: str, session: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Tunnel]:
+    with Tunnel(network, carrier, session, tmp_path_factory.mktemp("tunnel")) as running:
         yield running
 
 
