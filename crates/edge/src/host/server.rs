@@ -128,7 +128,7 @@ async fn report(shard: Shard, inbox: Arc<Inbox>) {
                     ("user", (&*user).into()),
                     ("peer", peer.clone().into()),
                     ("session", kind.name().into()),
-                    ("carrier", "udp".into()),
+                    ("carrier", path.carrier.name().into()),
                 ];
                 inbox.push_event(Event { name: "link_up", facts });
                 links.insert(id, (user, peer));
