@@ -103,8 +103,9 @@ impl<H: Copy> Server<H> {
         if stranger.offer.is_none() || segment.has(flag::SYN) {
             out.counts.strays += 1;
             out.push(super::strangers::reset(mark, stranger.label), Vec::new());
-        } else if ends {
-            let stamp = stranger.acknowledge(out.clock(0).at(now), mark, segment.end());
+        } else if ends || stranger.asks(segment.sequence) {
+            // Who asks whether anybody is there, or whether the window is open again, repeats the number before its next.
+            let stamp = stranger.acknowledge(out.clock(0).at(now), mark, segment.end().wrapping_add(u32::from(!ends)));
             out.push(stamp, Vec::new());
         }
     }

@@ -13,6 +13,10 @@ use std::net::SocketAddr;
 /// Initial sequence numbers are remembered without their last bits: a client's may be greater by this.
 const FORGOTTEN: u32 = 0xff;
 
+/// How far from the number that we remember the data of a stranger may begin: the first window, rounded up to what a
+/// scaled window can say.
+const FURTHEST: i32 = u16::MAX as i32 + FORGOTTEN as i32 + 1 + (1 << SCALE);
+
 /// The longest segment that fits an interface. Linux takes none for larger than an IP packet can be.
 pub(super) fn largest_segment(address: SocketAddr, mtu: u32) -> u16 {
     match address.ip().to_canonical().is_ipv4() {
@@ -97,8 +101,14 @@ impl Stranger {
         let derived = cookies.derive(tuple);
         let offer = cookies.open(&derived, acknowledgement.wrapping_sub(1));
         // No window of a first segment is larger. One in 60,000 that guess is right; it is told what it says itself.
-        let near = (1..=i32::from(u16::MAX) + FORGOTTEN as i32).contains(&ahead(sequence, offer.number));
+        let near = (1..=FURTHEST).contains(&ahead(sequence, offer.number));
         Self { offer: near.then_some(offer), clock: derived.clock, label: derived.label }
+    }
+
+    /// Whether a segment without payload is a question (RFC 9293, 3.8.4 and 3.8.6.1): we have sent nothing that it could
+    /// acknowledge but our first number, which is done with where data has come before it.
+    pub(super) fn asks(&self, sequence: u32) -> bool {
+        self.offer.is_some_and(|offer| ahead(sequence, offer.number) > FORGOTTEN as i32 + 1)
     }
 
     /// To data, or to an end, up to a number: it has come, and waits for someone who reads.
