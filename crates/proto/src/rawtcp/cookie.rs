@@ -1,8 +1,9 @@
 //! What a server remembers of a request for a connection, in the number that it answers with.
 //!
-//! The initial sequence number of the answer is a permutation, keyed with the server's secret and the flow's addresses,
-//! of 24 bits of the client's number, its window scale and a class of its segment size. To everybody else it is a
-//! random number, which one must have seen to acknowledge it (as with RFC 4987, 3.6; RFC 6528).
+//! The initial sequence number of the answer is a permutation, keyed with a secret of this start of the server, the flow's
+//! addresses and the time to some minutes, of 24 bits of the client's number, its window scale and a class of its segment
+//! size. To everybody else it is a random number, which one must have seen to acknowledge it (as with RFC 4987, 3.6; RFC
+//! 6528), and another one each time that somebody asks later.
 
 use super::tuple::Tuple;
 use aes::Aes128;
@@ -17,6 +18,12 @@ const CLASSES: [u16; 16] =
 
 /// Rounds of the Feistel network: far more than the four that make it a permutation nobody can tell from a random one.
 const ROUNDS: u8 = 8;
+
+/// How long a number is the answer to the same request, seconds…
+pub(super) const PERIOD: u64 = 256;
+
+/// …and how many such times ago it may have been given: a connection that was silent for longer is not known any more.
+const PERIODS: u32 = 16;
 
 /// What stands for no window scale.
 const UNSCALED: u8 = 15;
@@ -40,6 +47,8 @@ pub(super) struct Derived {
     pub(super) clock: u32,
     /// Its flow label.
     pub(super) label: u32,
+    /// Where its packets' identifications begin.
+    pub(super) id: u16,
 }
 
 /// Seals offers.
@@ -49,11 +58,13 @@ pub(super) struct Cookies {
 }
 
 impl Cookies {
-    pub(super) fn new(key: &[u8; 32]) -> Self {
-        let hash = keyed(key, b"raw tcp cookie");
+    /// `key`: the server's. `start`: drawn at its start, for a kernel that was started anew knows no connection either.
+    pub(super) fn new(key: &[u8; 32], start: &[u8; 32]) -> Self {
+        let key = keyed(key, start);
+        let hash = keyed(&key, b"raw tcp cookie");
         let mut cipher = [0; 16];
         cipher.copy_from_slice(&hash[..16]);
-        Self { key: *key, cipher: Aes128::new(&cipher.into()) }
+        Self { key, cipher: Aes128::new(&cipher.into()) }
     }
 
     /// What follows from the addresses alone: once for each packet of a stranger.
@@ -63,26 +74,39 @@ impl Cookies {
         tweak.copy_from_slice(&hash[..16]);
         let [clock, label] =
             [16, 20].map(|at| u32::from_be_bytes([hash[at], hash[at + 1], hash[at + 2], hash[at + 3]]));
-        Derived { tweak, clock, label: label & 0xf_ffff }
+        let id = u16::from_be_bytes([hash[24], hash[25]]);
+        Derived { tweak, clock, label: label & 0xf_ffff, id }
     }
 
-    /// The number for an answer.
-    pub(super) fn seal(&self, derived: &Derived, offer: Offer) -> u32 {
+    /// The number for an answer in this period.
+    pub(super) fn seal(&self, derived: &Derived, period: u32, offer: Offer) -> u32 {
         let class = CLASSES.iter().rposition(|class| *class <= offer.mss).unwrap_or(0) as u32;
         let scale = u32::from(offer.scale.unwrap_or(UNSCALED));
         let plain = offer.number & 0xffff_ff00 | scale << 4 | class;
         let (mut left, mut right) = ((plain >> 16) as u16, plain as u16);
         for round in 0..ROUNDS {
-            (left, right) = (right, left ^ self.round(derived, round, right));
+            (left, right) = (right, left ^ self.round(derived, period, round, right));
         }
         u32::from(left) << 16 | u32::from(right)
     }
 
+    /// What was sealed in a number, lately, that is `good`.
+    pub(super) fn find(
+        &self,
+        derived: &Derived,
+        period: u32,
+        number: u32,
+        good: impl Fn(&Offer) -> bool,
+    ) -> Option<Offer> {
+        let periods = (period.saturating_sub(PERIODS - 1)..=period).rev();
+        periods.map(|period| self.open(derived, period, number)).find(good)
+    }
+
     /// What was sealed in a number. Every number opens: what comes out of one that was not sealed is random.
-    pub(super) fn open(&self, derived: &Derived, number: u32) -> Offer {
+    fn open(&self, derived: &Derived, period: u32, number: u32) -> Offer {
         let (mut left, mut right) = ((number >> 16) as u16, number as u16);
         for round in (0..ROUNDS).rev() {
-            (left, right) = (right ^ self.round(derived, round, left), left);
+            (left, right) = (right ^ self.round(derived, period, round, left), left);
         }
         let scale = (right >> 4 & 15) as u8;
         Offer {
@@ -92,10 +116,10 @@ impl Cookies {
         }
     }
 
-    fn round(&self, derived: &Derived, round: u8, half: u16) -> u16 {
+    fn round(&self, derived: &Derived, period: u32, round: u8, half: u16) -> u16 {
         let mut block = derived.tweak;
-        let [high, low] = half.to_be_bytes();
-        for (byte, more) in block.iter_mut().zip([round, high, low]) {
+        let ([high, low], [a, b, c, d]) = (half.to_be_bytes(), period.to_be_bytes());
+        for (byte, more) in block.iter_mut().zip([round, high, low, a, b, c, d]) {
             *byte ^= more;
         }
         let mut block = block.into();
@@ -122,35 +146,57 @@ mod tests {
 
     #[test]
     fn an_offer_comes_back_and_nobody_else_reads_it() {
-        let (cookies, others) = (Cookies::new(&[1; 32]), Cookies::new(&[2; 32]));
+        let (cookies, others) = (Cookies::new(&[1; 32], &[0; 32]), Cookies::new(&[1; 32], &[9; 32]));
         let (mut rng, mut misread) = (StdRng::seed_from_u64(1), 0);
         for case in 0..2000_u32 {
             let derived = cookies.derive(&tuple(rng.random()));
             let scale = [None, Some((case % 15) as u8)][rng.random_range(0..2)];
             let offer = Offer { number: rng.random(), scale, mss: rng.random_range(88..=9000) };
-            let sealed = cookies.seal(&derived, offer);
-            let opened = cookies.open(&derived, sealed);
+            let period = rng.random_range(0..100);
+            let sealed = cookies.seal(&derived, period, offer);
+            let opened = cookies.open(&derived, period, sealed);
             assert_eq!((opened.number, opened.scale), (offer.number & !0xff, offer.scale));
             assert!(opened.mss <= offer.mss && (opened.mss == 1460 || CLASSES.contains(&opened.mss)));
             assert!(offer.mss > 1460 || CLASSES.iter().all(|class| *class <= opened.mss || *class > offer.mss));
-            let wrong = others.open(&others.derive(&tuple(1)), sealed);
+            let wrong = others.open(&others.derive(&tuple(1)), period, sealed);
             misread += usize::from(wrong.number == opened.number);
-            misread += usize::from(cookies.open(&cookies.derive(&tuple(0)), sealed).number == opened.number);
+            misread += usize::from(cookies.open(&cookies.derive(&tuple(0)), period, sealed).number == opened.number);
         }
         assert!(misread <= 2, "{misread} of 4000 were read by chance");
     }
 
     #[test]
+    fn an_offer_is_known_for_an_hour_and_has_another_number_later() {
+        let cookies = Cookies::new(&[4; 32], &[0; 32]);
+        let derived = cookies.derive(&tuple(1));
+        let offer = Offer { number: 0x5555_5500, scale: Some(7), mss: 1460 };
+        let sealed: Vec<u32> = (0..200).map(|period| cookies.seal(&derived, period, offer)).collect();
+        let mut different = sealed.clone();
+        different.sort_unstable();
+        different.dedup();
+        assert_eq!(different.len(), sealed.len());
+        for (made, number) in sealed.into_iter().enumerate() {
+            for later in [0, 1, PERIODS - 1] {
+                let found = cookies.find(&derived, made as u32 + later, number, |found| found.number == offer.number);
+                assert_eq!(found, Some(offer));
+            }
+            let found = cookies.find(&derived, made as u32 + PERIODS, number, |found| *found == offer);
+            assert_eq!(found, None);
+        }
+    }
+
+    #[test]
     fn one_bit_of_the_number_or_of_the_port_changes_half_of_the_answer() {
-        let cookies = Cookies::new(&[3; 32]);
+        let cookies = Cookies::new(&[3; 32], &[0; 32]);
         let offer = |number| Offer { number, scale: Some(10), mss: 1460 };
         let (mut changed, mut cases) = (0, 0);
         for port in 1..200 {
             let derived = cookies.derive(&tuple(port));
-            let first = cookies.seal(&derived, offer(0x1234_5600));
+            let first = cookies.seal(&derived, 0, offer(0x1234_5600));
             for bit in 8..32 {
-                changed += (first ^ cookies.seal(&derived, offer(0x1234_5600 ^ 1 << bit))).count_ones();
-                changed += (first ^ cookies.seal(&cookies.derive(&tuple(port + 1)), offer(0x1234_5600))).count_ones();
+                changed += (first ^ cookies.seal(&derived, 0, offer(0x1234_5600 ^ 1 << bit))).count_ones();
+                changed +=
+                    (first ^ cookies.seal(&cookies.derive(&tuple(port + 1)), 0, offer(0x1234_5600))).count_ones();
                 cases += 2;
             }
         }

@@ -7,8 +7,8 @@
 mod checksum;
 mod client;
 mod cookie;
+mod first_payload;
 mod flow;
-mod greeting;
 mod handshake;
 mod outbox;
 mod peer;
@@ -152,7 +152,7 @@ impl<H: Copy + PartialEq> Flows<H> {
     /// Flows of an end that is dialled. `key`: 32 bytes that answers to strangers follow from; `seed`: 32 bytes of the
     /// system's generator.
     pub fn server(now: Instant, settings: Settings, key: &[u8; 32], seed: [u8; 32]) -> Self {
-        Self { role: Role::Server(Server::new(key)), out: Outbox::new(now, settings, seed), closed: false }
+        Self { role: Role::Server(Server::new(key, &seed)), out: Outbox::new(now, settings, seed), closed: false }
     }
 
     /// Flows of an end that dials.

@@ -1,7 +1,9 @@
 //! What a machine has to say, and what all its parts share.
 
+use super::cookie::PERIOD;
 use super::flow::{Clock, Flow, TELL_WITHIN};
 use super::stamp::Stamp;
+use super::strangers::Hour;
 use super::tuple::Tuple;
 use super::{Counts, Outgoing, Settings};
 use rand::{SeedableRng, rngs::StdRng};
@@ -37,6 +39,12 @@ impl<H: Copy> Outbox<H> {
     /// A flow's clock.
     pub(super) fn clock(&self, offset: u32) -> Clock {
         Clock { epoch: self.epoch, offset }
+    }
+
+    /// The time for strangers.
+    pub(super) fn hour(&self, now: Instant) -> Hour {
+        let age = now.saturating_duration_since(self.epoch);
+        Hour { clock: self.clock(0).at(now), period: (age.as_secs() / PERIOD) as u32 }
     }
 
     /// Sends a packet of the machine's own.

@@ -1,7 +1,7 @@
 //! One server of a client: the flow to it in use, the one that takes its place, those that have had theirs.
 
+use super::first_payload::first_payload;
 use super::flow::Flow;
-use super::greeting::first_payload;
 use super::handshake::Handshake;
 use super::outbox::Outbox;
 use super::renewal::Renewal;
@@ -180,12 +180,9 @@ impl<H: Copy> Peer<H> {
                 false => self.ended(now, segment, out),
             }
         } else if segment.has(flag::SYN) {
-            // Its answer came twice: our acknowledgement was lost (RFC 9293, 3.10.7.4).
-            if segment.sequence.wrapping_add(1) == flow.received() {
-                out.bare(now, flow, flag::ACK);
-            } else {
-                out.counts.strays += 1;
-            }
+            // If its answer comes again, what has been sent since acknowledges it. An acknowledgement by itself would be
+            // taken for a question by a server that knows nothing of us yet.
+            out.counts.strays += u64::from(segment.sequence.wrapping_add(1) != flow.received());
         } else if !flow.observe(segment) {
             out.counts.strays += 1;
         }

@@ -1,7 +1,7 @@
 //! The flows of an end that is dialled. Only authentic data make one.
 
 use super::cookie::Cookies;
-use super::flow::{Beginning, Flow, assumed, first_id};
+use super::flow::{Beginning, Flow, assumed};
 use super::outbox::Outbox;
 use super::segment::flag;
 use super::strangers::{Stranger, greet};
@@ -13,9 +13,15 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// How long nothing authentic must come behind the end of a flow before it is believed; and how long the last
-/// acknowledgement of our own end is waited for.
+/// How long nothing authentic must come behind the end of a flow before it is believed.
 const BELIEVED_AFTER: Duration = Duration::from_secs(3);
+
+/// How long the last acknowledgement of our own end is waited for.
+const LAST_WITHIN: Duration = Duration::from_secs(3);
+
+/// Where there is no room for another flow, one of so many makes room: who looks through all of them does not do so again
+/// for the next.
+const ROOM_SHARE: usize = 16;
 
 /// Ends that may wait to be believed.
 const ENDS_MAX: usize = 1024;
@@ -30,8 +36,13 @@ pub(super) struct Server<H> {
 }
 
 impl<H: Copy> Server<H> {
-    pub(super) fn new(key: &[u8; 32]) -> Self {
-        Self { cookies: Box::new(Cookies::new(key)), flows: FxHashMap::default(), ends: VecDeque::new(), sweep: None }
+    pub(super) fn new(key: &[u8; 32], start: &[u8; 32]) -> Self {
+        Self {
+            cookies: Box::new(Cookies::new(key, start)),
+            flows: FxHashMap::default(),
+            ends: VecDeque::new(),
+            sweep: None,
+        }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -52,7 +63,7 @@ impl<H: Copy> Server<H> {
         }
         if segment.flags & (flag::SYN | flag::RST | flag::FIN | flag::ACK) == flag::SYN {
             out.counts.greeted += 1;
-            let stamp = greet(&self.cookies, hop, mtu, out.clock(0).at(now), segment);
+            let stamp = greet(&self.cookies, hop, mtu, out.hour(now), segment);
             out.push(stamp, Vec::new());
         } else {
             self.control(now, &mark, segment, out);
@@ -98,14 +109,14 @@ impl<H: Copy> Server<H> {
             return;
         }
         let tuple = Tuple::new(mark.local, mark.remote);
-        let stranger = Stranger::of(&self.cookies, &tuple, segment.sequence, segment.acknowledgement);
+        let stranger = Stranger::of(&self.cookies, out.hour(now), &tuple, segment.sequence, segment.acknowledgement);
         let ends = segment.has(flag::FIN);
         if stranger.offer.is_none() || segment.has(flag::SYN) {
             out.counts.strays += 1;
             out.push(super::strangers::reset(mark, stranger.label), Vec::new());
         } else if ends || stranger.asks(segment.sequence) {
             // Who asks whether anybody is there, or whether the window is open again, repeats the number before its next.
-            let stamp = stranger.acknowledge(out.clock(0).at(now), mark, segment.end().wrapping_add(u32::from(!ends)));
+            let stamp = stranger.acknowledge(out.hour(now), mark, segment.end().wrapping_add(u32::from(!ends)));
             out.push(stamp, Vec::new());
         }
     }
@@ -136,21 +147,28 @@ impl<H: Copy> Server<H> {
             // Junk of our own client, or of somebody else: the next that is authentic says what has come.
             (Some(_), false) => {}
             (None, false) => {
-                let stranger = Stranger::of(&self.cookies, &tuple, mark.sequence, mark.acknowledgement);
+                let stranger = Stranger::of(&self.cookies, out.hour(now), &tuple, mark.sequence, mark.acknowledgement);
                 out.counts.strays += u64::from(stranger.offer.is_none());
                 let end = mark.sequence.wrapping_add(mark.length);
-                let stamp = stranger.acknowledge(out.clock(0).at(now), mark, end);
+                let stamp = stranger.acknowledge(out.hour(now), mark, end);
                 out.push(stamp, Vec::new());
             }
         }
     }
 
-    /// Ends the flow that was heard of least lately, if there is no room for another.
+    /// Ends flows that were heard of least lately, if there is no room for another.
     fn make_room(&mut self, now: Instant, out: &mut Outbox<H>) {
-        while self.flows.len() >= out.settings.flows.max(1) {
-            let oldest = self.flows.iter().min_by_key(|(_, flow)| flow.heard).map(|(tuple, _)| *tuple);
-            let Some(mut flow) = oldest.and_then(|tuple| self.flows.remove(&tuple)) else { return };
-            out.bare(now, &mut flow, flag::RST | flag::ACK);
+        let most = out.settings.flows.max(1);
+        if self.flows.len() < most {
+            return;
+        }
+        let mut heard: Vec<(Instant, Tuple)> = self.flows.iter().map(|(tuple, flow)| (flow.heard, *tuple)).collect();
+        let ended = (self.flows.len() - most + 1).max(most / ROOM_SHARE);
+        heard.select_nth_unstable_by_key(ended - 1, |(heard, _)| *heard);
+        for (_, tuple) in &heard[..ended] {
+            if let Some(mut flow) = self.flows.remove(tuple) {
+                out.bare(now, &mut flow, flag::RST | flag::ACK);
+            }
         }
     }
 
@@ -197,7 +215,7 @@ impl<H: Copy> Server<H> {
             Some(_) if flow.ended => self.remove(&tuple),
             Some((end, _)) => {
                 out.bare(now, flow, flag::FIN | flag::ACK);
-                let over = now + BELIEVED_AFTER;
+                let over = now + LAST_WITHIN;
                 flow.ending = Some((end, over));
                 self.ends.push_back((over, tuple));
             }
@@ -227,7 +245,7 @@ impl<H: Copy> Server<H> {
 
 /// A flow out of what authentic data say of it, and of what its request said if that is still to be known.
 fn create<H: Copy>(cookies: &Cookies, now: Instant, tuple: &Tuple, mark: &Mark<H>, out: &mut Outbox<H>) -> Flow<H> {
-    let stranger = Stranger::of(cookies, tuple, mark.sequence, mark.acknowledgement);
+    let stranger = Stranger::of(cookies, out.hour(now), tuple, mark.sequence, mark.acknowledgement);
     let (scale, mss) = match stranger.offer {
         Some(offer) => (offer.scale, offer.mss),
         None => assumed(mark.remote, mark.timestamps.is_some()),
@@ -249,7 +267,7 @@ fn create<H: Copy>(cookies: &Cookies, now: Instant, tuple: &Tuple, mark: &Mark<H
         echo: mark.timestamps.map(|(value, _)| value),
         clock,
         label: stranger.label,
-        id: first_id(&mut out.rng),
+        id: stranger.id.wrapping_add(1),
     };
     let mut flow = Flow::new(now, beginning, &mut out.rng);
     flow.hear(now, mark);

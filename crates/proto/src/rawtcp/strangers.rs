@@ -17,6 +17,9 @@ const FORGOTTEN: u32 = 0xff;
 /// scaled window can say.
 const FURTHEST: i32 = u16::MAX as i32 + FORGOTTEN as i32 + 1 + (1 << SCALE);
 
+/// Bytes after which a packet of a stranger's is taken to have been another.
+const PACKET_USUAL: u32 = 512;
+
 /// The longest segment that fits an interface. Linux takes none for larger than an IP packet can be.
 pub(super) fn largest_segment(address: SocketAddr, mtu: u32) -> u16 {
     match address.ip().to_canonical().is_ipv4() {
@@ -56,8 +59,17 @@ pub(super) fn first_options(options: &Options) -> ([u8; 20], usize) {
     (out, length)
 }
 
-/// To a request for a connection. `clock`: the time of our timestamps without what a flow adds.
-pub(super) fn greet<H>(cookies: &Cookies, hop: H, mtu: u32, clock: u32, segment: &Segment) -> Stamp<H> {
+/// What time it is for strangers.
+#[derive(Clone, Copy)]
+pub(super) struct Hour {
+    /// The time of our timestamps, without what a flow adds.
+    pub(super) clock: u32,
+    /// The period of initial sequence numbers.
+    pub(super) period: u32,
+}
+
+/// To a request for a connection.
+pub(super) fn greet<H>(cookies: &Cookies, hop: H, mtu: u32, hour: Hour, segment: &Segment) -> Stamp<H> {
     let derived = cookies.derive(&Tuple::new(segment.destination, segment.source));
     let (ours, offered) = (largest_segment(segment.destination, mtu), &segment.options);
     // Without the option, what every host takes (RFC 9293, 3.7.1; RFC 8200, 5).
@@ -68,17 +80,19 @@ pub(super) fn greet<H>(cookies: &Cookies, hop: H, mtu: u32, clock: u32, segment:
         mss: Some(ours),
         scale: offered.scale.map(|_| SCALE),
         selective: offered.selective,
-        timestamps: offered.timestamps.map(|(value, _)| (clock.wrapping_add(derived.clock), value)),
+        timestamps: offered.timestamps.map(|(value, _)| (hour.clock.wrapping_add(derived.clock), value)),
     };
     let (bytes, length) = first_options(&options);
     let transport = Transport {
-        sequence: cookies.seal(&derived, offer),
+        sequence: cookies.seal(&derived, hour.period, offer),
         acknowledgement: segment.sequence.wrapping_add(1),
         flags: flag::SYN | flag::ACK,
         window: greeting_window(ours, options.timestamps.is_some()),
         options: &bytes[..length],
     };
-    Stamp::write(hop, &towards(segment.destination, segment.source, derived.label), &transport, 0)
+    let network = Network { source: segment.destination, destination: segment.source, id: 0, label: derived.label };
+    // Linux numbers no packet that belongs to no socket yet.
+    Stamp::write(hop, &network, &transport, 0)
 }
 
 fn greeting_window(segment: u16, timestamps: bool) -> u16 {
@@ -93,16 +107,20 @@ pub(super) struct Stranger {
     pub(super) clock: u32,
     /// The label of its flow.
     pub(super) label: u32,
+    /// The identification of its flow's next packet.
+    pub(super) id: u16,
 }
 
 impl Stranger {
-    /// `length`: numbers that the segment takes.
-    pub(super) fn of(cookies: &Cookies, tuple: &Tuple, sequence: u32, acknowledgement: u32) -> Self {
+    pub(super) fn of(cookies: &Cookies, hour: Hour, tuple: &Tuple, sequence: u32, acknowledgement: u32) -> Self {
         let derived = cookies.derive(tuple);
-        let offer = cookies.open(&derived, acknowledgement.wrapping_sub(1));
         // No window of a first segment is larger. One in 60,000 that guess is right; it is told what it says itself.
-        let near = (1..=FURTHEST).contains(&ahead(sequence, offer.number));
-        Self { offer: near.then_some(offer), clock: derived.clock, label: derived.label }
+        let near = |offer: &Offer| (1..=FURTHEST).contains(&ahead(sequence, offer.number));
+        let offer = cookies.find(&derived, hour.period, acknowledgement.wrapping_sub(1), near);
+        // It goes on with what comes, as a count of packets would.
+        let passed = offer.map_or(0, |offer| sequence.wrapping_sub(offer.number) / PACKET_USUAL);
+        let id = derived.id.wrapping_add(passed as u16);
+        Self { offer, clock: derived.clock, label: derived.label, id }
     }
 
     /// Whether a segment without payload is a question (RFC 9293, 3.8.4 and 3.8.6.1): we have sent nothing that it could
@@ -112,13 +130,15 @@ impl Stranger {
     }
 
     /// To data, or to an end, up to a number: it has come, and waits for someone who reads.
-    pub(super) fn acknowledge<H: Copy>(&self, clock: u32, mark: &Mark<H>, end: u32) -> Stamp<H> {
-        let options = mark.timestamps.map(|(value, _)| stamps(clock.wrapping_add(self.clock), value));
+    pub(super) fn acknowledge<H: Copy>(&self, hour: Hour, mark: &Mark<H>, end: u32) -> Stamp<H> {
+        let options = mark.timestamps.map(|(value, _)| stamps(hour.clock.wrapping_add(self.clock), value));
         let Some(offer) = self.offer else { return reset(mark, self.label) };
         let scale = offer.scale.map_or(0, |_| SCALE);
         // The window closes from the left, as of somebody who does not read.
         let edge = offer.number.wrapping_add(FORGOTTEN + 1 + u32::from(u16::MAX));
         let open = ahead(edge, end).max(0) as u32;
+        // What is beyond the window has not come.
+        let end = if open == 0 { edge } else { end };
         let transport = Transport {
             sequence: mark.acknowledgement,
             acknowledgement: end,
@@ -126,7 +146,8 @@ impl Stranger {
             window: open.div_ceil(1 << scale).min(u32::from(u16::MAX)) as u16,
             options: options.as_ref().map_or(&[], |options| &options[..]),
         };
-        Stamp::write(mark.hop, &towards(mark.local, mark.remote, self.label), &transport, 0)
+        let network = Network { source: mark.local, destination: mark.remote, id: self.id, label: self.label };
+        Stamp::write(mark.hop, &network, &transport, 0)
     }
 }
 
@@ -134,10 +155,6 @@ impl Stranger {
 pub(super) fn reset<H: Copy>(mark: &Mark<H>, label: u32) -> Stamp<H> {
     let transport =
         Transport { sequence: mark.acknowledgement, acknowledgement: 0, flags: flag::RST, window: 0, options: &[] };
-    Stamp::write(mark.hop, &towards(mark.local, mark.remote, label), &transport, 0)
-}
-
-/// Linux numbers no packet that belongs to no socket.
-fn towards(source: SocketAddr, destination: SocketAddr, label: u32) -> Network {
-    Network { source, destination, id: 0, label }
+    let network = Network { source: mark.local, destination: mark.remote, id: 0, label };
+    Stamp::write(mark.hop, &network, &transport, 0)
 }
