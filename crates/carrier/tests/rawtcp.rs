@@ -4,7 +4,7 @@
 mod ends;
 mod namespaces;
 
-use ends::{OURS, batch, cable, config, exchange, receive, resets, run, send, with_server};
+use ends::{OURS, batch, cable, config, exchange, receive, resets, run, send, with_server, with_server_as};
 use ginnel_carrier::batch::Sent;
 use ginnel_carrier::rawtcp::{Error, Overrides, RawTcpCarrier, Trouble};
 use namespaces::Namespace;
@@ -238,6 +238,48 @@ fn when_a_client_closes_nothing_is_left_and_its_port_is_free() {
             drop(client);
             // Another test may be starting a program, whose process still has all that this one has had.
             while TcpListener::bind(local).is_err() {}
+        });
+    });
+}
+
+#[test]
+fn a_server_takes_only_what_comes_by_its_interface() {
+    let Some((here, there)) = cable() else { return };
+    let by = |name: &str| Overrides { interface: Some(name.into()), ..Overrides::default() };
+    for (interface, greeted) in [("far", 1), ("lo", 0)] {
+        let (_, counts) = with_server_as(&there, ip(V4), true, by(interface), |to| {
+            run(&here, async || {
+                let mut client = dialler();
+                send(&mut client, to, None, OURS, OURS.len()).await;
+                if greeted == 1 {
+                    receive(&mut client).await;
+                } else {
+                    assert!(timeout(Duration::from_millis(500), receive(&mut client)).await.is_err());
+                }
+            });
+        });
+        assert_eq!(counts.greeted, greeted, "{interface}");
+    }
+}
+
+#[test]
+fn a_way_that_turns_into_a_tunnel_is_left() {
+    let Some((here, there)) = cable() else { return };
+    with_server(&there, ip(V4), true, |to| {
+        run(&here, async || {
+            let mut client = dialler();
+            exchange(&mut client, to, OURS, OURS.len()).await;
+            here.ip("tuntap add dev vpn mode tun");
+            here.ip("link set vpn up");
+            here.ip(&format!("route add {V4}/32 dev vpn"));
+            let mut out = Vec::new();
+            let trouble = poll_fn(|cx| {
+                while client.poll_receive(cx, &mut out).is_ready() {}
+                client.trouble().map_or(std::task::Poll::Pending, std::task::Poll::Ready)
+            });
+            let (remote, trouble) = trouble.await;
+            assert_eq!((remote, client.counts().0), (to, 0));
+            assert!(matches!(trouble, Trouble::Tunnel(name) if name == "vpn"));
         });
     });
 }

@@ -164,3 +164,44 @@ fn a_closed_machine_says_and_hears_nothing() {
     assert_eq!(net.logged(To::Server)[0].flags, flag::RST);
     assert_eq!(net.released.len(), 1);
 }
+
+#[test]
+fn a_replaced_flow_lives_on_until_its_successor_is_known() {
+    let mut net = Net::new(11);
+    net.connect();
+    let port = net.mark.expect("a mark").remote.port();
+    // Replaced, and nobody has anything to say: only the new flow's first payload comes, which is nobody's.
+    let elsewhere = "198.51.100.9".parse().expect("an address");
+    net.client.way(net.now, net.remote, elsewhere, CLIENT_HOP);
+    let before = net.local;
+    net.local.set_ip(elsewhere);
+    net.run(secs(200));
+    assert_eq!((net.client.counts().renewed, net.server.count()), (1, 1));
+    assert_eq!(net.released, [], "the server knows no other");
+    net.server_sends(&datagram(100), 100, true);
+    net.run(ms(100));
+    assert_eq!(net.mark.expect("a mark").remote.port(), port);
+    assert_eq!(net.came[0], 300, "what the server sends still arrives");
+    // Once the new one has brought something, the old one ends.
+    net.client_sends(&datagram(100), 100, true);
+    net.run(ms(100));
+    net.server_sends(&datagram(100), 100, true);
+    net.run(secs(20));
+    assert_eq!(net.released, [SocketAddr::new(before.ip(), port)]);
+    assert_eq!((net.client.count(), net.server.count()), (1, 1));
+    net.assert_valid();
+}
+
+#[test]
+fn a_way_that_must_not_be_used_is_not() {
+    let mut net = Net::new(12);
+    net.connect();
+    net.answers_dials = false;
+    net.client.forsake(net.now, net.remote);
+    net.run(ms(10));
+    assert_eq!((net.client.count(), net.released.len()), (0, 1));
+    assert!(matches!(net.client_sends(&datagram(100), 100, true), Sending::Later), "it is asked for a way again");
+    net.run(secs(10));
+    assert_eq!(net.server.count(), 0, "the server was told");
+    net.assert_valid();
+}

@@ -8,7 +8,7 @@ use super::socket::Arrival;
 use super::surroundings::Surroundings;
 use super::ways::{Outcome, Ways};
 use super::wire::Wire;
-use super::{Config, Error, Hop, Mark, Trouble, filter};
+use super::{Config, Error, Hop, Mark, Overrides, Trouble, filter};
 use crate::batch::{Received, SendOptions, Sent};
 use bytes::BytesMut;
 use ginnel_proto::ports::PORTS_MAX;
@@ -36,8 +36,8 @@ pub struct RawTcpCarrier {
 }
 
 enum Side {
-    /// Listens at this address.
-    Server(IpAddr),
+    /// Listens at this address, as a person has decided.
+    Server(IpAddr, Overrides),
     Client(Ways),
 }
 
@@ -73,7 +73,7 @@ impl RawTcpCarrier {
             .collect::<Result<Vec<_>, _>>()?;
         held.sort_unstable_by_key(|hold| hold.local().port());
         let flows = Flows::server(now, config.flows, key, config.seed);
-        let mut carrier = Self::new(flows, wire, surroundings, Side::Server(address), held);
+        let mut carrier = Self::new(flows, wire, surroundings, Side::Server(address, config.overrides), held);
         if let Some(early) = &mut carrier.early {
             carrier.held.iter().for_each(|hold| early.hold(hold.local().port()));
         }
@@ -97,7 +97,7 @@ impl RawTcpCarrier {
     /// The address that it listens on, with the lowest of its ports; of one that dials unspecified.
     pub fn local_address(&self) -> SocketAddr {
         match self.side {
-            Side::Server(address) => SocketAddr::new(address, self.held[0].local().port()),
+            Side::Server(address, _) => SocketAddr::new(address, self.held[0].local().port()),
             Side::Client(_) => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
         }
     }
@@ -105,7 +105,7 @@ impl RawTcpCarrier {
     /// All ports that it listens on, ascending.
     pub fn ports(&self) -> Vec<u16> {
         match self.side {
-            Side::Server(_) => self.held.iter().map(|hold| hold.local().port()).collect(),
+            Side::Server(..) => self.held.iter().map(|hold| hold.local().port()).collect(),
             Side::Client(_) => Vec::new(),
         }
     }
@@ -127,6 +127,7 @@ impl RawTcpCarrier {
     /// Ready with nothing in `out`: what was there was for the flows alone.
     pub fn poll_receive(&mut self, cx: &mut Context<'_>, out: &mut Vec<Received>) -> Poll<io::Result<()>> {
         self.look(cx);
+        let mut rings = 0;
         for _ in 0..DUE_AT_ONCE {
             let now = Instant::now();
             self.handle_timeout(now);
@@ -134,6 +135,11 @@ impl RawTcpCarrier {
             if !self.alarm.poll(self.poll_timeout(), cx) {
                 break;
             }
+            rings += 1;
+        }
+        if rings == DUE_AT_ONCE {
+            // There may be more, and the alarm is not set any more.
+            cx.waker().wake_by_ref();
         }
         self.wire.poll_flush(cx);
         let now = Instant::now();
@@ -201,10 +207,18 @@ impl RawTcpCarrier {
         if !self.surroundings.poll(now, cx) {
             return;
         }
+        // What an interface has refused, it may take now.
+        self.wire.ask_again();
         let Side::Client(ways) = &self.side else { return };
         for remote in self.flows.remotes() {
-            if let Some((way, hop)) = ways.now(remote) {
-                self.flows.way(now, remote, way.source, hop);
+            match ways.now(remote) {
+                Ok((way, hop)) => self.flows.way(now, remote, way.source, hop),
+                // What leads into a tunnel now must not go on beside it.
+                Err(Some(trouble)) => {
+                    self.flows.forsake(now, remote);
+                    self.trouble = Some((remote, trouble));
+                }
+                Err(None) => {}
             }
         }
         self.search(now);
@@ -237,7 +251,7 @@ impl RawTcpCarrier {
                     ways.ask(now, remote);
                     self.search(now);
                 }
-                (Some(Action::Dial(_)), Side::Server(_)) => {}
+                (Some(Action::Dial(_)), Side::Server(..)) => {}
                 (Some(Action::Release(local)), _) => self.release(local),
                 (None, _) => break,
             }
@@ -280,7 +294,7 @@ impl RawTcpCarrier {
     }
 
     fn release(&mut self, local: SocketAddr) {
-        if matches!(self.side, Side::Server(_)) {
+        if matches!(self.side, Side::Server(..)) {
             return;
         }
         self.held.retain(|hold| hold.local() != local);
@@ -309,8 +323,14 @@ fn take(
     arrival: &Arrival<'_>,
 ) -> Option<Received> {
     let (offload, frame) = frame::split(arrival.frame)?;
-    let (hop, packet) = frame::unwrap(arrival.interface, arrival.link, frame)?;
-    if let Side::Server(address) = side {
+    let (mut hop, packet) = frame::unwrap(arrival.interface, arrival.link, frame)?;
+    if let Side::Server(address, overrides) = side {
+        if overrides.interface.as_ref().is_some_and(|name| !surroundings.is_named(hop.interface, name)) {
+            return None;
+        }
+        if let (Some(gateway), Some((ours, _))) = (overrides.gateway, hop.hardware) {
+            hop.hardware = Some((ours, gateway));
+        }
         // A machine that forwards packets sees those of others, which are none of ours.
         let destination = frame::destination(packet)?;
         if destination != *address && !(address.is_unspecified() && surroundings.is_ours(destination)) {

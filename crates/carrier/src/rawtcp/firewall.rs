@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long nft may take to make the table, and to end; it takes a hundredth.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -41,7 +41,10 @@ impl EarlyDrop {
         with_rights(|| {
             // Fails at once where there is no nft, or nothing that it could talk to.
             nft().args(["list", "tables"]).status().ok().filter(|status| status.success())?;
-            let table = format!("ginnel_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+            // A number of a process is its own in its container only, and containers may share a network.
+            let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+            let number = MADE.fetch_add(1, Ordering::Relaxed);
+            let table = format!("ginnel_{}_{number}_{time:x}", std::process::id());
             let (input, output) = UnixStream::pair().ok()?;
             input.set_nonblocking(true).ok()?;
             let nft = nft().arg("-i").stdin(OwnedFd::from(output)).spawn().ok()?;

@@ -46,12 +46,12 @@ pub struct Hop {
 /// What a segment says, until its judgement.
 pub type Mark = rawtcp::Mark<Hop>;
 
-/// What a person has decided about the way.
+/// What a person has decided about the way. A server takes only what comes by the interface, and answers to the gateway.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Overrides {
     /// Use this interface, be it a VPN's.
     pub interface: Option<String>,
-    /// Send from this address.
+    /// Send from this address. A server sends from the address that was asked.
     pub source: Option<IpAddr>,
     /// Send to this hardware address.
     pub gateway: Option<[u8; 6]>,

@@ -16,6 +16,7 @@ const MTU_UNKNOWN: u32 = 1500;
 pub(super) struct Surroundings {
     changes: Changes,
     mtus: BTreeMap<u32, u32>,
+    names: BTreeMap<u32, String>,
     /// Our addresses, and whose they are.
     addresses: HashMap<IpAddr, u32>,
     looked: Instant,
@@ -27,8 +28,14 @@ impl Surroundings {
     /// Looks, and watches from then on. Must be called inside a tokio runtime.
     pub(super) fn watch(now: Instant) -> io::Result<Self> {
         let changes = Changes::watch()?;
-        let mut surroundings =
-            Self { changes, mtus: BTreeMap::new(), addresses: HashMap::new(), looked: now, look_at: None };
+        let mut surroundings = Self {
+            changes,
+            mtus: BTreeMap::new(),
+            names: BTreeMap::new(),
+            addresses: HashMap::new(),
+            looked: now,
+            look_at: None,
+        };
         surroundings.look(now)?;
         Ok(surroundings)
     }
@@ -37,6 +44,7 @@ impl Surroundings {
         (self.looked, self.look_at) = (now, None);
         let interfaces = network::interfaces()?;
         self.mtus = interfaces.iter().map(|interface| (interface.index, interface.mtu)).collect();
+        self.names = interfaces.iter().map(|interface| (interface.index, interface.name.clone())).collect();
         let addresses = |interface: &network::Interface| {
             let index = interface.index;
             interface.addresses.iter().map(move |address| (*address, index)).collect::<Vec<_>>()
@@ -66,6 +74,11 @@ impl Surroundings {
     /// The largest packet of an interface.
     pub(super) fn mtu(&self, interface: u32) -> u32 {
         self.mtus.get(&interface).copied().unwrap_or(MTU_UNKNOWN)
+    }
+
+    /// Whether this is the interface of that name.
+    pub(super) fn is_named(&self, interface: u32, name: &str) -> bool {
+        self.names.get(&interface).is_some_and(|known| known == name)
     }
 
     /// The interface that has this address; 0: none.

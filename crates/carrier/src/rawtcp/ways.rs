@@ -82,14 +82,16 @@ impl Ways {
     }
 
     /// The way that leads to a server now. A neighbour that has been forgotten is asked for: changes tell of the answer.
-    pub(super) fn now(&self, remote: SocketAddr) -> Option<(Way, Hop)> {
+    /// An error without a trouble may pass: there is no way just now.
+    pub(super) fn now(&self, remote: SocketAddr) -> Result<(Way, Hop), Option<Trouble>> {
         match find(&self.overrides, remote) {
-            Ok(Found::Whole(way, hop)) => Some((way, hop)),
+            Ok(Found::Whole(way, hop)) => Ok((way, hop)),
             Ok(Found::Neighbour(way)) => {
                 let _ = network::ask_for_neighbour(way.interface.index, way.next);
-                None
+                Err(None)
             }
-            Err(_) => None,
+            Err(trouble @ Trouble::Tunnel(_)) => Err(Some(trouble)),
+            Err(_) => Err(None),
         }
     }
 }

@@ -63,6 +63,11 @@ impl Wire {
         self.sockets.iter().for_each(|socket| socket.set_queue(options.queue));
     }
 
+    /// Has all interfaces cut batches again, until they refuse.
+    pub(super) fn ask_again(&mut self) {
+        self.plain.clear();
+    }
+
     /// Cuts all batches itself from now on.
     pub(super) fn cut_here(&mut self) {
         self.all_plain = true;

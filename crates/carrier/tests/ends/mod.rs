@@ -104,12 +104,23 @@ pub(crate) fn with_server(
     offload: bool,
     client: impl FnOnce(SocketAddr) + Send,
 ) -> (usize, Counts) {
+    with_server_as(place, address, offload, Overrides::default(), client)
+}
+
+/// The same with what a person has decided.
+pub(crate) fn with_server_as(
+    place: &Namespace,
+    address: IpAddr,
+    offload: bool,
+    overrides: Overrides,
+    client: impl FnOnce(SocketAddr) + Send,
+) -> (usize, Counts) {
     let (stop, stopped) = oneshot::channel::<()>();
     let (tell, told) = mpsc::channel();
     std::thread::scope(|scope| {
         let server = scope.spawn(|| {
             run(place, async || {
-                let carrier = RawTcpCarrier::listen(address, [0], &[1; 32], config(Overrides::default())).unwrap();
+                let carrier = RawTcpCarrier::listen(address, [0], &[1; 32], config(overrides)).unwrap();
                 let mut carrier = if offload { carrier } else { carrier.without_offload() };
                 tell.send(carrier.local_address()).unwrap();
                 tokio::select! {

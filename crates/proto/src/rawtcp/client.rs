@@ -137,6 +137,12 @@ impl<H: Copy> Client<H> {
         }
     }
 
+    pub(super) fn forsake(&mut self, now: Instant, remote: SocketAddr, out: &mut Outbox<H>) {
+        if let Some(mut peer) = self.peers.remove(&remote.into()) {
+            peer.close(now, &mut self.actions, out);
+        }
+    }
+
     /// Does what one peer has to do, and forgets it if nothing is left.
     fn look_at(&mut self, now: Instant, remote: SocketAddr, out: &mut Outbox<H>) {
         let end = End::from(remote);

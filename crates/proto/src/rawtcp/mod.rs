@@ -248,6 +248,13 @@ impl<H: Copy + PartialEq> Flows<H> {
         }
     }
 
+    /// A client's way to a server must not be used any more: its flows are ended, and what waits for one is dropped.
+    pub fn forsake(&mut self, now: Instant, remote: SocketAddr) {
+        if let Role::Client(client) = &mut self.role {
+            client.forsake(now, remote, &mut self.out);
+        }
+    }
+
     /// The servers that a client has flows to.
     pub fn remotes(&self) -> Vec<SocketAddr> {
         match &self.role {

@@ -6,7 +6,7 @@ pub(crate) mod conntrack;
 
 use conntrack::Conntrack;
 use ginnel_proto::profile::Span;
-use ginnel_proto::rawtcp::segment::Segment;
+use ginnel_proto::rawtcp::segment::{Segment, flag};
 use ginnel_proto::rawtcp::{Action, Checksum, Flows, Mark, Outgoing, Sending, Settings, Stamp};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::collections::BTreeMap;
@@ -73,6 +73,21 @@ pub(crate) enum To {
     Server,
 }
 
+/// Puts NOPs in the place of a window scale, which stands last (IPv4; the checksum as RFC 1624 has it).
+fn unscale(packet: &mut [u8]) {
+    let at = packet.len() - 4;
+    assert_eq!(packet[at..at + 3], [1, 3, 3]);
+    let word = |bytes: &[u8]| u32::from(bytes[0]) << 8 | u32::from(bytes[1]);
+    let mut sum = u32::from(!(word(&packet[36..]) as u16));
+    for place in [at, at + 2] {
+        sum += u32::from(!(word(&packet[place..]) as u16)) + 0x0101;
+    }
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    packet[36..38].copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    packet[at..].copy_from_slice(&[1; 4]);
+}
+
 pub(crate) struct Net {
     pub(crate) now: Instant,
     pub(crate) client: Flows<Hop>,
@@ -84,6 +99,8 @@ pub(crate) struct Net {
     /// The address that the client's flows leave from, and their next port.
     pub(crate) local: SocketAddr,
     pub(crate) mtu: [u32; 2],
+    /// Something on the way takes the window scale out of requests.
+    pub(crate) unscaled: bool,
     /// What the carrier answers when it is asked for a way: nothing if there is none.
     pub(crate) answers_dials: bool,
     pub(crate) released: Vec<SocketAddr>,
@@ -119,6 +136,7 @@ impl Net {
             remote: remote.parse().expect("an address"),
             local: local.parse().expect("an address"),
             mtu: [1500; 2],
+            unscaled: false,
             answers_dials: true,
             released: Vec::new(),
             dialled: 0,
@@ -155,7 +173,12 @@ impl Net {
     fn write(&mut self, to: To, mut stamp: Stamp<Hop>, payload: &[u8]) {
         assert_eq!(stamp.hop, if to == To::Server { CLIENT_HOP } else { SERVER_HOP });
         stamp.finish(payload);
-        self.transmit(to, [stamp.headers(), payload].concat());
+        let mut packet = [stamp.headers(), payload].concat();
+        // The answer to a request without a scale has none.
+        if self.unscaled && packet[33] & (flag::SYN | flag::ACK) == flag::SYN {
+            unscale(&mut packet);
+        }
+        self.transmit(to, packet);
     }
 
     /// Fetches what the machines have to say.
