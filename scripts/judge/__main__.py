@@ -41,11 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     skipped: Counter[Skipped] = Counter()
     source = sys.stdin.buffer if str(options.file) == "-" else options.file
     try:
-        verdict = judge(datagrams(read(source), skipped), options.server)
+        found = list(datagrams(read(source), skipped))
     except CaptureError as error:
         print("\n".join(filter(None, (str(error), error.hint))), file=sys.stderr)
         return CODES["unjudged"]
+    # Segments of TCP are other connections; or of raw TCP, which begins with what is made to look like text.
+    kept = [datagram for datagram in found if datagram.carrier == "udp"]
+    verdict = judge(kept, options.server)
     verdict.left_out |= {str(why): count for why, count in skipped.items()}
+    if len(kept) < len(found):
+        verdict.left_out["TCP segment"] = len(found) - len(kept)
     print(as_json(verdict) if options.json else for_people(verdict))
     return CODES[verdict.word]
 

@@ -6,6 +6,7 @@ import struct
 from ipaddress import ip_address
 
 PAYLOAD = bytes(range(40, 80))
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 
 def classic(
@@ -63,6 +64,14 @@ def simple(frame: bytes, length: int | None = None, order: str = "<") -> bytes:
 def udp(payload: bytes = PAYLOAD, *, length: int | None = None) -> bytes:
     """Header and payload of UDP, from port 1000 to port 2000."""
     return struct.pack("!HHHH", 1000, 2000, 8 + len(payload) if length is None else length, 0) + payload
+
+
+def tcp(
+    payload: bytes = PAYLOAD, *, flags: int = PSH | ACK, options: bytes = b"", words: int | None = None
+) -> bytes:
+    """Header, options and payload of TCP, from port 1000 to port 2000; `words`: the header's length as it says."""
+    offset = 5 + len(options) // 4 if words is None else words
+    return struct.pack("!HHIIBBHHH", 1000, 2000, 7, 9, offset << 4, flags, 512, 0, 0) + options + payload
 
 
 def ipv4(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
-from ginnel.capture import Datagram
+from ginnel.capture import Datagram, Empty
 from ginnel.capture.live import Live
 from ginnel.errors import CaptureError
 
 UDP_SEGMENT = 103
+SOL_PACKET, PACKET_VNET_HDR = 263, 15
 LIMIT = 20.0
 """Seconds after which a datagram that has not come will not come."""
 
@@ -83,6 +86,70 @@ def test_what_the_system_will_segment_is_cut_as_it_would(pair: tuple[socket.sock
 
 
 @pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_segments_of_tcp_that_the_system_will_cut_are_cut_as_it_would(host: str) -> None:
+    """A frame of 2,560 bytes that says of itself that it is segments of 1,000, as raw TCP hands them to a device."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    data = bytes(range(256)) * 10
+    with socket.socket(family, socket.SOCK_STREAM) as held, contextlib.ExitStack() as stack:
+        try:
+            held.bind((host, 0))
+        except OSError as error:
+            pytest.skip(f"the loopback has no {host}: {error.strerror}")
+        port = held.getsockname()[1]
+        live = stack.enter_context(Live("lo", port=port))
+        send_merged(host, port, data, 1000)
+        found = take(live, 3)
+    assert [len(datagram.payload) for datagram in found] == [1000, 1000, 560]
+    assert b"".join(datagram.payload for datagram in found) == data
+    assert {(one.source, one.destination, one.carrier) for one in found} == {
+        ((host, 9), (host, port), "rawtcp")
+    }
+
+
+def send_merged(host: str, port: int, payload: bytes, segment: int) -> None:
+    """Put one frame on the loopback that stands for several TCP segments, from port 9 (virtio_net_hdr)."""
+    tcp = struct.pack("!HHIIBBHHH", 9, port, 1, 1, 5 << 4, 0x18, 512, 0, 0) + payload
+    if ":" in host:
+        address = socket.inet_pton(socket.AF_INET6, host)
+        packet = struct.pack("!IHBB", 6 << 28, len(tcp), 6, 64) + address + address + tcp
+        kind, ethertype = 4, 0x86DD
+    else:
+        address = socket.inet_pton(socket.AF_INET, host)
+        packet = (
+            struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0x4000, 64, 6, 0) + address + address + tcp
+        )
+        kind, ethertype = 1, 0x0800
+    front = 14 + len(packet) - len(tcp)
+    offload = struct.pack("=BBHHHH", 1, kind, front + 20, segment, front, 16)
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
+        raw.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+        raw.bind(("lo", ethertype))
+        raw.send(offload + bytes(12) + struct.pack("!H", ethertype) + packet)
+
+
+@pytest.mark.usefixtures("live")
+def test_segments_without_payload_are_counted() -> None:
+    """A connection of the system's own, from its beginning to its end."""
+    segments: Counter[Empty] = Counter()
+    found = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with Live("lo", port=port, segments=segments) as live:
+            with socket.create_connection(("127.0.0.1", port)) as one, server.accept()[0] as other:
+                one.send(b"first")
+                assert other.recv(5) == b"first"
+            for datagram in live.datagrams(LIMIT):
+                if datagram is not None:
+                    found.append(datagram.payload)
+                if segments[Empty.FIN] == 2:
+                    break
+    assert found == [b"first"]
+    assert (segments[Empty.SYN], segments[Empty.SYN_ACK]) == (1, 1)
+    assert segments[Empty.ACK] >= 1
+
+
+@pytest.mark.usefixtures("live")
 def test_it_ends_in_time_and_lets_its_caller_do_other_things() -> None:
     with Live("lo", port=9) as live:
         assert set(live.datagrams(0.25)) == {None}
@@ -105,7 +172,7 @@ def test_the_right_that_is_missing_is_named_and_how_to_get_it(monkeypatch: pytes
         Live("eth0")
     assert "sudo ginnel dump" in caught.value.hint
     assert "setcap cap_net_raw+ep /" in caught.value.hint
-    assert "tcpdump -i eth0" in caught.value.hint
+    assert "tcpdump -i eth0 -U -w - udp or tcp | ginnel dump -" in caught.value.hint
 
 
 def test_where_there_is_no_such_thing_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,14 @@ from collections import Counter
 
 import pytest
 
-from ginnel.capture.packets import Datagram, Skipped, datagrams
+from ginnel.capture.packets import Datagram, Empty, Skipped, datagrams
 from ginnel.capture.source import Frame
 
-from .blocks import PAYLOAD, ethernet, ipv4, ipv6, udp
+from .blocks import ACK, FIN, PAYLOAD, PSH, RST, SYN, ethernet, ipv4, ipv6, tcp, udp
 
 V4 = Datagram(1.5, ("192.0.2.1", 1000), ("192.0.2.2", 2000), PAYLOAD)
 V6 = Datagram(1.5, ("2001:db8::1", 1000), ("2001:db8::2", 2000), PAYLOAD)
+TCP4, TCP6 = V4._replace(carrier="rawtcp"), V6._replace(carrier="rawtcp")
 
 
 def frame(data: bytes, link_type: int = 1, cut: int = 0) -> Frame:
@@ -61,6 +62,14 @@ def skipped(one: Frame) -> Skipped:
             V6,
             id="authenticated",
         ),
+        pytest.param(frame(ethernet(ipv4(tcp(), protocol=6))), TCP4, id="tcp"),
+        pytest.param(frame(ethernet(ipv4(tcp(), protocol=6)) + bytes(6)), TCP4, id="tcp_ethernet_trailer"),
+        pytest.param(frame(ethernet(ipv6(tcp(), following=6), 0x8100)), TCP6, id="tcp_vlan"),
+        pytest.param(frame(ipv4(tcp(options=bytes(40)), protocol=6), 101), TCP4, id="tcp_options"),
+        pytest.param(frame(ipv4(tcp(flags=FIN | ACK), protocol=6), 101), TCP4, id="tcp_end_with_payload"),
+        pytest.param(
+            frame(ipv6(extension(6) + tcp(), following=60), 101), TCP6, id="tcp_behind_an_extension"
+        ),
     ],
 )
 def test_datagrams_come_out_of_every_wrapping(one: Frame, wanted: Datagram) -> None:
@@ -71,10 +80,10 @@ def test_datagrams_come_out_of_every_wrapping(one: Frame, wanted: Datagram) -> N
     ("one", "why"),
     [
         pytest.param(frame(b"anything", 147), Skipped.LINK_TYPE, id="unknown_link"),
-        pytest.param(frame(bytes(12) + b"\x08\x06" + bytes(28)), Skipped.NOT_UDP, id="arp"),
-        pytest.param(frame(ipv4(udp(), protocol=6), 101), Skipped.NOT_UDP, id="tcp"),
-        pytest.param(frame(ipv6(udp(), following=58), 101), Skipped.NOT_UDP, id="icmpv6"),
-        pytest.param(frame(b"\x90" + bytes(40), 101), Skipped.NOT_UDP, id="version_9"),
+        pytest.param(frame(bytes(12) + b"\x08\x06" + bytes(28)), Skipped.NEITHER, id="arp"),
+        pytest.param(frame(ipv4(udp(), protocol=132), 101), Skipped.NEITHER, id="sctp"),
+        pytest.param(frame(ipv6(udp(), following=58), 101), Skipped.NEITHER, id="icmpv6"),
+        pytest.param(frame(b"\x90" + bytes(40), 101), Skipped.NEITHER, id="version_9"),
         pytest.param(frame(ipv4(udp(), fragment=0x2000), 101), Skipped.FRAGMENT, id="first_fragment"),
         pytest.param(frame(ipv4(udp(), fragment=0x0010), 101), Skipped.FRAGMENT, id="later_fragment"),
         pytest.param(
@@ -90,6 +99,18 @@ def test_datagrams_come_out_of_every_wrapping(one: Frame, wanted: Datagram) -> N
         pytest.param(frame(b"\x42" + ipv4(udp())[1:], 101), Skipped.DAMAGED, id="header_of_8"),
         pytest.param(frame(ipv4(udp(length=2000)), 101), Skipped.DAMAGED, id="udp_longer"),
         pytest.param(frame(ipv4(udp(length=7)), 101), Skipped.DAMAGED, id="udp_of_7"),
+        pytest.param(frame(ipv4(tcp(words=4), protocol=6), 101), Skipped.DAMAGED, id="tcp_header_of_16"),
+        pytest.param(frame(ipv4(tcp(words=0), protocol=6), 101), Skipped.DAMAGED, id="tcp_header_of_0"),
+        pytest.param(
+            frame(ipv4(tcp(b"", words=15), protocol=6), 101), Skipped.DAMAGED, id="tcp_header_of_60"
+        ),
+        pytest.param(frame(ipv4(tcp()[:19], protocol=6), 101), Skipped.DAMAGED, id="tcp_of_19"),
+        pytest.param(frame(ipv4(tcp()[:3], protocol=6), 101), Skipped.DAMAGED, id="tcp_without_ports"),
+        pytest.param(frame(ipv4(tcp(), protocol=6), 101, cut=1), Skipped.TRUNCATED, id="cut_in_tcp"),
+        pytest.param(frame(ipv6(tcp(), following=6), 101, cut=50), Skipped.TRUNCATED, id="cut_in_tcp_header"),
+        pytest.param(
+            frame(ipv4(tcp(), protocol=6, fragment=0x2000), 101), Skipped.FRAGMENT, id="tcp_fragment"
+        ),
         pytest.param(frame(b"", 101), Skipped.DAMAGED, id="empty"),
         pytest.param(
             frame(ipv6(extension(0), following=0), 101), Skipped.DAMAGED, id="extensions_without_end"
@@ -100,10 +121,46 @@ def test_what_is_no_datagram_is_counted(one: Frame, why: Skipped) -> None:
     assert skipped(one) == why
 
 
+@pytest.mark.parametrize(
+    ("flags", "kind"),
+    [
+        (SYN, Empty.SYN),
+        (SYN | ACK, Empty.SYN_ACK),
+        (ACK, Empty.ACK),
+        (PSH | ACK, Empty.ACK),
+        (FIN | ACK, Empty.FIN),
+        (RST, Empty.RST),
+        (RST | ACK, Empty.RST),
+        (0, Empty.OTHER),
+    ],
+)
+def test_a_segment_without_payload_is_no_datagram_and_counted_by_its_kind(flags: int, kind: Empty) -> None:
+    """What fills an Ethernet frame up to its least length is no payload."""
+    short = ethernet(ipv4(tcp(b"", flags=flags), protocol=6))
+    filled = frame(short + bytes(60 - len(short)))
+    segments: Counter[Empty] = Counter()
+    reasons: Counter[Skipped] = Counter()
+    ipv6_too = frame(ipv6(tcp(b"", flags=flags, options=bytes(12)), following=6), 101)
+    assert list(datagrams([filled, ipv6_too], reasons, segments)) == []
+    assert (segments, reasons) == (Counter({kind: 2}), Counter())
+
+
+def test_a_port_leaves_the_others_out_of_either_carrier_and_of_the_counts() -> None:
+    frames = [
+        frame(ipv4(data, protocol=protocol), 101)
+        for data, protocol in ((udp(), 17), (tcp(), 6), (tcp(b""), 6))
+    ]
+    for port, found in ((1000, [V4, TCP4]), (2000, [V4, TCP4]), (3000, [])):
+        segments: Counter[Empty] = Counter()
+        assert list(datagrams(frames, segments=segments, port=port)) == found
+        assert segments.total() == bool(found)
+
+
 def test_any_bytes_of_any_link_type_are_a_datagram_or_a_reason() -> None:
     draw = random.Random(3)
     whole = [ethernet(ipv4(udp())), ethernet(ipv6(extension(17) + udp(), following=60), 0x8100)]
     wrapped = [(1, whole[0]), (1, whole[1]), (0, bytes(4) + whole[0][14:]), (101, whole[1][18:])]
+    wrapped += [(1, ethernet(ipv4(tcp(), protocol=6))), (101, ipv6(tcp(b"", options=bytes(12)), following=6))]
     tried = []
     for _ in range(20_000):
         link_type, data = draw.choice(wrapped)
@@ -113,7 +170,9 @@ def test_any_bytes_of_any_link_type_are_a_datagram_or_a_reason() -> None:
                 spoiled[draw.randrange(min(len(spoiled), 64))] = draw.randrange(256)
         tried.append(Frame(1, 0.0, link_type, bytes(spoiled), draw.choice((len(spoiled), len(data)))))
     reasons: Counter[Skipped] = Counter()
-    found = sum(1 for _ in datagrams(tried, reasons))
-    assert found + reasons.total() == len(tried)
-    assert found
-    assert set(reasons) >= {Skipped.NOT_UDP, Skipped.DAMAGED, Skipped.TRUNCATED, Skipped.FRAGMENT}
+    segments: Counter[Empty] = Counter()
+    found = Counter(one.carrier for one in datagrams(tried, reasons, segments))
+    assert found.total() + reasons.total() + segments.total() == len(tried)
+    assert set(found) == {"udp", "rawtcp"}
+    assert segments
+    assert set(reasons) >= {Skipped.NEITHER, Skipped.DAMAGED, Skipped.TRUNCATED, Skipped.FRAGMENT}

@@ -16,6 +16,10 @@ MANY = [
     Datagram(1_700_000_000.25, ("192.0.2.1", 40_000), ("192.0.2.2", 50_000), b"odd"),
     Datagram(1_700_000_000.5, ("2001:db8::1", 40_000), ("2001:db8::2", 50_000), bytes(1400)),
     Datagram(1_700_000_001.0, ("192.0.2.2", 1), ("192.0.2.1", 65_535), b""),
+    Datagram(1_700_000_001.25, ("192.0.2.1", 40_000), ("192.0.2.2", 50_000), b"one", "rawtcp"),
+    Datagram(1_700_000_001.5, ("192.0.2.1", 40_000), ("192.0.2.2", 50_000), b"three", "rawtcp"),
+    Datagram(1_700_000_001.75, ("192.0.2.2", 50_000), ("192.0.2.1", 40_000), b"answer", "rawtcp"),
+    Datagram(1_700_000_002.0, ("2001:db8::1", 40_000), ("2001:db8::2", 50_000), bytes(1400), "rawtcp"),
 ]
 
 
@@ -40,10 +44,19 @@ def test_checksums_are_right() -> None:
         packet = frame.data
         if packet[0] >> 4 == 4:
             assert checksum(packet[:20]) == 0
-            addresses, segment = packet[12:20], packet[20:]
+            protocol, addresses, segment = packet[9], packet[12:20], packet[20:]
         else:
-            addresses, segment = packet[8:40], packet[40:]
-        assert checksum(addresses + struct.pack("!II", len(segment), 17) + segment) == 0
+            protocol, addresses, segment = packet[6], packet[8:40], packet[40:]
+        assert checksum(addresses + struct.pack("!II", len(segment), protocol) + segment) == 0
+
+
+def test_sequence_numbers_follow_the_bytes() -> None:
+    file = io.BytesIO()
+    writer = Writer(file, RAW)
+    for one in MANY[3:6]:
+        writer.write(one)
+    file.seek(0)
+    assert [struct.unpack_from("!II", frame.data, 24) for frame in read(file)] == [(0, 0), (3, 0), (0, 8)]
 
 
 def test_the_example_of_rfc_1071() -> None:
@@ -55,6 +68,7 @@ def test_the_example_of_rfc_1071() -> None:
     [
         Datagram(0, ("192.0.2.1", 1), ("2001:db8::2", 2), b""),
         Datagram(0, ("192.0.2.1", 1), ("192.0.2.2", 2), bytes(65_508)),
+        Datagram(0, ("192.0.2.1", 1), ("192.0.2.2", 2), b"", "rawtcp"),
     ],
 )
 def test_what_cannot_be_written_is_refused(datagram: Datagram) -> None:

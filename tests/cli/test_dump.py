@@ -13,6 +13,7 @@ from ginnel.capture import Datagram, Writer
 from ginnel.capture.live import Live
 from ginnel.cli import dump
 from ginnel.errors import CaptureError
+from tests.capture.blocks import ACK, SYN, classic, ethernet, ipv4, tcp
 from tests.cli.conftest import Command
 
 CLIENT, SERVER = ("192.0.2.1", 4000), ("192.0.2.2", 443)
@@ -94,7 +95,32 @@ def test_frames_without_a_datagram_are_counted(run: Command, tmp_path: Path) -> 
     path = tmp_path / "trace.pcap"
     path.write_bytes(written(b"one") + struct.pack("<IIII", 1, 0, len(arp), len(arp)) + arp)
     result = run("dump", "--stats", str(path))
-    assert result.out.splitlines() == ["1 datagrams, 3 B, in 0.000 s", "frames left out: 1 not UDP"]
+    assert result.out.splitlines() == [
+        "1 datagrams, 3 B, in 0.000 s",
+        "frames left out: 1 neither UDP nor TCP",
+    ]
+
+
+def test_the_payloads_of_tcp_are_datagrams_and_other_segments_are_counted(
+    run: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "trace.pcap"
+    segments = [tcp(b"", flags=SYN), tcp(b"", flags=SYN | ACK), tcp(b"", flags=ACK), tcp(b"first")]
+    path.write_bytes(classic(*(ethernet(ipv4(segment, protocol=6)) for segment in segments)))
+    result = run("dump", str(path))
+    assert result.out.splitlines() == [
+        "     1    0.000000  192.0.2.1:1000 → 192.0.2.2:2000  rawtcp     5",
+        "",
+        "1 datagrams, 5 B, in 0.000 s",
+        "TCP segments without payload: 1 syn, 1 syn-ack, 1 ack",
+    ]
+    result = run("dump", "--json", str(path), "--port", "2000")
+    record, summary = [json.loads(line) for line in result.out.splitlines()]
+    assert (record["carrier"], record["length"]) == ("rawtcp", 5)
+    assert summary["segments"] == {"syn": 1, "syn-ack": 1, "ack": 1}
+    assert summary["skipped"] == {}
+    summary = json.loads(run("dump", "--json", str(path), "--port", "443").out)
+    assert (summary["datagrams"], summary["segments"]) == (0, {})
 
 
 def test_a_share_link_shows_what_is_not_its_deployments(run: Command, capture: Path, link: str) -> None:

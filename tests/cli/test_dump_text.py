@@ -201,6 +201,7 @@ def test_bytes_in_rows() -> None:
 
 def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     record = {"number": 1, "time": 5.0, "source": "a:1", "destination": "b:2", "length": 9, "what": "unknown"}
+    record["carrier"] = "udp"
     assert "\x1b" not in Lines().of(record)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
@@ -208,6 +209,17 @@ def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[31munknown\x1b[0m" in Lines().of(record)
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in Lines().of(record)
+
+
+def test_the_carrier_is_told_from_where_one_is_not_udp() -> None:
+    record = {"number": 1, "time": 5.0, "source": "a:1", "destination": "b:2", "length": 9, "what": "unknown"}
+    lines = Lines()
+    told = [lines.of(record | {"carrier": carrier}) for carrier in ("udp", "rawtcp", "udp")]
+    assert [line.partition("→ ")[2] for line in told] == [
+        "b:2     9  unknown",
+        "b:2  rawtcp     9  unknown",
+        "b:2  udp        9  unknown",
+    ]
 
 
 def test_the_summary_in_lines() -> None:
@@ -224,7 +236,8 @@ def test_the_summary_in_lines() -> None:
         "targets": ["a:1", "b:2"],
         "sealed": {"no keys": 199},
         "malformed": 2,
-        "skipped": {"not UDP": 4},
+        "segments": {"syn": 2, "syn-ack": 1, "ack": 1100},
+        "skipped": {"neither UDP nor TCP": 4},
         "lost": 5,
     }
     assert summary_lines(summary) == [
@@ -235,6 +248,7 @@ def test_the_summary_in_lines() -> None:
         "targets: a:1, b:2",
         "sealed: 199 no keys",
         "malformed: 2",
-        "frames left out: 4 not UDP",
+        "TCP segments without payload: 2 syn, 1 syn-ack, 1,100 ack",
+        "frames left out: 4 neither UDP nor TCP",
         "lost: 5 frames came faster than they were taken",
     ]

@@ -66,7 +66,7 @@ def test_handshakes_of_the_vectors_show_what_each_key_allows() -> None:
         dissector = _native.dissector()
         dissector.add_server(psk, _native.public_key(private))
         user = Dissection(dissector)
-        outside = {"number", "time", "source", "destination", "length", "what"}
+        outside = {"number", "time", "source", "destination", "carrier", "length", "what"}
         record = one(user, request)
         assert record.keys() - outside == {"version", "noise"}
         assert (record["version"], record["noise"]) == (
@@ -96,10 +96,13 @@ def test_without_keys_a_datagram_is_what_an_outsider_sees() -> None:
         "time": 1_700_000_000.123457,
         "source": "192.0.2.1:4000",
         "destination": "[2001:db8::1]:443",
+        "carrier": "udp",
         "length": 3,
         "what": "datagram",
     }
     assert one(Dissection(None, show_bytes=True), b"abc")["bytes"] == b"abc".hex()
+    (other,) = Dissection(None).records(datagram(b"abc")._replace(carrier="rawtcp"))
+    assert other == record | {"carrier": "rawtcp"}
 
 
 class Fake:

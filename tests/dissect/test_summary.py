@@ -3,10 +3,11 @@
 from collections import Counter
 from typing import Any
 
-from ginnel.capture import Skipped
+from ginnel.capture import Empty, Skipped
 from ginnel.dissect.summary import MAX_LINKS, MAX_TARGETS, Summary
 
 EMPTY: Counter[Skipped] = Counter()
+NONE: Counter[Empty] = Counter()
 
 
 def data(number: int = 0, **more: Any) -> dict[str, Any]:
@@ -22,7 +23,8 @@ def test_everything_is_counted_once() -> None:
         summary.add(data(1, link="a-b", keys_number=keys, packets=[{"frames": opened}]))
     summary.add(data(2, sealed="no keys"))
     summary.add(data(2, sealed="no keys", to="client"))
-    told = summary.record(skipped=Counter({Skipped.NOT_UDP: 3}), lost=2)
+    segments = Counter({Empty.ACK: 10, Empty.SYN: 1})
+    told = summary.record(segments=segments, skipped=Counter({Skipped.NEITHER: 3}), lost=2)
     assert told == {
         "what": "summary",
         "datagrams": 7,
@@ -38,7 +40,8 @@ def test_everything_is_counted_once() -> None:
         "targets": ["a:1"],
         "sealed": {"no keys": 2},
         "malformed": 0,
-        "skipped": {"not UDP": 3},
+        "segments": {"syn": 1, "ack": 10},
+        "skipped": {"neither UDP nor TCP": 3},
         "lost": 2,
     }
 
@@ -49,7 +52,7 @@ def test_what_is_malformed_is_counted_a_datagram() -> None:
     summary.add(data(sealed="malformed"))
     summary.add({"what": "request", "time": 5.0, "length": 300, "fault": "z"})
     summary.add(data(packets=[{"frames": []}]))
-    assert summary.record(skipped=EMPTY, lost=0)["malformed"] == 3
+    assert summary.record(segments=NONE, skipped=EMPTY, lost=0)["malformed"] == 3
 
 
 def test_tables_have_a_bound() -> None:
@@ -57,19 +60,19 @@ def test_tables_have_a_bound() -> None:
     for number in range(MAX_LINKS + 5):
         frames = [{"frame": "STREAM", "open": f"host:{number}"}]
         summary.add(data(link=f"{number}", keys_number=0, packets=[{"frames": frames}]))
-    told = summary.record(skipped=EMPTY, lost=0)
+    told = summary.record(segments=NONE, skipped=EMPTY, lost=0)
     assert (len(told["links"]), told["more_links"], len(told["targets"])) == (MAX_LINKS, 5, MAX_TARGETS)
     assert told["datagrams"] == MAX_LINKS + 5
 
 
 def test_nothing_is_nothing() -> None:
-    told = Summary().record(skipped=EMPTY, lost=0)
-    assert (told["datagrams"], told["seconds"], told["kinds"]) == (0, 0.0, {})
+    told = Summary().record(segments=NONE, skipped=EMPTY, lost=0)
+    assert (told["datagrams"], told["seconds"], told["kinds"], told["segments"]) == (0, 0.0, {}, {})
 
 
 def test_segments_of_kcp_are_counted_as_packets_are() -> None:
     summary = Summary()
     summary.add(data(link="a-b", keys_number=0, segments=[{"frames": [{"frame": "PSH", "open": "a:1"}]}]))
     summary.add(data(link="a-b", keys_number=0, segments=[{"frames": []}, {"frames": [], "fault": "x"}]))
-    told = summary.record(skipped=EMPTY, lost=0)
+    told = summary.record(segments=NONE, skipped=EMPTY, lost=0)
     assert (told["targets"], told["malformed"]) == (["a:1"], 1)

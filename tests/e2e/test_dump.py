@@ -10,6 +10,7 @@ import signal
 import socket
 import stat
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,31 @@ import pytest
 
 from ginnel.capture import Datagram, Writer, datagrams, read
 
+from .capture import recorded
+from .network import WIRE, Network, pair
 from .process import Process
-from .program import Client, Server, beside_loop, command, environment, ginnel
+from .program import (
+    Client,
+    Server,
+    beside_loop,
+    command,
+    environment,
+    ginnel,
+    over_carriers,
+    over_raw,
+    over_sessions,
+)
 from .socks import connected
 from .streams import Received, payload, read_to_end, send
 from .targets import echo, serve
+from .tunnel import Tunnel
 from .udp_proxy import udp_proxy
 
 PROXY_HOST = "127.0.0.9"
 SIZE = 300_000
 TARGET = "localhost"
+LONGEST_RAW = 1448
+"""Bytes of a datagram of raw TCP on a path of 1,500."""
 
 Records = list[dict[str, Any]]
 
@@ -152,7 +168,7 @@ def test_each_key_shows_no_more_than_it_may(capture: Capture) -> None:
     secret = capture.target.encode()
     nothing, summary = capture.records("--hex")
     assert {record["what"] for record in nothing} == {"datagram"}
-    fields = {"number", "time", "source", "destination", "length", "what", "bytes"}
+    fields = {"number", "time", "source", "destination", "carrier", "length", "what", "bytes"}
     assert all(record.keys() == fields for record in nothing)
     assert summary["links"] == []
 
@@ -259,11 +275,54 @@ def loopback() -> None:
     return
 
 
+@pytest.fixture(scope="module")
+def network() -> Iterator[Network]:
+    with pair() as made:
+        yield made
+
+
+@over_raw
+@over_sessions
+@pytest.mark.parametrize("ipv6", [False, True], ids=["ipv4", "ipv6"])
+@pytest.mark.parametrize("device_of", ["client", "server"])
+async def test_raw_tcp_in_a_file_is_readable(
+    network: Network, carrier: str, session: str, device_of: str, ipv6: bool, tmp_path: Path
+) -> None:
+    """Recorded at an end, whose device is handed many segments as one, and hands them on so."""
+    keys, file = tmp_path / "keys.log", tmp_path / "link.pcap"
+    space = (network.client if device_of == "client" else network.server).space
+    logging = "--key-log", str(keys)
+    with (
+        recorded(space, WIRE, file),
+        Tunnel(network, carrier, session, tmp_path, ipv6=ipv6, more=logging) as tunnel,
+    ):
+        await tunnel.both_ways(SIZE)
+    merged = max(len(datagram.payload) for datagram in datagrams(read(file)))
+    assert merged > 2 * LONGEST_RAW, "without merged segments this proves less than it says"
+    process = ginnel("dump", str(file), "--json", "--state", str(tmp_path / "state"), *logging, home=tmp_path)
+    assert process.exit_code == 0, process.describe()
+    *records, summary = [json.loads(line) for line in process.stdout]
+    assert {record["carrier"] for record in records} == {"rawtcp"}
+    assert max(record["length"] for record in records) <= LONGEST_RAW
+    kinds = Counter(record["what"] for record in records)
+    first_answer = next(at for at, record in enumerate(records) if record["what"] == "answer")
+    # What a flow begins with, and junk, go ahead of the handshake.
+    assert all(record["what"] != "unknown" for record in records[first_answer:]), kinds
+    assert kinds["unknown"] >= 1
+    assert kinds["data"] > 400
+    assert (summary["sealed"], summary["malformed"]) == ({}, 0), summary
+    assert len(summary["targets"]) == 2
+    assert summary["segments"].keys() >= {"syn", "syn-ack", "ack"}
+    assert summary["segments"].keys() <= {"syn", "syn-ack", "ack", "fin", "rst"}
+
+
 @pytest.mark.usefixtures("loopback")
-async def test_the_loopback_is_read_while_a_link_lives(tmp_path: Path) -> None:
+@over_carriers
+async def test_the_loopback_is_read_while_a_link_lives(carrier: str, tmp_path: Path) -> None:
     """Live, with a key log that does not exist before: what the system would segment is cut as it would."""
     keys = tmp_path / "keys.log"
-    async with beside_loop(lambda: Server(tmp_path / "state", more=["--key-log", str(keys)])) as server:
+    more = ["--key-log", str(keys)]
+    async with beside_loop(lambda: Server(tmp_path / "state", carrier=carrier, more=more)) as server:
         arguments = ["--interface", "lo", "--port", str(server.port), "--json"]
         arguments += ["--state", str(tmp_path / "state"), "--key-log", str(keys)]
         watching = Process(command("dump", *arguments), env=environment(tmp_path))
@@ -276,6 +335,8 @@ async def test_the_loopback_is_read_while_a_link_lives(tmp_path: Path) -> None:
     assert watching.exit_code == 0, watching.describe()
     *records, summary = [json.loads(line) for line in watching.stdout]
     assert max(record["length"] for record in records) <= 1472
+    assert {record["carrier"] for record in records} == {carrier}
+    assert (summary["segments"] != {}) == (carrier == "rawtcp")
     assert summary["what"] == "summary"
     assert summary["datagrams"] == len(records)
     if summary["lost"] == 0:

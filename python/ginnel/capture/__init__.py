@@ -1,7 +1,7 @@
-"""Capture files: what is in them, frame by frame, and the UDP datagrams in those."""
+"""Capture files: what is in them, frame by frame, and the datagrams in those."""
 
 from ginnel.capture.files import Frame, read
-from ginnel.capture.packets import Datagram, Skipped, datagrams
+from ginnel.capture.packets import Datagram, Empty, Skipped, datagrams
 from ginnel.capture.writing import Writer
 
-__all__ = ["Datagram", "Frame", "Skipped", "Writer", "datagrams", "read"]
+__all__ = ["Datagram", "Empty", "Frame", "Skipped", "Writer", "datagrams", "read"]

@@ -9,11 +9,12 @@ import socket
 import struct
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from ginnel.capture.packets import ETHERNET, RAW, Datagram, datagrams
+from ginnel.capture.packets import ETHERNET, RAW, Datagram, Empty, datagrams
 from ginnel.capture.source import Frame
 from ginnel.errors import CaptureError
 
@@ -26,22 +27,27 @@ _OUTGOING = 4  # PACKET_OUTGOING
 _ETHERNETS, _LOOPBACK = (1, 772), 772  # ARPHRD_ETHER, ARPHRD_LOOPBACK
 _FRONT = struct.Struct("=BBHHHH")
 """virtio_net_hdr: flags, kind of segmentation, length of headers, length of segments, and two of checksums."""
-_SEGMENTED_UDP, _ECN = 5, 0x80
+_SEGMENTED, _ECN = {1: "rawtcp", 4: "rawtcp", 5: "udp"}, 0x80
+"""The carrier of each kind of segmentation: TCP over IPv4, TCP over IPv6, UDP. And a bit beside those of TCP."""
 _LARGEST = 65_536 + 256
 _BUFFER = 8 * 1024 * 1024
 
 _GRANT = (
     "Run it as root:  sudo {program} …\n"
     "Or give that right to this Python:  sudo setcap cap_net_raw+ep {python}\n"
-    "Or record with another program:  tcpdump -i {interface} -U -w - udp | ginnel dump -"
+    "Or record with another program:  tcpdump -i {interface} -U -w - udp or tcp | ginnel dump -"
 )
 
 
 class Live:
     """An interface that is being listened to."""
 
-    def __init__(self, interface: str, *, port: int | None = None) -> None:
+    def __init__(
+        self, interface: str, *, port: int | None = None, segments: Counter[Empty] | None = None
+    ) -> None:
+        """Listen. Only what is from or to `port`; TCP segments without payload are counted in `segments`."""
         self._port = port
+        self._segments = segments
         self._number = 0
         self._lost = 0
         self._socket = _open(interface)
@@ -55,7 +61,7 @@ class Live:
         self._socket.close()
 
     def datagrams(self, seconds: float | None = None) -> Iterator[Datagram | None]:
-        """The UDP datagrams that pass, for so long, or for ever; None at least every `TICK_SECONDS`."""
+        """The datagrams that pass, for so long, or for ever; None at least every `TICK_SECONDS`."""
         end = None if seconds is None else time.monotonic() + seconds
         tick = time.monotonic() + TICK_SECONDS
         while end is None or time.monotonic() < end:
@@ -86,13 +92,13 @@ class Live:
         self._number += 1
         link_type = ETHERNET if hardware in _ETHERNETS else RAW
         _, segmentation, _, segment, _, _ = _FRONT.unpack_from(data)
-        frame = data[_FRONT.size :]
-        for datagram in datagrams([Frame(self._number, time.time(), link_type, frame, len(frame))]):
-            if self._port is None or self._port in (datagram.source[1], datagram.destination[1]):
-                yield from _segments(datagram, segment if segmentation & ~_ECN == _SEGMENTED_UDP else 0)
+        frame = Frame(self._number, time.time(), link_type, data[_FRONT.size :], len(data) - _FRONT.size)
+        for datagram in datagrams([frame], segments=self._segments, port=self._port):
+            cut = _SEGMENTED.get(segmentation & ~_ECN) == datagram.carrier
+            yield from _pieces(datagram, segment if cut else 0)
 
 
-def _segments(datagram: Datagram, length: int) -> Iterator[Datagram]:
+def _pieces(datagram: Datagram, length: int) -> Iterator[Datagram]:
     """The datagrams that the system will cut this one into; 0 is none."""
     if not length:
         yield datagram
@@ -105,7 +111,7 @@ def _open(interface: str) -> socket.socket:
     if not hasattr(socket, "AF_PACKET"):
         raise CaptureError(
             "only Linux lets ginnel read from an interface",
-            hint=f"Record with another program:  tcpdump -i {interface} -U -w - udp | ginnel dump -",
+            hint=f"Record with another program:  tcpdump -i {interface} -U -w - udp or tcp | ginnel dump -",
         )
     try:
         opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)

@@ -40,6 +40,7 @@ class Lines:
         )
         self._began: float | None = None
         self._widths = [0, 0]
+        self._carriers = False
 
     def of(self, record: Record) -> str:
         """The line of a datagram; below it its bytes, where they are asked for."""
@@ -49,8 +50,13 @@ class Lines:
         self._widths = [max(width, len(end)) for width, end in zip(self._widths, ends, strict=True)]
         ends = [end.ljust(width) for end, width in zip(ends, self._widths, strict=True)]
         since = f"{record['time'] - self._began:.6f}"
+        # Where all is UDP, nobody needs to be told with each line.
+        self._carriers |= record["carrier"] != "udp"
+        carrier = f"  {record['carrier']:<6}" if self._carriers else ""
         front = self._in(_DIM, f"{record['number']:>6} {since:>11}")
-        line = f"{front}  {ends[0]} → {ends[1]}  {record['length']:>4}  {self._what(record)}".rstrip()
+        line = (
+            f"{front}  {ends[0]} → {ends[1]}{carrier}  {record['length']:>4}  {self._what(record)}".rstrip()
+        )
         return "\n".join([line, *hexdump(bytes.fromhex(record.get("bytes", "")))])
 
     def _what(self, record: Record) -> str:
@@ -231,6 +237,9 @@ def summary_lines(summary: Record) -> list[str]:
         lines.append("sealed: " + ", ".join(f"{count:,} {why}" for why, count in summary["sealed"].items()))
     if summary["malformed"]:
         lines.append(f"malformed: {summary['malformed']:,}")
+    if summary["segments"]:
+        segments = ", ".join(f"{count:,} {kind}" for kind, count in summary["segments"].items())
+        lines.append(f"TCP segments without payload: {segments}")
     if summary["skipped"]:
         skipped = ", ".join(f"{count:,} {why}" for why, count in summary["skipped"].items())
         lines.append(f"frames left out: {skipped}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ginnel.capture import Datagram, Skipped, datagrams, read
+from ginnel.capture import Datagram, Empty, Skipped, datagrams, read
 from ginnel.capture.live import Live
 from ginnel.cli._arguments import Parser
 from ginnel.cli._dump_keys import Keys
@@ -52,7 +52,7 @@ def configure(parser: Parser) -> None:
         help="listen there instead, which needs root or the capability CAP_NET_RAW",
     )
     parser.add_argument("--seconds", metavar="N", type=_seconds, help="with --interface: end after so long")
-    parser.add_argument("--port", metavar="P", type=_port, help="only datagrams from and to this UDP port")
+    parser.add_argument("--port", metavar="P", type=_port, help="only datagrams from and to this port")
     parser.add_argument(
         "--link",
         metavar="LINK",
@@ -91,6 +91,7 @@ class _Dump:
         self._summary = Summary()
         self._lines = Lines()
         self._skipped: Counter[Skipped] = Counter()
+        self._segments: Counter[Empty] = Counter()
         self._lost = 0
         self._damage: CaptureError | None = None
         self._showing = False
@@ -132,7 +133,7 @@ class _Dump:
         signal.default_int_handler(number, frame)
 
     def _end(self) -> None:
-        summary = self._summary.record(skipped=self._skipped, lost=self._lost)
+        summary = self._summary.record(segments=self._segments, skipped=self._skipped, lost=self._lost)
         if self._parsed.json:
             _write(json.dumps(summary))
         else:
@@ -143,18 +144,15 @@ class _Dump:
         source = (
             sys.stdin.buffer if self._parsed.file == "-" else resolve(Path(self._parsed.file), None, "FILE")
         )
-        port = self._parsed.port
         try:
-            for datagram in datagrams(read(source), self._skipped):
-                if port is None or port in (datagram.source[1], datagram.destination[1]):
-                    yield datagram
+            yield from datagrams(read(source), self._skipped, self._segments, port=self._parsed.port)
         except CaptureError as error:
             self._damage = error
 
     def _live(self) -> Iterator[Datagram]:
         """What passes, a moment later: by then its keys have been written down."""
         waiting: deque[tuple[float, Datagram]] = deque()
-        with Live(self._parsed.interface, port=self._parsed.port) as live:
+        with Live(self._parsed.interface, port=self._parsed.port, segments=self._segments) as live:
             ends = "" if self._parsed.seconds else ", until Ctrl-C"
             self._terminal.say(f"  listening on {self._parsed.interface}{ends}")
             for datagram in live.datagrams(self._parsed.seconds):

@@ -70,6 +70,7 @@ class Dissection:
             "time": round(datagram.time, 6),
             "source": _endpoint(datagram.source),
             "destination": _endpoint(datagram.destination),
+            "carrier": datagram.carrier,
             "length": len(datagram.payload),
             "what": "datagram",
         }

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ginnel.capture.packets import Skipped
+from ginnel.capture.packets import Empty, Skipped
 
 MAX_LINKS = 256
 MAX_TARGETS = 64
@@ -66,8 +66,11 @@ class Summary:
             return None
         return self._links.setdefault(name, new)
 
-    def record(self, *, skipped: Counter[Skipped], lost: int) -> dict[str, Any]:
-        """Everything that was counted. `skipped`: frames without a datagram; `lost`: frames that were missed."""
+    def record(self, *, segments: Counter[Empty], skipped: Counter[Skipped], lost: int) -> dict[str, Any]:
+        """Everything that was counted.
+
+        `segments`: those of TCP without payload; `skipped`: frames without a datagram; `lost`: frames that were missed.
+        """
         return {
             "what": "summary",
             "datagrams": self._kinds.total(),
@@ -79,6 +82,7 @@ class Summary:
             "targets": list(self._targets),
             "sealed": dict(self._sealed),
             "malformed": self._malformed,
+            "segments": {str(kind): segments[kind] for kind in Empty if segments[kind]},
             "skipped": {str(why): count for why, count in skipped.items()},
             "lost": lost,
         }

@@ -37,6 +37,14 @@ def test_a_clean_capture(capture: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert lines[-1].endswith(" tests: clean; a false alarm has a probability of 1e-06")
 
 
+def test_segments_of_tcp_are_left_out(capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    others = [one._replace(carrier="rawtcp") for one in link(each=3, spoil=constant)]
+    save(capture, link(each=620) + others)
+    assert main([str(capture), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["datagrams"], told["left_out"]) == ([620, 620], {"TCP segment": 6})
+
+
 def test_a_capture_with_findings(capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(capture, link(each=620, spoil=constant))
     assert main([str(capture), "--server", "192.0.2.2:5000"]) == 1
