@@ -62,8 +62,8 @@ class Stats(TypedDict):
     """All that is counted and measured, at one moment."""
 
     counters: dict[str, int]
-    """What only grows: datagrams and their bytes, links and streams since the start; of raw TCP `flows_renewed` (flows of
-    a client that took another's place) and `flows_greeted` (a server's answers to requests for a connection)."""
+    """What only grows: datagrams and their bytes, links and streams since the start; of raw TCP `flows_renewed` (flows
+    of a client that took another's place) and `flows_greeted` (a server's answers to requests for a connection)."""
     gauges: dict[str, int]
     """What there is now: links, streams, flows of raw TCP, handshakes half open, bytes of memory."""
     drops: dict[str, int]
