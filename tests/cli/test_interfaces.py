@@ -63,7 +63,7 @@ def test_what_a_person_has_named_is_for_raw_tcp_in_the_table_and_in_the_line(
     [row] = [line for line in lines if " wg0 " in line]
     assert row.split()[-2:] == ["yes", "10.0.0.2"]
     [way] = [line for line in lines if ": wg0, from " in line]
-    assert way.endswith("for so this machine's routes say")
+    assert way.endswith("directly, for it was named")
     named = json.loads(run("interfaces", *arguments, "--json").out)["interfaces"][2]
     assert (named["name"], named["obstacle"]) == ("wg0", "")
 

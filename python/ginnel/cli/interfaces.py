@@ -82,13 +82,15 @@ def _why(way: Way, wanted: Wanted) -> str:
     host = way.shown
     if way.interface is None:
         return f"{host}: {way.error}"
-    if way.interface.kind == "loopback":
+    named = _named(way.interface, wanted)
+    if way.interface.kind == "loopback" and not named:
         return f"{host}: {way.interface.name}, for it is this machine itself"
     by = "directly" if way.next == way.address else f"by {way.next}"
     if way.hardware:
         by += f" ({way.hardware})"
-    line = f"{host}: {way.interface.name}, from {way.source}, {by}, for so this machine's routes say"
-    obstacle = way.interface.obstacle(named=_named(way.interface, wanted))
+    why = "it was named" if named else "so this machine's routes say"
+    line = f"{host}: {way.interface.name}, from {way.source}, {by}, for {why}"
+    obstacle = way.interface.obstacle(named=named)
     return f"{line}; not for raw TCP: {obstacle}" if obstacle else line
 
 
