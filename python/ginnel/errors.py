@@ -308,7 +308,10 @@ def listen_error(address: str, number: int | None, message: str = "") -> ListenE
 RAWTCP_RIGHTS = "rawtcp_rights"
 """The engine's word for it, as a failure's kind and in its log."""
 RIGHTS = ("CAP_NET_RAW", "CAP_NET_BIND_SERVICE")
-"""What raw TCP needs; the second for ports below 1024 alone."""
+"""What raw TCP needs; the second only for a server's ports below 1024."""
+OPTIONAL_RIGHT = "CAP_NET_ADMIN"
+"""What keeps a local firewall that rejects from answering for raw TCP's ports. It lets a process change all of the
+machine's network, so nothing asks for it where no such firewall was found."""
 
 
 def rights_error() -> RightsError:

@@ -16,6 +16,13 @@ from tests.fake_engine import Engine
 BOTH = ["127.0.0.1:4433", "rawtcp://127.0.0.1:8443"]
 
 
+async def test_a_source_is_refused_for_listen_says_it(engines: list[Engine], state: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^rawtcp\.source belongs to a client") as caught:
+        Server(state=state, listen=BOTH, rawtcp=RawTcpConfig(source="127.0.0.1"))
+    assert 'listen = "rawtcp://192.0.2.1:443"' in caught.value.hint
+    assert engines == []
+
+
 async def test_it_listens_with_two_carriers_and_its_links_name_both(
     engines: list[Engine], state: Path
 ) -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,13 +72,15 @@ def test_json(run: Command, asked: list[Wanted]) -> None:
 
 def test_what_is_looked_at_follows_from_the_link(run: Command, asked: list[Wanted], link: str) -> None:
     run("doctor", link, "--carrier", "udp")
-    assert asked == [Wanted(("192.0.2.1",), ports="5", role="client")]
+    run("doctor", link, "--interface", "wg0")
+    wanted = Wanted(("192.0.2.1",), ports="5", role="client")
+    assert asked == [wanted, replace(wanted, interface="wg0")]
 
 
 def test_mistakes(run: Command, asked: list[Wanted]) -> None:
     result = run("doctor", "--carrier", "icmp")
     assert (result.code, asked) == (2, [])
-    assert result.err.startswith("error: --carrier is neither udp nor rawtcp")
+    assert result.err.startswith("error: --carrier = 'icmp' is not one of its words")
     assert run("doctor", "missing.toml").code == 2
 
 

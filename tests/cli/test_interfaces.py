@@ -1,6 +1,7 @@
 """`ginnel interfaces`."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_the_table_and_what_leads_to_the_internet(run: Command) -> None:
         "",
         "the Internet, IPv4: eth0, from 192.0.2.2, by 192.0.2.254 (02:00:00:00:00:fe), "
         "for so this machine's routes say",
-        'Another one for raw TCP:  interface = "NAME" in the table [rawtcp] of the configuration',
+        'Another one for raw TCP:  --interface NAME, or interface = "NAME" in the table [rawtcp] of the configuration',
     ]
 
 
@@ -46,6 +47,32 @@ def test_the_way_to_a_host(run: Command, host: str, line: str) -> None:
 
 def test_the_way_to_the_server_of_a_link(run: Command, link: str) -> None:
     assert "192.0.2.1: eth0" in run("interfaces", link).out
+
+
+@pytest.mark.parametrize("by", ["flag", "file"])
+def test_what_a_person_has_named_is_for_raw_tcp_in_the_table_and_in_the_line(
+    run: Command, tmp_path: Path, link: str, by: str
+) -> None:
+    arguments = ["198.51.100.7", "--interface", "wg0"]
+    if by == "file":
+        file = tmp_path / "client.toml"
+        file.write_text(f'role = "client"\nlink = "{link}"\n[rawtcp]\ninterface = "wg0"\n')
+        file.chmod(0o600)
+        arguments = [str(file)]
+    lines = run("interfaces", *arguments).out.splitlines()
+    [row] = [line for line in lines if " wg0 " in line]
+    assert row.split()[-2:] == ["yes", "10.0.0.2"]
+    [way] = [line for line in lines if ": wg0, from " in line]
+    assert way.endswith("directly, for it was named")
+    named = json.loads(run("interfaces", *arguments, "--json").out)["interfaces"][2]
+    assert (named["name"], named["obstacle"]) == ("wg0", "")
+
+
+def test_the_help_says_all_that_may_be_given(run: Command) -> None:
+    for command in ("interfaces", "doctor"):
+        told = run(command, "--help").out
+        assert "LINK|HOST|FILE" in told
+        assert "--interface IF" in told
 
 
 def test_json(run: Command) -> None:

@@ -51,6 +51,21 @@ def test_the_path_of_the_one_link_is_told(pace: int | None, shown: str) -> None:
     assert describe({**STATS, "links": [LINK, LINK]}, None) == describe(STATS, None)
 
 
+@pytest.mark.parametrize(
+    ("now", "renewed", "shown"),
+    [
+        (3, 0, ["flows    3 now"]),
+        (1, 1234, ["flows    1 now, 1,234 renewed"]),
+        (0, 2, ["flows    0 now, 2 renewed"]),
+        (0, 0, []),
+    ],
+)
+def test_flows_of_raw_tcp_are_told_where_there_are_any(now: int, renewed: int, shown: list[str]) -> None:
+    counts = {"gauges": {"flows": now}, "counters": {"flows_renewed": renewed, "flows_greeted": 9}}
+    lines = describe({**STATS, **counts}, None)
+    assert [line for line in lines if line.startswith("flows")] == shown
+
+
 def test_an_engine_that_says_little_breaks_nothing() -> None:
     assert describe({"role": "client"}, None)[-1] == "drops    none"
 

@@ -84,6 +84,11 @@ def test_ports_to_draw_go_with_raw_tcp() -> None:
         ),
         ("[rawtcp]\nmtu = 1300", "server.toml:3: unknown key 'rawtcp.mtu'."),
         (
+            '[rawtcp]\nsource = "192.0.2.1"',
+            "server.toml:3: rawtcp.source belongs to a client, and this is a server. Take it out: a server sends from"
+            ' the address it listens on, such as listen = "rawtcp://192.0.2.1:443".',
+        ),
+        (
             'carrier = "rawtcp"',
             "server.toml:2: carrier belongs to a client, and this is a server. Take it out.",
         ),
@@ -92,6 +97,16 @@ def test_ports_to_draw_go_with_raw_tcp() -> None:
 def test_what_is_wrong_about_carriers_is_told_with_its_place(text: str, found: str) -> None:
     (line,) = lines(server(text))
     assert line.startswith(found)
+
+
+def test_a_server_is_told_its_interface_and_its_gateway_but_no_source() -> None:
+    text = '[rawtcp]\ninterface = "eth0"\ngateway = "02:00:00:00:00:01"'
+    config = server(text).usable()
+    assert config.rawtcp == RawTcpConfig(interface="eth0", gateway="02:00:00:00:00:01")
+    (line,) = lines(server(text, {}, "rawtcp.source=192.0.2.1"))
+    assert line.startswith("--set: rawtcp.source belongs to a client, and this is a server. Take it out: ")
+    # The environment may serve a client too.
+    assert server(text, {"GINNEL_RAWTCP_SOURCE": "192.0.2.1"}).usable().rawtcp.source is None
 
 
 def test_a_client_is_told_its_carrier_and_its_way() -> None:

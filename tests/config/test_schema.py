@@ -52,6 +52,7 @@ def test_good_files(good: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
+        SERVER | {"rawtcp": {"source": "192.0.2.1"}},
         SERVER | {"listne": "1"},
         SERVER | {"listen": True},
         SERVER | {"listen": 70_000},

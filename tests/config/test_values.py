@@ -11,6 +11,7 @@ from ginnel.config.carrier import Carrier
 from ginnel.config.limits import Limits, Timeouts
 from ginnel.config.ports import Ports
 from ginnel.config.profile import Profile
+from ginnel.config.rawtcp import RawTcpConfig
 from ginnel.config.secret import Secret
 from ginnel.config.sharelink import ServerEntry, ShareLink
 from ginnel.config.values import MAX_LINKS, ClientConfig, ServerConfig, Socks5Config
@@ -164,6 +165,10 @@ def test_a_server_listens_with_udp_unless_it_is_told_otherwise(
         ({"listen": ()}, "listen has none or several places for a carrier"),
         ({"listen": (RAW, RAW)}, "listen has none or several places for a carrier"),
         ({"listen": (RAW, UDP), "ports": 5}, "both listen and ports are given"),
+        (
+            {"rawtcp": RawTcpConfig(source="192.0.2.1")},
+            "rawtcp.source belongs to a client, and this is a server",
+        ),
         (
             {"advertise": (Advertised("a.example", None, "rawtcp"),)},
             "advertise names rawtcp://a.example, and the server does not listen with rawtcp",

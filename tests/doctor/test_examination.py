@@ -37,6 +37,7 @@ def test_rights_count_for_buffers_and_firewall(monkeypatch: pytest.MonkeyPatch) 
     assert {finding.state for finding in examination.examine(wanted)} == {"ok"}
     monkeypatch.setattr(rights, "read", lambda: NOBODY)
     assert problems(wanted) == ["rights", "firewall"]
+    assert problems(replace(wanted, rawtcp=False)) == []
     assert "note" in {finding.state for finding in examination.examine(wanted) if finding.area == "buffers"}
 
 

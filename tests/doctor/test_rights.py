@@ -9,11 +9,12 @@ import pytest
 from ginnel.doctor import rights
 from ginnel.doctor.finding import Finding, Wanted
 from ginnel.doctor.rights import Facts
+from ginnel.errors import rights_error
 
 ALL = frozenset({"CAP_NET_RAW", "CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE"})
 FACTS = Facts("Linux", "6.18.44", ALL, 1024, "/usr/bin/python3.11")
-SETCAP = "sudo setcap cap_net_raw,cap_net_bind_service,cap_net_admin+ep /usr/bin/python3.11"
-AMBIENT = "AmbientCapabilities=CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_NET_ADMIN"
+SETCAP = "sudo setcap cap_net_raw,cap_net_bind_service+ep /usr/bin/python3.11"
+AMBIENT = "AmbientCapabilities=CAP_NET_RAW CAP_NET_BIND_SERVICE"
 
 
 def judged(facts: Facts, wanted: Wanted) -> dict[str, Finding]:
@@ -44,8 +45,21 @@ def test_without_rights_raw_tcp_has_a_problem_and_both_ways_to_mend_it() -> None
     found = judged(replace(FACTS, rights=frozenset()), Wanted(rawtcp=True, role="client"))
     assert found["CAP_NET_RAW"].state == "problem"
     assert found["CAP_NET_RAW"].remedy == f"{SETCAP}\nor in a systemd service:  {AMBIENT}"
-    assert found["CAP_NET_ADMIN"].state == "note"
     assert found["CAP_NET_BIND_SERVICE"].state == "note"
+
+
+@pytest.mark.parametrize("given", [ALL, ALL - {"CAP_NET_ADMIN"}])
+def test_the_right_that_reaches_far_is_asked_of_nobody(given: frozenset[str]) -> None:
+    found = judged(replace(FACTS, rights=given), Wanted(rawtcp=True, role="server", ports="443"))
+    assert {one.state for one in found.values()} == {"ok"}
+    assert found["CAP_NET_ADMIN"].found.startswith("CAP" if given == ALL else "no CAP")
+    for finding in rights.check(replace(FACTS, rights=frozenset()), Wanted(rawtcp=True)):
+        assert "admin" not in finding.remedy.lower()
+
+
+def test_the_rights_are_those_that_the_error_names() -> None:
+    granted = rights.grant(FACTS).splitlines()[0].removesuffix(FACTS.program)
+    assert rights_error().hint.startswith(granted)
 
 
 def test_without_rights_udp_has_no_problem() -> None:

@@ -59,7 +59,7 @@ class Server:
     list of both; without it a UDP port is drawn at the first start and kept, or `ports` of them in a row. `state` is
     the directory of keys and users, made when it does not exist. `advertise` is `HOST[:PORTS]` for share links, with a
     scheme as well where it is for one carrier alone, or a list; worked out when left out. `rawtcp` decides what raw TCP
-    finds out otherwise. `allow_private` lets clients reach loopback
+    finds out otherwise, but for the source, which `listen` says. `allow_private` lets clients reach loopback
     and private addresses. `session` is what share links ask for, "quic" or "kcp": it serves both, and `kcp` says how
     the latter sends. `congestion` decides how fast links send, what clients download: "adaptive", "cubic", or "fixed"
     with its `rate_bits_per_second`, for a line that is known. `profile` decides how what it sends is shaped: a preset,

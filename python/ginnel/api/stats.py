@@ -62,11 +62,13 @@ class Stats(TypedDict):
     """All that is counted and measured, at one moment."""
 
     counters: dict[str, int]
-    """What only grows: datagrams and their bytes, links and streams since the start."""
+    """What only grows: datagrams and their bytes, links and streams since the start; of raw TCP `flows_renewed` (flows
+    of a client that took another's place) and `flows_greeted` (a server's answers to requests for a connection)."""
     gauges: dict[str, int]
-    """What there is now: links, streams, handshakes half open, bytes of memory."""
+    """What there is now: links, streams, flows of raw TCP, handshakes half open, bytes of memory."""
     drops: dict[str, int]
-    """What was thrown away, by cause: datagrams, events, records of the log."""
+    """What was thrown away, by cause: datagrams, segments of raw TCP (`segment_…`), frames for which its sockets
+    had no room (`frames`), events, records of the log."""
     open_time: dict[str, OpenTime]
     """By stage. At a client: queued, opened, connected, first_byte; at a server: requested, connected, first_byte.
 

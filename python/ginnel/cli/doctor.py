@@ -6,10 +6,9 @@ from dataclasses import asdict, replace
 
 from ginnel.cli._arguments import Parser
 from ginnel.cli._terminal import Terminal
-from ginnel.cli._whereto import whereto
+from ginnel.cli._whereto import add_whereto, whereto
 from ginnel.doctor.examination import examine
 from ginnel.doctor.finding import Finding
-from ginnel.errors import ConfigError
 
 SUMMARY = (
     "Look at everything on this machine that ginnel depends on: rights, route, next hop, packet sizes, offloads,\n"
@@ -21,33 +20,18 @@ EXAMPLES = (
     ("sudo ginnel doctor server.toml", "a server, and the firewall, which only root sees"),
     ("ginnel doctor --carrier rawtcp --json", "whether raw TCP would work here, for scripts"),
 )
-_CARRIERS = ("udp", "rawtcp")
 _AREA_WIDTH = max(len("descriptors"), len("forwarding"))
 
 
 def configure(parser: Parser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "where",
-        metavar="LINK|CONFIG",
-        nargs="*",
-        help="a share link, a configuration file (.toml) or a host; without it, $GINNEL_LINK or the Internet",
-    )
-    parser.add_argument(
-        "--carrier",
-        metavar="NAME",
-        help=f"for which carrier: {' or '.join(_CARRIERS)}; without it, that of the link or the configuration",
-    )
+    add_whereto(parser, carrier=True)
     parser.add_argument("--json", action="store_true", help="write JSON")
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Look, and tell."""
-    if parsed.carrier not in (None, *_CARRIERS):
-        raise ConfigError(f"--carrier is neither {' nor '.join(_CARRIERS)}", setting="--carrier")
-    wanted = whereto(parsed.where)
-    if parsed.carrier is not None:
-        wanted = replace(wanted, rawtcp=parsed.carrier == "rawtcp")
+    wanted = whereto(parsed)
     terminal = Terminal()
     findings: list[Finding] = []
     for finding in examine(wanted):

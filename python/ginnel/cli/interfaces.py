@@ -7,7 +7,7 @@ from dataclasses import asdict
 from ginnel.cli._arguments import Parser
 from ginnel.cli._table import table
 from ginnel.cli._terminal import Terminal
-from ginnel.cli._whereto import whereto
+from ginnel.cli._whereto import add_whereto, whereto
 from ginnel.doctor import ways
 from ginnel.doctor.finding import Wanted
 from ginnel.doctor.ways import Interface, Way
@@ -26,18 +26,13 @@ EXAMPLES = (
 
 def configure(parser: Parser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "where",
-        metavar="LINK|HOST",
-        nargs="*",
-        help="a share link, a configuration file, a host or an address; without it, $GINNEL_LINK or the Internet",
-    )
+    add_whereto(parser)
     parser.add_argument("--json", action="store_true", help="write JSON")
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Show them."""
-    wanted = whereto(parsed.where)
+    wanted = whereto(parsed)
     terminal = Terminal()
     try:
         found = ways.interfaces()
@@ -47,9 +42,11 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.json:
         terminal.out(json.dumps(_facts(found, leading, wanted), ensure_ascii=False))
         return 0
-    for line in [*_table(found, leading, wanted), "", *map(_why, leading)]:
+    for line in [*_table(found, leading, wanted), "", *(_why(way, wanted) for way in leading)]:
         terminal.out(line)
-    terminal.out('Another one for raw TCP:  interface = "NAME" in the table [rawtcp] of the configuration')
+    terminal.out(
+        'Another one for raw TCP:  --interface NAME, or interface = "NAME" in the table [rawtcp] of the configuration'
+    )
     return 0
 
 
@@ -80,18 +77,20 @@ def _table(found: list[Interface], leading: list[Way], wanted: Wanted) -> list[s
     return table(rows, [False, False, False, False, True, False, False, False])
 
 
-def _why(way: Way) -> str:
+def _why(way: Way, wanted: Wanted) -> str:
     """Which interface leads to a host, and why this one."""
     host = way.shown
     if way.interface is None:
         return f"{host}: {way.error}"
-    if way.interface.kind == "loopback":
+    named = _named(way.interface, wanted)
+    if way.interface.kind == "loopback" and not named:
         return f"{host}: {way.interface.name}, for it is this machine itself"
     by = "directly" if way.next == way.address else f"by {way.next}"
     if way.hardware:
         by += f" ({way.hardware})"
-    line = f"{host}: {way.interface.name}, from {way.source}, {by}, for so this machine's routes say"
-    obstacle = way.interface.obstacle()
+    why = "it was named" if named else "so this machine's routes say"
+    line = f"{host}: {way.interface.name}, from {way.source}, {by}, for {why}"
+    obstacle = way.interface.obstacle(named=named)
     return f"{line}; not for raw TCP: {obstacle}" if obstacle else line
 
 

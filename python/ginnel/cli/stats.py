@@ -71,6 +71,9 @@ def describe(stats: Mapping[str, Any], memory: int | None) -> list[str]:
         ),
         ("drops", _drops(drops)),
     ]
+    flows, renewed = gauges.get("flows", 0), counters.get("flows_renewed", 0)
+    if flows or renewed:
+        facts.insert(2, ("flows", f"{flows:,} now" + (f", {renewed:,} renewed" if renewed else "")))
     path = _path(stats)
     if path:
         facts.insert(2, ("path", path))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ginnel.config.bounds import ROLES, Role
 from ginnel.config.mistakes import cut, did_you_mean
+from ginnel.config.rawtcp import LISTEN_INSTEAD
 from ginnel.config.secret import MASK
 from ginnel.config.settings import SETTINGS, SHORT, owner_of
 from ginnel.errors import ConfigError, without_secrets
@@ -134,6 +135,8 @@ def unknown_key(key: str, role: Role, origin: Origin, place: str) -> Mistake:
     if owner is not None:
         namesake = next((one for one in SETTINGS[role] if one.rpartition(".")[2] == key), None)
         right = "Take it out." if namesake is None else f"Take it out, or write {namesake}."
+        if key == "rawtcp.source":
+            right = LISTEN_INSTEAD
         return Mistake(origin, f"{place}{key} belongs to a {owner}, and this is a {role}", right, key)
     guess = did_you_mean(key, SETTINGS[role])
     hint = "" if guess else f"All keys, with what they do:  ginnel example {role}"

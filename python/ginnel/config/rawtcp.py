@@ -74,6 +74,10 @@ class _Hardware(Kind):
 
 
 INTERFACE, SOURCE, GATEWAY = _Interface(), _Source(), _Hardware()
+LISTEN_INSTEAD = (
+    'Take it out: a server sends from the address it listens on, such as listen = "rawtcp://192.0.2.1:443".'
+)
+"""What is right for a server that is given a source."""
 
 
 def _read(kind: Kind, key: str) -> BeforeValidator:
@@ -92,11 +96,12 @@ class RawTcpConfig(Value):
                 raise explain(error, tuple(type(self).model_fields)) from None
 
     interface: Annotated[str | None, _read(INTERFACE, "interface")] = None
-    """Interface to use, be it a VPN's. None: that of the route."""
+    """Interface to use, be it a VPN's. None: that of the route; of a server, all."""
     source: Annotated[str | None, _read(SOURCE, "source")] = None
-    """IP address to send from. None: that of the route."""
+    """IP address to send from, which only a client has. None: that of the route."""
     gateway: Annotated[str | None, _read(GATEWAY, "gateway")] = None
-    """Hardware address to send to. None: that of the next machine on the route."""
+    """Hardware address to send to. None: that of the next machine on the route; of a server, where its clients' came
+    from."""
 
     def engine(self) -> dict[str, str]:
         """What is decided, as the engine takes it."""

@@ -283,30 +283,34 @@ def _kcp() -> list[Setting]:
     ]
 
 
-def _rawtcp() -> list[Setting]:
+def _rawtcp(role: Role) -> list[Setting]:
+    source = Setting(
+        key="rawtcp.source",
+        name="rawtcp.source",
+        kind=SOURCE,
+        does="IP address that raw TCP sends from. A server's stands in `listen`.",
+        without="that of the route.",
+        effect=_START,
+    )
     return [
         Setting(
             key="rawtcp.interface",
             name="rawtcp.interface",
             kind=INTERFACE,
-            does="Interface that raw TCP uses, be it a VPN's, which is refused otherwise.",
-            without="that of the route; see `ginnel interfaces`.",
+            does="Interface that raw TCP uses, be it a VPN's, which a client refuses otherwise. A server takes in\n"
+            "only what comes by it.",
+            without="every interface." if role == "server" else "that of the route; see `ginnel interfaces`.",
             effect=_START,
         ),
-        Setting(
-            key="rawtcp.source",
-            name="rawtcp.source",
-            kind=SOURCE,
-            does="IP address that raw TCP sends from.",
-            without="that of the route.",
-            effect=_START,
-        ),
+        *([source] if role == "client" else []),
         Setting(
             key="rawtcp.gateway",
             name="rawtcp.gateway",
             kind=GATEWAY,
-            does="Hardware address that raw TCP sends to.",
-            without="that of the next machine on the route.",
+            does="Hardware address that raw TCP sends to; a server sends all its answers there.",
+            without="where authentic segments came from."
+            if role == "server"
+            else "that of the next machine on the route.",
             effect=_START,
         ),
     ]
@@ -375,7 +379,7 @@ def _common(role: Role) -> list[Setting]:
         for area, what in AREAS.items()
     )
     settings += _kcp()
-    settings += _rawtcp()
+    settings += _rawtcp(role)
     settings += _profile(role)
     for table in tables():
         for key, field_name in table.keys(role).items():

@@ -16,7 +16,7 @@ from ginnel.config.logs import LogConfig
 from ginnel.config.places import carriers_of
 from ginnel.config.ports import MAX_PORTS
 from ginnel.config.profile import DEFAULT_PRESET, Profile, ProfileConfig
-from ginnel.config.rawtcp import RawTcpConfig
+from ginnel.config.rawtcp import LISTEN_INSTEAD, RawTcpConfig
 from ginnel.config.sharelink import ServerEntry, Session, ShareLink
 from ginnel.config.value import Value
 from ginnel.errors import ConfigError
@@ -90,6 +90,12 @@ class ServerConfig(Sending):
             )
         for setting, what, hint in clashes(self.listen, self.ports, self.advertise):
             raise ConfigError(what, hint=hint, setting=setting)
+        if self.rawtcp.source is not None:
+            raise ConfigError(
+                "rawtcp.source belongs to a client, and this is a server",
+                hint=LISTEN_INSTEAD,
+                setting="rawtcp.source",
+            )
         return self
 
 

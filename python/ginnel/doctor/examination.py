@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ginnel.config import clock
 from ginnel.doctor import firewall, offloads, resources, rights, timekeeping, ways
 from ginnel.doctor.finding import Finding, Wanted
+from ginnel.errors import OPTIONAL_RIGHT
 
 
 def examine(wanted: Wanted) -> Iterator[Finding]:
@@ -12,7 +13,7 @@ def examine(wanted: Wanted) -> Iterator[Finding]:
     of_process = rights.read()
     yield from rights.check(of_process, wanted)
     is_linux = of_process.system == "Linux"
-    may_change = "CAP_NET_ADMIN" in (of_process.rights or ())
+    may_change = OPTIONAL_RIGHT in (of_process.rights or ())
     if is_linux:
         found = ways.find(wanted)
         yield from ways.check(found, wanted)

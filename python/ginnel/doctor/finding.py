@@ -27,7 +27,7 @@ class Wanted:
     """Those of a server here, or of the one to reach."""
     role: Literal["server", "client"] | None = None
     rawtcp: bool = False
-    """Whether the carrier is raw TCP. If not, what only that needs is noted and is no problem."""
+    """Whether it cannot be done without raw TCP. If it can, what only that needs is noted and is no problem."""
     interface: str | None = None
     source: str | None = None
     """As `[rawtcp]` names them."""

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from ginnel.doctor.finding import Finding, Wanted
+from ginnel.errors import OPTIONAL_RIGHT
 
 _PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin:/usr/local/bin:/run/current-system/sw/bin"
 _PATIENCE_SECONDS = 5.0
@@ -186,8 +187,13 @@ def _rejects(facts: Facts, verdicts: Verdicts, wanted: Wanted, *, may_change: bo
         found = f"it rejects ({places}); raw TCP's ports are dropped ahead of it while ginnel runs"
         yield Finding("firewall", "ok", found)
         return
-    found = f"it rejects ({places}), and would answer for raw TCP's ports; nft and CAP_NET_ADMIN let ginnel stop it"
+    found = f"it rejects ({places}), and would answer for raw TCP's ports"
     family, table, chain = verdicts.rejects[0].split(" ", 2)
     port = wanted.ports or "PORT"
     remedy = f"sudo nft insert rule {family} {table} {chain} tcp dport {port} drop"
+    if not may_change:
+        remedy += (
+            f"\nor give ginnel {OPTIONAL_RIGHT} as well, which lets it change all of this machine's network;"
+            "\nwith nft it then drops them ahead of the firewall while it runs"
+        )
     yield Finding("firewall", wanted.lacking(), found, remedy)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ginnel.doctor.finding import Finding, Wanted
+from ginnel.errors import OPTIONAL_RIGHT, RIGHTS
 
 _BITS = {"CAP_NET_BIND_SERVICE": 10, "CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13}
 _STATUS, _FIRST_FREE_PORT = Path("/proc/self/status"), Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -66,7 +67,6 @@ def check(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
     needs_low = wanted.role == "server" and low is not None and low < facts.first_free_port
     for right, what, state in (
         ("CAP_NET_RAW", "raw TCP opens packet sockets with it", wanted.lacking()),
-        ("CAP_NET_ADMIN", "the rule against a rejecting firewall, and large buffers, need it", "note"),
         (
             "CAP_NET_BIND_SERVICE",
             f"a server needs it for ports below {facts.first_free_port}",
@@ -79,14 +79,17 @@ def check(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
             yield Finding(
                 "rights", "problem" if state == "problem" else "note", f"no {right}: {what}", grant(facts)
             )
+    # It reaches far, so nobody is told to give it; where it would help, the firewall's finding says so.
+    has = "" if OPTIONAL_RIGHT in facts.rights else "no "
+    what = "not needed; a local firewall that rejects can be kept from answering with it"
+    yield Finding("rights", "ok", f"{has}{OPTIONAL_RIGHT}: {what}")
 
 
 def grant(facts: Facts) -> str:
     """How the rights are given: to the program, for whoever starts it, or to a service."""
-    names = sorted(_BITS, reverse=True)
     return (
-        f"sudo setcap {','.join(names).lower()}+ep {shlex.quote(facts.program)}\n"
-        f"or in a systemd service:  AmbientCapabilities={' '.join(names)}"
+        f"sudo setcap {','.join(RIGHTS).lower()}+ep {shlex.quote(facts.program)}\n"
+        f"or in a systemd service:  AmbientCapabilities={' '.join(RIGHTS)}"
     )
 
 
