@@ -6,9 +6,11 @@ mod hubs;
 use bytes::BytesMut;
 use fixtures::Deployment;
 use ginnel_proto::carrier::CarrierKind;
-use ginnel_proto::hub::{Heard, Hub, Time};
+use ginnel_proto::hub::{Heard, HeldDial, Hub, Time};
 use ginnel_proto::link::Path;
-use hubs::{Pair, Sent, client_path, elsewhere, sent, server_path};
+use ginnel_proto::ports::Ports;
+use hubs::{Pair, Sent, client_path, elsewhere, later, sent, server_path};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Whether a datagram was ours, whichever way it takes.
@@ -80,4 +82,55 @@ fn a_link_goes_where_its_carrier_leads_and_a_change_of_carrier_is_proven() {
     let server_link = pair.server.ids()[0];
     assert_eq!(pair.server.link(server_link).unwrap().path(), &client_path());
     pair.pass(Duration::from_secs(1));
+}
+
+/// The ports of the server's that a client uses in ten minutes in which it always has something to say.
+fn ports_used(carrier: CarrierKind) -> usize {
+    let deployment = Deployment::new();
+    let mut pair = Pair::new(&deployment);
+    let (near, far) = (Path { carrier, ..client_path() }, Path { carrier, ..server_path() });
+    let ports = Ports::new([(5000, 5019)]).unwrap();
+    let dial = HeldDial {
+        keys: deployment.client_keys(),
+        path: far,
+        ports,
+        member: 0,
+        patience: Duration::from_secs(10),
+        eager: false,
+    };
+    let link = pair.client.dial_held(pair.time, dial).expect("room for a link");
+    let (mut used, mut confirmed) = (BTreeSet::new(), false);
+    for _ in 0..600 {
+        loop {
+            let up = sent(&mut pair.client, pair.time);
+            let answered = up.is_empty();
+            for (to, datagram) in up {
+                used.insert(to.remote.port());
+                let here = Path { local: Some(to.remote), ..near };
+                is_ours(&mut pair.server, pair.time, here, &datagram);
+            }
+            for (from, datagram) in sent(&mut pair.server, pair.time) {
+                let from = Path { remote: from.local.expect("the port that was hit"), local: None, ..from };
+                is_ours(&mut pair.client, pair.time, from, &datagram);
+            }
+            if !confirmed {
+                confirmed = pair.client.confirm_dial(pair.time, link);
+                used.clear();
+            } else if answered {
+                break;
+            }
+        }
+        pair.time = later(pair.time, Duration::from_secs(1));
+        pair.client.handle_timeout(pair.time);
+        pair.server.handle_timeout(pair.time);
+        pair.client.probe(pair.time, link);
+    }
+    assert!(pair.alive(link));
+    used.len()
+}
+
+#[test]
+fn a_client_hops_as_time_passes_over_udp_and_stays_over_raw_tcp() {
+    assert!(ports_used(CarrierKind::Udp) > 5);
+    assert_eq!(ports_used(CarrierKind::RawTcp), 1);
 }
