@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
+
 from .machine import tcp_listeners, udp_sockets
 from .network import WIRE, Network, pair
+from .packets import ACK, RST, SYN, sniffed
 from .process import Process
 from .program import (
     CARRIERS,
     LOOPBACK,
+    Client,
     Server,
     carrier_or_skip,
     command,
@@ -80,6 +84,35 @@ def without_frames(*words: str, home: Path, stdin: str | None = None) -> Process
     )
     assert process.wait(30) == 1
     return process
+
+
+@over_raw
+@over_sessions
+async def test_the_right_to_send_frames_is_all_that_it_takes(
+    network: Network, carrier: str, session: str, tmp_path: Path
+) -> None:
+    """Also where the kernel takes no filter for a TCP socket without CAP_NET_ADMIN: nobody else answers at our port."""
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed (Debian: util-linux)")
+    alone = "setpriv", "--bounding-set=-net_admin"
+    address = network.server.written(PORT)
+    with (
+        Server(
+            tmp_path / "state",
+            carrier=carrier,
+            session=session,
+            listen=address,
+            namespace=network.server.space,
+            wrap=alone,
+        ) as server,
+        sniffed(network.client.space, WIRE) as seen,
+        Client(server.link, tmp_path, namespace=network.client.space, wrap=alone) as client,
+    ):
+        client.process.wait_said("link up")
+        await until(lambda: any(one.payload for one in seen if one.source[1] == PORT))
+        answers = [one for one in seen if one.flags == SYN | ACK]
+        assert len(answers) == 1, "a kernel has answered as well"
+        assert not [one for one in seen if one.flags & RST], "a kernel has refused"
 
 
 def test_a_server_without_the_right_says_which_and_how_it_is_given(tmp_path: Path) -> None:

@@ -26,6 +26,10 @@ const RECEIVE_BUFFER: usize = 16 << 20;
 const PACKET_STATISTICS: c_int = 6;
 const PACKET_VNET_HDR: c_int = 15;
 
+/// The most hops that an IP header has room for, and the option that makes them the least (linux/in6.h).
+const HOPS_MOST: c_int = 255;
+const IPV6_MINHOPCOUNT: c_int = 73;
+
 /// An empty place is not waited for, and nobody is killed for a broken pipe.
 const SEND_FLAGS: c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
@@ -240,6 +244,15 @@ pub(super) fn attach(socket: BorrowedFd<'_>, filter: &[sock_filter]) -> io::Resu
     let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
     // The kernel copies the program before the call returns.
     set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
+}
+
+/// Has a TCP socket hear only of segments with 255 hops left (ip(7), `IP_MINTTL`), which needs no right.
+pub(super) fn set_least_hops(socket: BorrowedFd<'_>, is_v6: bool) -> io::Result<()> {
+    if is_v6 {
+        set_option(socket, libc::IPPROTO_IPV6, IPV6_MINHOPCOUNT, &HOPS_MOST)?;
+    }
+    // One for both families has both options.
+    set_option(socket, libc::IPPROTO_IP, libc::IP_MINTTL, &HOPS_MOST)
 }
 
 #[expect(unsafe_code, reason = "socket2 has no options of packet sockets")]
