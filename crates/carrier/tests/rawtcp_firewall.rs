@@ -6,6 +6,7 @@ mod namespaces;
 use ginnel_carrier::rawtcp::firewall::EarlyDrop;
 use namespaces::Namespace;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::net::Ipv6Addr;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -68,6 +69,11 @@ fn until(mut known: impl FnMut() -> bool, what: &str) {
     }
 }
 
+/// A port of all addresses, of both families.
+fn all(port: u16) -> SocketAddr {
+    SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)
+}
+
 #[test]
 fn a_held_port_is_silent_although_the_firewall_rejects() {
     let Some(lab) = lab() else { return };
@@ -75,8 +81,8 @@ fn a_held_port_is_silent_although_the_firewall_rejects() {
     let mut early = lab.server.inside(EarlyDrop::start).expect("root may");
     lab.until(true, "flags owner");
     assert_eq!(lab.answer("10.9.1.2:4433"), Some(ErrorKind::ConnectionRefused), "no port is held yet");
-    early.hold(4433);
-    early.hold(443);
+    early.hold(all(4433));
+    early.hold(all(443));
     lab.until(true, "443, 4433");
     for (to, answer) in [
         ("10.9.1.2:4433", None),
@@ -87,7 +93,7 @@ fn a_held_port_is_silent_although_the_firewall_rejects() {
     ] {
         assert_eq!(lab.answer(to), answer, "{to}");
     }
-    early.release(4433);
+    early.release(all(4433));
     lab.until(false, "4433");
     assert_eq!(lab.answer("10.9.1.2:4433"), Some(ErrorKind::ConnectionRefused));
     assert_eq!(lab.answer("10.9.1.2:443"), None);
@@ -98,7 +104,7 @@ fn what_is_only_passed_on_passes() {
     let Some(lab) = lab() else { return };
     let listener = lab.beyond.inside(|| TcpListener::bind("10.9.2.2:4433")).unwrap();
     let mut early = lab.server.inside(EarlyDrop::start).unwrap();
-    early.hold(4433);
+    early.hold(all(4433));
     lab.until(true, "4433");
     let bound = Duration::from_secs(10);
     lab.near.inside(|| TcpStream::connect_timeout(&"10.9.2.2:4433".parse().unwrap(), bound)).unwrap();
@@ -110,7 +116,7 @@ fn the_end_leaves_nothing() {
     let Some(lab) = lab() else { return };
     let mut first = lab.server.inside(EarlyDrop::start).unwrap();
     let second = lab.server.inside(EarlyDrop::start).unwrap();
-    first.hold(1);
+    first.hold(all(1));
     let pids = lab.server.run(&format!("ip netns pids {}", lab.server.name()));
     // Without the command that looks.
     let is_nft = |pid: &&str| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "nft\n");
@@ -257,12 +263,12 @@ fn holder() {
     // One that a careless library would leave to our children.
     rustix::io::fcntl_setfd(&open, rustix::io::FdFlags::empty()).unwrap();
     let mut early = EarlyDrop::start().unwrap();
-    early.hold(4433);
+    early.hold(all(4433));
     println!("\nholding");
     let mut line = String::new();
     while std::io::stdin().read_line(&mut line).is_ok_and(|length| length > 0) {
-        early.hold(4434);
-        early.hold(4435);
+        early.hold(all(4434));
+        early.hold(all(4435));
         println!("held {}", line.trim());
     }
     loop {

@@ -120,6 +120,18 @@ impl Carriers {
         .unwrap_or(Poll::Ready(Ok(())))
     }
 
+    /// Sends what carriers have of their own to say.
+    pub(crate) fn flush(&mut self) {
+        if let Some(rawtcp) = &mut self.rawtcp {
+            rawtcp.flush();
+        }
+    }
+
+    /// The server to which raw TCP has another flow since this was last asked.
+    pub(crate) fn renewed(&mut self) -> Option<SocketAddr> {
+        self.rawtcp.as_mut()?.renewed()
+    }
+
     /// Says goodbye where a carrier has something like that.
     pub(crate) fn close(&mut self) {
         if let Some(rawtcp) = &mut self.rawtcp {

@@ -107,6 +107,12 @@ impl Driver {
             if let Some((_, counts)) = core.carriers.rawtcp_counts() {
                 core.notices.look_at_segments(counts);
             }
+            core.carriers.flush();
+            if let Some(server) = core.carriers.renewed() {
+                // The server goes on by the old flow until it hears something by the new one.
+                core.hub.probe_at(now(), CarrierKind::RawTcp, server);
+                again = true;
+            }
             if let Some((peer, trouble)) = core.carriers.trouble() {
                 core.notices.no_way(peer, &trouble);
             }
@@ -236,7 +242,7 @@ fn take_in(
 ) -> usize {
     let path = Path { carrier, remote: batch.remote, local: Some(batch.local) };
     core.counters.bytes_received += batch.data.len() as u64;
-    let (mut datagrams, mut ours, mut waiting) = (0, false, 0);
+    let (mut datagrams, mut ours, mut waiting, mut crowded) = (0, false, 0, false);
     while !batch.data.is_empty() {
         datagrams += 1;
         let length = batch.segment.min(batch.data.len());
@@ -249,12 +255,17 @@ fn take_in(
                 strangers.push_back(Stranger { path, datagram, mark: batch.mark, last: false });
                 waiting += 1;
             }
-            Heard::Stranger(_) => core.counters.crowded_out += 1,
+            Heard::Stranger(_) => {
+                core.counters.crowded_out += 1;
+                crowded = true;
+            }
         }
     }
     core.counters.datagrams_received += datagrams as u64;
     match (&batch.mark, strangers.back_mut()) {
         (Some(_), Some(stranger)) if !ours && waiting > 0 => stranger.last = true,
+        // What there was no time to judge is not answered either.
+        (Some(_), _) if crowded && !ours => {}
         (Some(mark), _) => core.carriers.judged(mark, ours),
         (None, _) => {}
     }

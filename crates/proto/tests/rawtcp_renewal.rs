@@ -3,7 +3,7 @@
 mod rawtcp_net;
 
 use ginnel_proto::rawtcp::segment::flag;
-use ginnel_proto::rawtcp::{Action, Sending};
+use ginnel_proto::rawtcp::{Action, Checksum, Sending};
 use rawtcp_net::{CLIENT_HOP, Net, To, datagram, ms, secs};
 use std::net::SocketAddr;
 
@@ -178,6 +178,7 @@ fn a_replaced_flow_lives_on_until_its_successor_is_known() {
     net.run(secs(200));
     assert_eq!((net.client.counts().renewed, net.server.count()), (1, 1));
     assert_eq!(net.released, [], "the server knows no other");
+    assert_eq!(net.renewed, [net.remote], "whoever has a link there can tell it");
     net.server_sends(&datagram(100), 100, true);
     net.run(ms(100));
     assert_eq!(net.mark.expect("a mark").remote.port(), port);
@@ -204,4 +205,55 @@ fn a_way_that_must_not_be_used_is_not() {
     net.run(secs(10));
     assert_eq!(net.server.count(), 0, "the server was told");
     net.assert_valid();
+}
+
+/// A client that waits for the answer to its request, and that answer with another segment size or window.
+fn answered(change: impl Fn(&mut [u8])) -> (Net, usize) {
+    let mut net = Net::new(13);
+    net.connect();
+    let elsewhere = "198.51.100.9".parse().expect("an address");
+    net.client.way(net.now, net.remote, elsewhere, CLIENT_HOP);
+    net.local.set_ip(elsewhere);
+    net.log = Some(Vec::new());
+    net.faults.loss = 1.0;
+    net.run(ms(1));
+    let request = net.log.take().expect("a log").remove(0).1;
+    net.faults.loss = 0.0;
+    assert!(net.server.handle(net.now, 2, 1500, &request, Checksum::Unknown).is_none());
+    let mut answer = net.server.poll_transmit(net.now).expect("an answer").stamp.headers().to_vec();
+    change(&mut answer);
+    let counted = net.client.counts().strays;
+    assert!(net.client.handle(net.now, 3, 1500, &answer, Checksum::Trusted).is_none());
+    let strays = (net.client.counts().strays - counted) as usize;
+    (net, strays)
+}
+
+#[test]
+fn an_answer_with_which_nothing_could_be_sent_is_none() {
+    let segment_size = |size: u16| move |answer: &mut [u8]| answer[42..44].copy_from_slice(&size.to_be_bytes());
+    let window = |answer: &mut [u8]| answer[34..36].fill(0);
+    let (good, strays) = answered(segment_size(1300));
+    assert_eq!((good.client.counts().renewed, strays), (1, 0));
+    for (mut net, strays) in [answered(segment_size(1)), answered(segment_size(1211)), answered(window)] {
+        assert_eq!((net.client.counts().renewed, strays), (0, 1));
+        // The request is repeated, and the next answer is a good one.
+        net.run(secs(2));
+        assert_eq!(net.client.counts().renewed, 1);
+        net.client_sends(&datagram(1200), 1200, true);
+        net.run(ms(50));
+        assert_eq!(net.came[1], 1500);
+    }
+}
+
+#[test]
+fn a_flow_that_takes_nothing_is_replaced_like_a_silent_one() {
+    let mut net = Net::new(14);
+    net.connect();
+    net.run(secs(1));
+    let before = net.dialled;
+    for _ in 0..60 {
+        assert!(matches!(net.client_sends(&datagram(1460), 1460, true), Sending::Refused));
+        net.run(ms(100));
+    }
+    assert_eq!(net.dialled - before, 1);
 }

@@ -33,6 +33,7 @@ pub struct RawTcpCarrier {
     early: Option<EarlyDrop>,
     alarm: Alarm,
     trouble: Option<(SocketAddr, Trouble)>,
+    renewed: Option<SocketAddr>,
 }
 
 enum Side {
@@ -75,7 +76,7 @@ impl RawTcpCarrier {
         let flows = Flows::server(now, config.flows, key, config.seed);
         let mut carrier = Self::new(flows, wire, surroundings, Side::Server(address, config.overrides), held);
         if let Some(early) = &mut carrier.early {
-            carrier.held.iter().for_each(|hold| early.hold(hold.local().port()));
+            carrier.held.iter().for_each(|hold| early.hold(hold.local()));
         }
         carrier.set_filter()?;
         Ok(carrier)
@@ -91,7 +92,17 @@ impl RawTcpCarrier {
     }
 
     fn new(flows: Flows<Hop>, wire: Wire, surroundings: Surroundings, side: Side, held: Vec<Hold>) -> Self {
-        Self { flows, wire, surroundings, side, held, early: EarlyDrop::start(), alarm: Alarm::new(), trouble: None }
+        Self {
+            flows,
+            wire,
+            surroundings,
+            side,
+            held,
+            early: EarlyDrop::start(),
+            alarm: Alarm::new(),
+            trouble: None,
+            renewed: None,
+        }
     }
 
     /// The address that it listens on, with the lowest of its ports; of one that dials unspecified.
@@ -151,11 +162,19 @@ impl RawTcpCarrier {
         polled
     }
 
-    /// What became of what was received: any of its datagrams was ours, or none. Every mark is to be judged.
+    /// What became of what was received: any of its datagrams was ours, or none. What is not judged
+    /// is not answered.
     pub fn judged(&mut self, mark: &Mark, ours: bool) {
         let now = Instant::now();
         self.flows.judged(now, mark, ours);
-        self.settle(now);
+        // It is sent with what others get: see `flush`.
+        self.gather(now);
+    }
+
+    /// Sends what has been gathered, as far as the socket takes it now.
+    pub fn flush(&mut self) {
+        self.wire.flush();
+        self.alarm.advance(self.poll_timeout());
     }
 
     /// Sends datagrams of `segment` bytes (the last may be shorter), at most `BATCH_PACKETS` of them. `local`: on a
@@ -194,6 +213,11 @@ impl RawTcpCarrier {
     /// Frames that found a socket full since this was last asked, on their way in or out, where the system tells.
     pub fn dropped(&mut self) -> u64 {
         self.wire.dropped()
+    }
+
+    /// The server to which another flow leads since this was last asked: it learns of it by what is sent there.
+    pub fn renewed(&mut self) -> Option<SocketAddr> {
+        self.renewed.take()
     }
 
     /// Why there was no way to a server, the last time that there was none since this was last asked.
@@ -242,6 +266,12 @@ impl RawTcpCarrier {
 
     /// Does what the flows want to be done, sends what they have to send, and is woken when they want.
     fn settle(&mut self, now: Instant) {
+        self.gather(now);
+        self.flush();
+    }
+
+    /// Does what the flows want to be done, and has what they have to send wait.
+    fn gather(&mut self, now: Instant) {
         loop {
             while let Some(packet) = self.flows.poll_transmit(now) {
                 self.wire.queue(&packet);
@@ -253,11 +283,10 @@ impl RawTcpCarrier {
                 }
                 (Some(Action::Dial(_)), Side::Server(..)) => {}
                 (Some(Action::Release(local)), _) => self.release(local),
+                (Some(Action::Renewed(remote)), _) => self.renewed = Some(remote),
                 (None, _) => break,
             }
         }
-        self.wire.flush();
-        self.alarm.advance(self.poll_timeout());
     }
 
     /// Goes on where the way has been found, gives up where there is none.
@@ -288,7 +317,7 @@ impl RawTcpCarrier {
         self.held.push(hold);
         self.set_filter()?;
         if let Some(early) = &mut self.early {
-            early.hold(local.port());
+            early.hold(local);
         }
         Ok(local)
     }
@@ -301,7 +330,7 @@ impl RawTcpCarrier {
         if let Some(early) = &mut self.early
             && self.held.iter().all(|hold| hold.local().port() != local.port())
         {
-            early.release(local.port());
+            early.release(local);
         }
         // If it fails, the filter lets through what nobody wants.
         let _ = self.set_filter();

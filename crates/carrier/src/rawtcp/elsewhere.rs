@@ -82,6 +82,14 @@ impl RawTcpCarrier {
     }
 
     /// Nobody asks.
+    pub fn renewed(&mut self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Nobody asks.
+    pub fn flush(&mut self) {}
+
+    /// Nobody asks.
     pub fn trouble(&mut self) -> Option<(SocketAddr, Trouble)> {
         match *self {}
     }

@@ -7,12 +7,16 @@
 
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, configure_capability_in_ambient_set};
 use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Rules of the table: for each family those for all addresses, and those for some.
+const RULES: usize = 4;
 
 /// How long nft may take to make the table, and to end; it takes a hundredth.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -54,14 +58,33 @@ impl EarlyDrop {
         })
     }
 
-    /// Drops what comes for this port of ours early, from a moment on that is near.
-    pub fn hold(&mut self, port: u16) {
-        self.tell(&format!("add element inet {} ports {{ {port} }}\n", self.table));
+    /// Drops what comes for this address and port of ours early, from a moment on that is near.
+    pub fn hold(&mut self, at: SocketAddr) {
+        self.change("add", at);
     }
 
     /// No longer does so.
-    pub fn release(&mut self, port: u16) {
-        self.tell(&format!("delete element inet {} ports {{ {port} }}\n", self.table));
+    pub fn release(&mut self, at: SocketAddr) {
+        self.change("delete", at);
+    }
+
+    /// Another program may have the same port at another address, or for the other family.
+    fn change(&mut self, verb: &str, at: SocketAddr) {
+        let (table, port) = (&self.table, at.port());
+        let elements: &[(&str, String)] = &match at.ip() {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => [Some(("ports4", port.to_string())), None],
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+                [Some(("ports4", port.to_string())), Some(("ports6", port.to_string()))]
+            }
+            IpAddr::V4(v4) => [Some(("ends4", format!("{v4} . {port}"))), None],
+            IpAddr::V6(v6) => [Some(("ends6", format!("{v6} . {port}"))), None],
+        }
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>();
+        let line = |(set, element): &(&str, String)| format!("{verb} element inet {table} {set} {{ {element} }}\n");
+        let lines: String = elements.iter().map(line).collect();
+        self.tell(&lines);
     }
 
     /// A line each: `create` fails if there is such a table already. Before conntrack (-200) and raw (-300), and only
@@ -71,9 +94,15 @@ impl EarlyDrop {
         let table = &self.table;
         format!(
             "create table inet {table} {{ flags owner; }}\n\
-             add set inet {table} ports {{ type inet_service; }}\n\
+             add set inet {table} ports4 {{ type inet_service; }}\n\
+             add set inet {table} ports6 {{ type inet_service; }}\n\
+             add set inet {table} ends4 {{ type ipv4_addr . inet_service; }}\n\
+             add set inet {table} ends6 {{ type ipv6_addr . inet_service; }}\n\
              add chain inet {table} early {{ type filter hook prerouting priority -400; policy accept; }}\n\
-             add rule inet {table} early fib daddr type local tcp dport @ports drop\n\
+             add rule inet {table} early meta nfproto ipv4 fib daddr type local tcp dport @ports4 drop\n\
+             add rule inet {table} early meta nfproto ipv6 fib daddr type local tcp dport @ports6 drop\n\
+             add rule inet {table} early fib daddr type local ip daddr . tcp dport @ends4 drop\n\
+             add rule inet {table} early fib daddr type local ip6 daddr . tcp dport @ends6 drop\n\
              add set inet {table} complete {{ type inet_service; }}\n"
         )
     }
@@ -93,7 +122,7 @@ impl EarlyDrop {
             let listed = nft().args(["list", "table", "inet", &self.table]).stdout(Stdio::piped()).output();
             let text = listed.map(|listed| String::from_utf8_lossy(&listed.stdout).into_owned()).unwrap_or_default();
             if text.contains("set complete") {
-                return text.contains("fib daddr type local") && text.contains("@ports");
+                return text.matches("fib daddr type local").count() == RULES && text.contains("@ends6 drop");
             }
             std::thread::sleep(LOOK);
         }

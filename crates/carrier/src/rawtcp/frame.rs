@@ -5,6 +5,9 @@ use super::Hop;
 use ginnel_proto::rawtcp::{Checksum, Stamp};
 use std::net::IpAddr;
 
+/// The bit of a hardware address that says that it is many machines'.
+const MULTICAST: u8 = 1;
+
 /// Bytes of the first.
 pub(super) const OFFLOAD: usize = 10;
 
@@ -56,6 +59,10 @@ pub(super) fn unwrap(interface: u32, link: u16, frame: &[u8]) -> Option<(Hop, &[
         ETHERNET_LINK => {
             let (to, rest) = frame.split_first_chunk::<6>()?;
             let (from, rest) = rest.split_first_chunk::<6>()?;
+            // No machine has such an address: an answer would go to many.
+            if from[0] & MULTICAST != 0 {
+                return None;
+            }
             Some((Hop { interface, hardware: Some((*to, *from)) }, rest.get(2..)?))
         }
         _ if BARE_LINKS.contains(&link) => Some((Hop { interface, hardware: None }, frame)),

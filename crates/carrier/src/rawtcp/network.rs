@@ -84,6 +84,11 @@ pub fn ask_for_neighbour(interface: u32, address: IpAddr) -> io::Result<()> {
     system::ask_for_neighbour(interface, address)
 }
 
+/// Has the system make sure of a neighbour's hardware address, if it has not lately. A change comes later: see [`Changes`].
+pub fn confirm_neighbour(interface: u32, address: IpAddr) -> io::Result<()> {
+    system::confirm_neighbour(interface, address)
+}
+
 /// Tells when interfaces, addresses, routes or neighbours have changed. Must be made inside a tokio runtime.
 pub struct Changes(system::Watch);
 
@@ -104,7 +109,7 @@ impl Changes {
 mod system {
     pub(super) use super::changes::Watch;
     pub(super) use super::links::interfaces;
-    pub(super) use super::neighbours::{ask_for_neighbour, neighbour};
+    pub(super) use super::neighbours::{ask_for_neighbour, confirm_neighbour, neighbour};
     pub(super) use super::routes::way;
 }
 
@@ -122,6 +127,10 @@ mod system {
     }
 
     pub(super) fn neighbour(_interface: u32, _address: IpAddr) -> io::Result<Option<[u8; 6]>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn confirm_neighbour(_interface: u32, _address: IpAddr) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -58,7 +58,11 @@ impl Ways {
         for at in 0..self.asked.len() {
             let asked = &mut self.asked[at];
             let outcome = match find(&self.overrides, asked.remote) {
-                Ok(Found::Whole(way, hop)) => Outcome::Found(asked.remote, way, hop),
+                Ok(Found::Whole(way, hop)) => {
+                    // The kernel does not see our segments, and would believe for ever what it knew once.
+                    let _ = network::confirm_neighbour(way.interface.index, way.next);
+                    Outcome::Found(asked.remote, way, hop)
+                }
                 Ok(Found::Neighbour(_)) if asked.until <= now => Outcome::None(asked.remote, Trouble::Neighbour),
                 Ok(Found::Neighbour(way)) => {
                     if asked.ask_at <= now {

@@ -1,6 +1,7 @@
 //! What the owner of a hub may change while links live.
 
 use super::{Entry, Event, Hub, LinkId, Role, State, Tables, Time, gate};
+use crate::carrier::CarrierKind;
 use crate::envelope::control::close;
 use crate::envelope::key_log::LoggedKeys;
 use crate::envelope::keys::Psk;
@@ -8,8 +9,18 @@ use crate::limits::Limits;
 use crate::link::Lost;
 use crate::session::sessions::Sessions;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 impl Hub {
+    /// Has each link to this address by this carrier ask its peer something.
+    pub fn probe_at(&mut self, time: Time, carrier: CarrierKind, remote: SocketAddr) {
+        for id in self.ids() {
+            if self.link(id).is_some_and(|link| link.path().carrier == carrier && link.path().remote == remote) {
+                self.probe(time, id);
+            }
+        }
+    }
+
     /// Replaces the limits. What begins from now on uses them: handshakes, links, their sessions.
     pub fn set_limits(&mut self, time: Time, limits: Limits) {
         self.sessions = Sessions::new(&limits, time.now, &mut self.rng);

@@ -82,7 +82,10 @@ impl<H: Copy> Client<H> {
                     Sending::Now(stamp)
                 }
                 Sent::Later => Sending::Later,
-                Sent::Refused => Sending::Refused,
+                Sent::Refused(due) => {
+                    lower(&mut self.due, due);
+                    Sending::Refused
+                }
                 Sent::Nowhere => {
                     peer.ask(&mut self.actions);
                     Sending::Later

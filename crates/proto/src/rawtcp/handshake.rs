@@ -1,12 +1,13 @@
 //! A client's request for a connection, as a current Linux makes it, until it is answered.
 
 use super::Segment;
-use super::flow::{Beginning, Clock, Flow, first_id};
+use super::flow::{Beginning, Clock, Flow, STAMPS, first_id};
 use super::outbox::Outbox;
 use super::segment::{Options, flag};
 use super::stamp::{Network, Stamp, Transport};
 use super::strangers::{first_options, first_window, largest_segment};
 use super::window::SCALE;
+use crate::session::DATAGRAM_MIN;
 use rand::RngExt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -98,6 +99,12 @@ impl<H: Copy> Handshake<H> {
         }
         // What every host takes, if it does not say (RFC 9293, 3.7.1).
         let default = if segment.source.is_ipv4() { 536 } else { 1220 };
+        let mss = segment.options.mss.unwrap_or(default).min(self.segment);
+        // A flow that could not carry any session's datagram is none, whoever has made it so.
+        let stamps = if segment.options.timestamps.is_some() { STAMPS } else { 0 };
+        if mss < DATAGRAM_MIN + stamps || usize::from(segment.window) < usize::from(DATAGRAM_MIN) {
+            return None;
+        }
         let beginning = Beginning {
             local: self.local,
             remote: self.remote,
@@ -107,7 +114,7 @@ impl<H: Copy> Handshake<H> {
             // The window of a first segment is not scaled (RFC 7323, 2.2).
             open: u32::from(segment.window),
             scale: segment.options.scale,
-            mss: segment.options.mss.unwrap_or(default).min(self.segment),
+            mss,
             echo: segment.options.timestamps.map(|(value, _)| value),
             clock: self.clock,
             label: self.label,

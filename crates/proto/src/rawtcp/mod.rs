@@ -104,6 +104,8 @@ pub enum Action {
     Dial(SocketAddr),
     /// The flow with this local address is over: its port need not be held any more.
     Release(SocketAddr),
+    /// Another flow to this server is used from now on. The server learns of it by the next data: something is to be sent.
+    Renewed(SocketAddr),
 }
 
 /// A whole packet of the machine's own: handshake, acknowledgement, end, or what waited for its flow.

@@ -28,7 +28,8 @@ pub(super) enum Sent<H> {
     /// Send it; something new is due then.
     Now(Stamp<H>, Option<Instant>),
     Later,
-    Refused,
+    /// The same may be due.
+    Refused(Option<Instant>),
     /// It waits, and no flow is on its way.
     Nowhere,
 }
@@ -102,10 +103,11 @@ impl<H: Copy> Peer<H> {
             self.wait(data, segment);
             return if matches!(self.next, Next::None) { Sent::Nowhere } else { Sent::Later };
         };
-        if !flow.takes(data.len(), segment) {
-            return Sent::Refused;
-        }
+        // Also what the flow does not take waits for an answer: a flow that takes nothing must not live for ever.
         let due = self.renewal.sent(now, &out.settings);
+        if !flow.takes(data.len(), segment) {
+            return Sent::Refused(due);
+        }
         Sent::Now(flow.data(now, data.len(), segment, push, &mut out.rng), due)
     }
 
@@ -226,6 +228,7 @@ impl<H: Copy> Peer<H> {
         }
         if let Some(replaced) = self.current.replace(flow) {
             out.counts.renewed += 1;
+            actions.push_back(Action::Renewed(self.remote));
             let idle = out.settings.idle;
             self.retire(now, replaced, idle, actions, out);
         }

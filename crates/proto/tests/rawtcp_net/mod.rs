@@ -104,6 +104,8 @@ pub(crate) struct Net {
     /// What the carrier answers when it is asked for a way: nothing if there is none.
     pub(crate) answers_dials: bool,
     pub(crate) released: Vec<SocketAddr>,
+    /// Servers to which another flow was said to lead.
+    pub(crate) renewed: Vec<SocketAddr>,
     pub(crate) dialled: u32,
     /// Authentic bytes that have come, at the client and at the server.
     pub(crate) came: [u64; 2],
@@ -139,6 +141,7 @@ impl Net {
             unscaled: false,
             answers_dials: true,
             released: Vec::new(),
+            renewed: Vec::new(),
             dialled: 0,
             came: [0; 2],
             log: None,
@@ -198,6 +201,7 @@ impl Net {
                 }
                 Action::Dial(_) => self.dialled += 1,
                 Action::Release(local) => self.released.push(local),
+                Action::Renewed(remote) => self.renewed.push(remote),
             }
             self.drain();
         }

@@ -19,12 +19,26 @@ const KNOWN: u16 =
 const DISCARD: u16 = 9;
 
 pub(super) fn neighbour(interface: u32, wanted: IpAddr) -> io::Result<Option<[u8; 6]>> {
+    let answers = list(question(interface, wanted), libc::RTM_NEWNEIGH)?;
+    Ok(answers.iter().find_map(|answer| hardware(answer, interface, wanted)))
+}
+
+fn question(interface: u32, wanted: IpAddr) -> RouteNetlinkMessage {
     let mut question = NeighbourMessage::default();
     question.header.family = if wanted.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     // Kernels that know this attribute tell only of this interface; others tell all.
     question.attributes.push(NeighbourAttribute::IfIndex(interface));
-    let answers = list(RouteNetlinkMessage::GetNeighbour(question), libc::RTM_NEWNEIGH)?;
-    Ok(answers.iter().find_map(|answer| hardware(answer, interface, wanted)))
+    RouteNetlinkMessage::GetNeighbour(question)
+}
+
+/// Asks for a neighbour whose address is known, but is not known to be right now.
+pub(super) fn confirm_neighbour(interface: u32, wanted: IpAddr) -> io::Result<()> {
+    let answers = list(question(interface, wanted), libc::RTM_NEWNEIGH)?;
+    let is_old = |answer: &Vec<u8>| {
+        let state = NeighbourHeader::parse(answer).map_or(0, |header| u16::from(header.state));
+        state & libc::NUD_STALE != 0 && hardware(answer, interface, wanted).is_some()
+    };
+    if answers.iter().any(is_old) { ask_for_neighbour(interface, wanted) } else { Ok(()) }
 }
 
 /// The hardware address, if an answer is about this neighbour and knows it.
