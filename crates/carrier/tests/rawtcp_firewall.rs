@@ -6,8 +6,7 @@ mod namespaces;
 use ginnel_carrier::rawtcp::firewall::EarlyDrop;
 use namespaces::Namespace;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::net::Ipv6Addr;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -97,6 +96,31 @@ fn a_held_port_is_silent_although_the_firewall_rejects() {
     lab.until(false, "4433");
     assert_eq!(lab.answer("10.9.1.2:4433"), Some(ErrorKind::ConnectionRefused));
     assert_eq!(lab.answer("10.9.1.2:443"), None);
+}
+
+#[test]
+fn other_programs_have_the_same_port_at_other_addresses() {
+    let Some(lab) = lab() else { return };
+    lab.server.ip("address add 10.9.1.3/24 dev left");
+    let mut early = lab.server.inside(EarlyDrop::start).unwrap();
+    early.hold("10.9.1.2:4433".parse().unwrap());
+    early.hold("[fd00:1::2]:4434".parse().unwrap());
+    early.hold("0.0.0.0:4435".parse().unwrap());
+    lab.until(true, "4435");
+    for (to, silent) in [
+        ("10.9.1.2:4433", true),
+        ("10.9.1.3:4433", false),
+        ("[fd00:1::2]:4433", false),
+        ("[fd00:1::2]:4434", true),
+        ("10.9.1.2:4434", false),
+        ("10.9.1.3:4435", true),
+        ("[fd00:1::2]:4435", false),
+    ] {
+        assert_eq!(lab.answer(to).is_none(), silent, "{to}");
+    }
+    early.release("10.9.1.2:4433".parse().unwrap());
+    lab.until(false, "4433");
+    assert!(lab.answer("10.9.1.2:4433").is_some());
 }
 
 #[test]
