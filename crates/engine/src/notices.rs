@@ -50,9 +50,10 @@ pub(crate) fn causes(drops: &Drops) -> [(&'static str, u64); 12] {
 }
 
 /// The causes for which segments of raw TCP are dropped.
-pub(crate) fn segment_causes(counts: &Counts) -> [(&'static str, u64); 6] {
+pub(crate) fn segment_causes(counts: &Counts) -> [(&'static str, u64); 7] {
     [
         ("segment_checksum", counts.checksums),
+        ("segment_crowded", counts.crowded),
         ("segment_forged_end", counts.forged_ends),
         ("segment_fragment", counts.fragments),
         ("segment_malformed", counts.malformed),

@@ -215,7 +215,8 @@ fn what_acknowledges_nothing_of_ours_is_reset() {
         if case % 5 == 0 {
             raw.flags |= [flag::FIN, flag::SYN][case % 2];
         }
-        let answer = ask(&mut server, now, &raw);
+        // Not more at once than it looks at.
+        let answer = ask(&mut server, now + ms(case as u64), &raw);
         let is_reset = |answer: &Segment| (answer.flags, answer.sequence) == (flag::RST, raw.acknowledgement);
         resets += usize::from(answer.as_ref().is_some_and(is_reset));
     }
@@ -258,4 +259,23 @@ fn a_client_answers_nobody() {
     assert!(net.client.poll_transmit(net.now).is_none());
     assert_eq!((net.client.count(), net.client.counts().strays), (1, 256));
     net.run(secs(1));
+}
+
+#[test]
+fn a_flood_of_data_is_looked_at_a_little_at_a_time() {
+    let now = Instant::now();
+    let mut server = server(now);
+    let mut flood = |now: Instant, count: u32| {
+        let looked_at = |server: &mut Flows<u8>, number: u32| {
+            let mut raw = Raw::new(flag::ACK | flag::PSH, number, number ^ 0x5555);
+            raw.payload = b"x".to_vec();
+            server.handle(now, CLIENT_HOP, 1500, &raw.packet(), Checksum::Unknown).is_some()
+        };
+        (0..count).filter(|number| looked_at(&mut server, *number)).count()
+    };
+    assert!((400..=500).contains(&flood(now, 5000)));
+    assert_eq!(flood(now + ms(10), 5000), 0);
+    assert!((400..=500).contains(&flood(now + ms(20), 5000)));
+    assert!(server.counts().crowded > 13_000);
+    assert_eq!(server.count(), 0);
 }

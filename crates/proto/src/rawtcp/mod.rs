@@ -130,6 +130,8 @@ pub struct Counts {
     pub strays: u64,
     /// RST and FIN that nobody authenticated and that do not fit their flow exactly.
     pub forged_ends: u64,
+    /// Data of no flow for which there was no time.
+    pub crowded: u64,
     /// Requests for a connection that were answered.
     pub greeted: u64,
     /// What was refused on the way out: beyond the window or the segment size.
@@ -154,7 +156,7 @@ impl<H: Copy + PartialEq> Flows<H> {
     /// Flows of an end that is dialled. `key`: 32 bytes that answers to strangers follow from; `seed`: 32 bytes of the
     /// system's generator.
     pub fn server(now: Instant, settings: Settings, key: &[u8; 32], seed: [u8; 32]) -> Self {
-        Self { role: Role::Server(Server::new(key, &seed)), out: Outbox::new(now, settings, seed), closed: false }
+        Self { role: Role::Server(Server::new(now, key, &seed)), out: Outbox::new(now, settings, seed), closed: false }
     }
 
     /// Flows of an end that dials.

@@ -19,6 +19,10 @@ const BELIEVED_AFTER: Duration = Duration::from_secs(3);
 /// How long the last acknowledgement of our own end is waited for.
 const LAST_WITHIN: Duration = Duration::from_secs(3);
 
+/// Data of no flow that are looked at in a time: a machine can look at ten times as many, and has links to look after.
+const STRANGERS: u32 = 500;
+const STRANGERS_TIME: Duration = Duration::from_millis(20);
+
 /// Where there is no room for another flow, one of so many makes room: who looks through all of them does not do so again
 /// for the next.
 const ROOM_SHARE: usize = 16;
@@ -26,7 +30,25 @@ const ROOM_SHARE: usize = 16;
 /// Ends that may wait to be believed.
 const ENDS_MAX: usize = 1024;
 
+/// Data of strangers that are looked at.
+struct Patience {
+    left: u32,
+    since: Instant,
+}
+
+impl Patience {
+    /// Whether there is time for one more.
+    fn take(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= STRANGERS_TIME {
+            (self.left, self.since) = (STRANGERS, now);
+        }
+        self.left = self.left.saturating_sub(1);
+        self.left > 0
+    }
+}
+
 pub(super) struct Server<H> {
+    patience: Patience,
     cookies: Box<Cookies>,
     flows: FxHashMap<Tuple, Flow<H>>,
     /// Flows that may be over, and when that is believed.
@@ -36,8 +58,9 @@ pub(super) struct Server<H> {
 }
 
 impl<H: Copy> Server<H> {
-    pub(super) fn new(key: &[u8; 32], start: &[u8; 32]) -> Self {
+    pub(super) fn new(now: Instant, key: &[u8; 32], start: &[u8; 32]) -> Self {
         Self {
+            patience: Patience { left: STRANGERS, since: now },
             cookies: Box::new(Cookies::new(key, start)),
             flows: FxHashMap::default(),
             ends: VecDeque::new(),
@@ -59,6 +82,11 @@ impl<H: Copy> Server<H> {
     ) -> Option<(Mark<H>, Range<usize>)> {
         let mark = Mark::new(hop, segment);
         if segment.has_data() {
+            let is_known = self.flows.contains_key(&Tuple::new(mark.local, mark.remote));
+            if !is_known && !self.patience.take(now) {
+                out.counts.crowded += 1;
+                return None;
+            }
             return Some((mark, segment.payload.clone()));
         }
         if segment.flags & (flag::SYN | flag::RST | flag::FIN | flag::ACK) == flag::SYN {
