@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from .machine import descriptors, resident_memory
-from .program import Client, Server, over_sessions
+from .program import Client, Server, over_carriers, over_sessions
 from .socks import connected, greeting, open_raw
 from .streams import abandon, payload
 from .targets import echo, serve
@@ -35,9 +35,9 @@ KIB, MIB = 1024, 1024 * 1024
 
 
 @pytest.fixture
-def server(session: str, tmp_path: Path) -> Iterator[Server]:
+def server(carrier: str, session: str, tmp_path: Path) -> Iterator[Server]:
     """A server of its own: its memory is looked at."""
-    with Server(tmp_path / "state", session=session) as running:
+    with Server(tmp_path / "state", carrier=carrier, session=session) as running:
         yield running
 
 
@@ -73,6 +73,7 @@ async def open_many(
         yield list(await asyncio.gather(*(one(number) for number in range(count))))
 
 
+@over_carriers
 @over_sessions
 async def test_five_thousand_connections_at_once_cost_little_while_idle(
     server: Server, client: Client

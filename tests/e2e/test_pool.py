@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .program import LOOPBACK, Client, Server, ginnel, over_sessions
+from .program import LOOPBACK, Client, Server, ginnel, over_carriers, over_sessions
 from .socks import connected
 from .streams import Progress, Received, payload, read_to_end
 from .targets import echo, serve
@@ -38,8 +38,11 @@ def wait_links(client: Client, home: Path, number: int) -> list[dict[str, Any]]:
     return links
 
 
+@over_carriers
 @over_sessions
-def test_all_links_come_up_and_streams_share_them(session: str, server: Server, tmp_path: Path) -> None:
+def test_all_links_come_up_and_streams_share_them(
+    carrier: str, session: str, server: Server, tmp_path: Path
+) -> None:
     with Client(server.link, tmp_path, more=["--links", str(LINKS)]) as client:
         before = {link["link"]: link["sent"] for link in wait_links(client, tmp_path, LINKS)}
 
@@ -56,7 +59,7 @@ def test_all_links_come_up_and_streams_share_them(session: str, server: Server, 
 
         asyncio.run(at_once())
         after = links_of(client, tmp_path)
-        assert all(link["session"] == session for link in after)
+        assert all((link["session"], link["carrier"]) == (session, carrier) for link in after)
         # One stream each: every link has carried its part.
         assert all(link["sent"] > before[link["link"]] + 100 for link in after), (before, after)
 
