@@ -414,12 +414,12 @@ fn where_windows_are_not_scaled_acknowledgements_come_before_the_window_is_full(
     let mut net = Net::new(21);
     net.unscaled = true;
     net.connect();
-    // More than 64 KiB, and nothing in return that could carry an acknowledgement.
+    // More than 64 KiB in 40 ms, and nothing in return that could carry an acknowledgement.
     for _ in 0..20 {
-        assert!(matches!(net.client_sends(&datagrams(12_000, 1000), 1000, true), Sending::Now(_)));
-        net.run(ms(22));
+        assert!(matches!(net.client_sends(&datagrams(24_000, 1000), 1000, true), Sending::Now(_)));
+        net.run(ms(12));
     }
     assert_eq!(net.client.counts().refused, 0);
-    assert_eq!(net.came[1], 300 + 240_000);
+    assert_eq!(net.came[1], 300 + 480_000);
     net.assert_valid();
 }

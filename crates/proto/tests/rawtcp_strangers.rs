@@ -279,3 +279,22 @@ fn a_flood_of_data_is_looked_at_a_little_at_a_time() {
     assert!(server.counts().crowded > 13_000);
     assert_eq!(server.count(), 0);
 }
+
+#[test]
+fn what_is_beyond_a_strangers_window_has_not_come() {
+    let now = Instant::now();
+    let mut server = server(now);
+    let next = connected(&mut server, now, &LINUX);
+    let mut raw = Raw { payload: vec![b'x'; 1400], ..next.clone() };
+    let mut acknowledged = next.sequence;
+    for _ in 0..60 {
+        let answer = ask(&mut server, now, &raw).expect("an acknowledgement");
+        if answer.flags != flag::ACK {
+            break;
+        }
+        acknowledged = answer.acknowledgement;
+        raw.sequence = raw.sequence.wrapping_add(1400);
+    }
+    let granted = acknowledged.wrapping_sub(next.sequence);
+    assert!((65_000..=66_900).contains(&granted), "{granted}");
+}
