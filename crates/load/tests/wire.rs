@@ -171,6 +171,7 @@ fn tcp_runs_over_it_between_two_namespaces() {
     assert!(wire.wait().unwrap().success(), "{rest}");
     let report: Value = serde_json::from_str(&rest).unwrap();
     for way in ["there", "back"] {
-        assert!(report[way]["packets_out"].as_u64().unwrap() > 100, "{report}");
+        // However slow the machine, and whatever a loss costs: a handshake and some requests of each connection.
+        assert!(report[way]["packets_out"].as_u64().unwrap() > 20, "{report}");
     }
 }
