@@ -171,7 +171,7 @@ fn where_there_is_no_way_it_says_why() {
 fn a_port_that_is_taken_is_named() {
     let Some(place) = Namespace::new() else { return };
     run(&place, async || {
-        let listen = |port| RawTcpCarrier::listen(ip("127.0.0.1"), [port], &[1; 32], config(Overrides::default()));
+        let listen = |port| RawTcpCarrier::listen(ip("127.0.0.1"), [port], config(Overrides::default()));
         // Of its own, and of others.
         let carrier = listen(0).unwrap();
         let ours = carrier.local_address().port();
@@ -191,7 +191,7 @@ fn without_the_right_it_is_the_right_that_is_missing() {
         let mut rights = rustix::thread::capabilities(None).unwrap();
         rights.effective.remove(CapabilitySet::NET_RAW);
         rustix::thread::set_capabilities(None, rights).unwrap();
-        let listen = RawTcpCarrier::listen(ip("127.0.0.1"), [0], &[1; 32], config(Overrides::default()));
+        let listen = RawTcpCarrier::listen(ip("127.0.0.1"), [0], config(Overrides::default()));
         assert!(matches!(listen, Err(Error::Rights)));
         assert!(matches!(RawTcpCarrier::dialler(config(Overrides::default())), Err(Error::Rights)));
     });

@@ -26,12 +26,6 @@ impl From<UdpCarrier> for Carriers {
     }
 }
 
-impl From<RawTcpCarrier> for Carriers {
-    fn from(rawtcp: RawTcpCarrier) -> Self {
-        Self { udp: None, rawtcp: Some(Box::new(rawtcp)), first: CarrierKind::RawTcp }
-    }
-}
-
 impl Carriers {
     /// The one or the other, or both; `None` if there is none.
     pub fn new(udp: Option<UdpCarrier>, rawtcp: Option<RawTcpCarrier>) -> Option<Self> {

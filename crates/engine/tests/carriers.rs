@@ -40,7 +40,7 @@ fn server() -> (Shard, SocketAddr, SocketAddr) {
     let limits = Limits::server();
     let udp = UdpCarrier::bind(LOOPBACK.ip(), [0], SEND).unwrap();
     let config = rawtcp_config(&limits, Overrides::default());
-    let rawtcp = RawTcpCarrier::listen(LOOPBACK.ip(), [0], &[7; 32], config).unwrap();
+    let rawtcp = RawTcpCarrier::listen(LOOPBACK.ip(), [0], config).unwrap();
     let (at_udp, at_rawtcp) = (udp.local_address().unwrap(), rawtcp.local_address());
     let carriers = Carriers::new(Some(udp), Some(rawtcp)).unwrap();
     let (shard, _) = Shard::start(server_hub(&limits), carriers, limits, uncounted);

@@ -43,7 +43,7 @@ struct Ends {
 
 /// Steps of six bytes: what is done, and how.
 pub fn rawtcp(now: Instant, data: &[u8]) {
-    let server = || Flows::server(now, SETTINGS, &[1; 32], [2; 32]);
+    let server = || Flows::server(now, SETTINGS, [2; 32]);
     let remote = if data.len().is_multiple_of(2) { "192.0.2.1:443" } else { "[2001:db8::1]:443" };
     let Ok(remote) = remote.parse() else { return };
     let client = Flows::client(now, SETTINGS, [3; 32]);

@@ -336,7 +336,7 @@ fn authentic_data_make_a_flow_and_set_it_right() {
     let (_, before) = next(&mut net, To::Client);
     net.run(ms(100));
     // The server is another, which knows nothing.
-    net.server = Flows::server(net.now, settings(), &[7; 32], [1; 32]);
+    net.server = Flows::server(net.now, settings(), [1; 32]);
     let (_, segment) = next(&mut net, To::Server);
     net.run(ms(100));
     assert_eq!(net.server.count(), 1);
@@ -365,7 +365,7 @@ fn only_judged_data_make_a_flow() {
     let mut net = Net::new(12);
     net.connect();
     let (packet, _) = next(&mut net, To::Server);
-    let mut server = Flows::server(net.now, settings(), &[7; 32], [1; 32]);
+    let mut server = Flows::server(net.now, settings(), [1; 32]);
     let (mark, _) = server.handle(net.now, SERVER_HOP, 1500, &packet, Checksum::Unknown).expect("data");
     assert_eq!(server.count(), 0);
     server.judged(net.now, &mark, false);
@@ -391,8 +391,7 @@ fn idle_flows_are_swept_and_the_least_recent_makes_room() {
     let end = net.logged(To::Client);
     assert!(end.iter().any(|segment| segment.flags == flag::RST | flag::ACK), "{end:?}");
     // As many as there may be.
-    let mut server =
-        Flows::server(net.now, ginnel_proto::rawtcp::Settings { flows: 3, ..settings() }, &[7; 32], [1; 32]);
+    let mut server = Flows::server(net.now, ginnel_proto::rawtcp::Settings { flows: 3, ..settings() }, [1; 32]);
     let mark = net.mark.expect("a mark");
     let with = |port: u16| Mark { remote: std::net::SocketAddr::new(mark.remote.ip(), port), ..mark };
     for port in 1..=5 {

@@ -130,7 +130,7 @@ fn a_server_that_has_forgotten_says_so_and_is_dialled() {
     let mut net = Net::new(5);
     net.connect();
     net.run(secs(2));
-    net.server = ginnel_proto::rawtcp::Flows::server(net.now, rawtcp_net::settings(), &[7; 32], [1; 32]);
+    net.server = ginnel_proto::rawtcp::Flows::server(net.now, rawtcp_net::settings(), [1; 32]);
     // Of a link that is lost with it: nobody's.
     net.client_sends(&[9; 100], 100, true);
     net.run(ms(50));

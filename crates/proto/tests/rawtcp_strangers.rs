@@ -63,7 +63,7 @@ fn sum(words: &[u8]) -> u16 {
 }
 
 fn server(now: Instant) -> Flows<u8> {
-    Flows::server(now, settings(), &[7; 32], [8; 32])
+    Flows::server(now, settings(), [8; 32])
 }
 
 /// Gives a server a packet of a stranger's; its answer, if there is one. It is never longer.

@@ -44,14 +44,8 @@ enum Side {
 
 impl RawTcpCarrier {
     /// Listens on ports of an address (unspecified: all of its family; the IPv6 one takes IPv4 as well). Port 0, alone:
-    /// the system chooses. `key`: 32 bytes that answers to strangers follow from, the same after a restart. Must be
-    /// called inside a tokio runtime.
-    pub fn listen(
-        address: IpAddr,
-        ports: impl IntoIterator<Item = u16>,
-        key: &[u8; 32],
-        config: Config,
-    ) -> Result<Self, Error> {
+    /// the system chooses. Must be called inside a tokio runtime.
+    pub fn listen(address: IpAddr, ports: impl IntoIterator<Item = u16>, config: Config) -> Result<Self, Error> {
         let ports: Vec<u16> = ports.into_iter().take(PORTS_MAX + 1).collect();
         if ports.is_empty() || ports.len() > PORTS_MAX {
             let why = format!("a carrier has 1 to {PORTS_MAX} ports");
@@ -73,7 +67,7 @@ impl RawTcpCarrier {
             })
             .collect::<Result<Vec<_>, _>>()?;
         held.sort_unstable_by_key(|hold| hold.local().port());
-        let flows = Flows::server(now, config.flows, key, config.seed);
+        let flows = Flows::server(now, config.flows, config.seed);
         let mut carrier = Self::new(flows, wire, surroundings, Side::Server(address, config.overrides), held);
         if let Some(early) = &mut carrier.early {
             carrier.held.iter().for_each(|hold| early.hold(hold.local()));

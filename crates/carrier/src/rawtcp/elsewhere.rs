@@ -12,12 +12,7 @@ pub enum RawTcpCarrier {}
 
 impl RawTcpCarrier {
     /// [`Error::System`].
-    pub fn listen(
-        _address: IpAddr,
-        _ports: impl IntoIterator<Item = u16>,
-        _key: &[u8; 32],
-        _config: Config,
-    ) -> Result<Self, Error> {
+    pub fn listen(_address: IpAddr, _ports: impl IntoIterator<Item = u16>, _config: Config) -> Result<Self, Error> {
         Err(Error::System)
     }
 

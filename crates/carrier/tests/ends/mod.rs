@@ -120,7 +120,7 @@ pub(crate) fn with_server_as(
     std::thread::scope(|scope| {
         let server = scope.spawn(|| {
             run(place, async || {
-                let carrier = RawTcpCarrier::listen(address, [0], &[1; 32], config(overrides)).unwrap();
+                let carrier = RawTcpCarrier::listen(address, [0], config(overrides)).unwrap();
                 let mut carrier = if offload { carrier } else { carrier.without_offload() };
                 tell.send(carrier.local_address()).unwrap();
                 tokio::select! {

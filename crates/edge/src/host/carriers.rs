@@ -6,7 +6,6 @@ use ginnel_carrier::udp::UdpCarrier;
 use ginnel_engine::carriers::{Carriers, rawtcp_config, send_options};
 use ginnel_engine::client::ServerAddress;
 use ginnel_proto::carrier::CarrierKind;
-use ginnel_proto::envelope::keys::PrivateKey;
 use ginnel_proto::limits::Limits;
 use std::io;
 use std::net::SocketAddr;
@@ -16,19 +15,14 @@ use tracing::warn;
 type Addresses = Vec<(CarrierKind, SocketAddr)>;
 
 /// Binds a carrier for each place.
-pub(super) fn listen(
-    places: &[Listen],
-    key: &PrivateKey,
-    limits: &Limits,
-    overrides: &Overrides,
-) -> io::Result<(Carriers, Addresses)> {
+pub(super) fn listen(places: &[Listen], limits: &Limits, overrides: &Overrides) -> io::Result<(Carriers, Addresses)> {
     let (mut udp, mut rawtcp) = (None, None);
     for Listen { carrier, address, ports } in places {
         match carrier {
             CarrierKind::Udp => udp = Some(UdpCarrier::bind(*address, ports.iter(), send_options(limits))?),
             CarrierKind::RawTcp => {
                 let config = rawtcp_config(limits, overrides.clone());
-                let carrier = RawTcpCarrier::listen(*address, ports.iter(), &key.strangers_key(), config);
+                let carrier = RawTcpCarrier::listen(*address, ports.iter(), config);
                 rawtcp = Some(carrier.map_err(refused)?);
             }
         }

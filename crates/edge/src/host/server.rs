@@ -28,7 +28,7 @@ pub(super) async fn run(
     inbox: &Arc<Inbox>,
     started: &Started,
 ) -> io::Result<()> {
-    let (carriers, addresses) = carriers::listen(&spec.listen, &spec.key, &limits, &spec.rawtcp)?;
+    let (carriers, addresses) = carriers::listen(&spec.listen, &limits, &spec.rawtcp)?;
     let time = shard::now();
     // Without an error number: this is about a file, not about the socket.
     let (journal, replay) = FileJournal::open(&spec.replay_file, time.wall_ns).map_err(|error| {

@@ -68,12 +68,6 @@ impl PrivateKey {
     pub fn public(&self) -> PublicKey {
         PublicKey(x25519_dalek::x25519(self.0, x25519_dalek::X25519_BASEPOINT_BYTES))
     }
-
-    /// The key that a server's answers to strangers follow from, over raw TCP: the same after every start, and known to
-    /// nobody else.
-    pub fn strangers_key(&self) -> [u8; KEY_LEN] {
-        expand(b"", self.expose(), b"ginnel/1 strangers")
-    }
 }
 
 /// Derives a user's private key from the server's, the user's name and a generation number.

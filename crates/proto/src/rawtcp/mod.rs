@@ -153,10 +153,9 @@ enum Role<H> {
 }
 
 impl<H: Copy + PartialEq> Flows<H> {
-    /// Flows of an end that is dialled. `key`: 32 bytes that answers to strangers follow from; `seed`: 32 bytes of the
-    /// system's generator.
-    pub fn server(now: Instant, settings: Settings, key: &[u8; 32], seed: [u8; 32]) -> Self {
-        Self { role: Role::Server(Server::new(now, key, &seed)), out: Outbox::new(now, settings, seed), closed: false }
+    /// Flows of an end that is dialled. `seed`: 32 bytes of the system's generator; answers to strangers follow from them.
+    pub fn server(now: Instant, settings: Settings, seed: [u8; 32]) -> Self {
+        Self { role: Role::Server(Server::new(now, &seed)), out: Outbox::new(now, settings, seed), closed: false }
     }
 
     /// Flows of an end that dials.

@@ -58,10 +58,10 @@ pub(super) struct Server<H> {
 }
 
 impl<H: Copy> Server<H> {
-    pub(super) fn new(now: Instant, key: &[u8; 32], start: &[u8; 32]) -> Self {
+    pub(super) fn new(now: Instant, seed: &[u8; 32]) -> Self {
         Self {
             patience: Patience { left: STRANGERS, since: now },
-            cookies: Box::new(Cookies::new(key, start)),
+            cookies: Box::new(Cookies::new(seed)),
             flows: FxHashMap::default(),
             ends: VecDeque::new(),
             sweep: None,

@@ -131,7 +131,7 @@ impl Net {
         Self {
             now,
             client: Flows::client(now, settings(), seeds),
-            server: Flows::server(now, settings(), &[7; 32], other),
+            server: Flows::server(now, settings(), other),
             firewall: Conntrack::default(),
             faults: Faults::default(),
             rng: StdRng::seed_from_u64(seed),
